@@ -1,0 +1,11 @@
+"""The one table of default names: the only place where the core knows a plug-in by name."""
+
+from __future__ import annotations
+
+from typing import Final
+
+STRATEGY: Final = "kangaroo"
+PLAIN: Final = "none"  # the yardstick: the drafter that proposes nothing
+VERIFIER: Final = "greedy"
+STOP_POLICY: Final = "fixed"
+MODEL: Final = "specframe_demo"  # the package that brings the demo model

@@ -1,0 +1,36 @@
+"""What Kangaroo lets the user choose; None leaves it to the adapter's metadata."""
+
+from __future__ import annotations
+
+import attrs
+
+from specframe import at_least, not_negative, option
+
+
+@attrs.frozen
+class KangarooOptions:
+    """Options of the drafter ``kangaroo``: option, else the adapter's metadata, else a default."""
+
+    adapter: str | None = option(
+        None, help="folder of the trained adapter; the demo model brings its own"
+    )
+    exit_layer: int | None = option(
+        None,
+        help="target layers that draft; else the adapter's metadata, else 2",
+        unit="layers",
+        check=at_least(1),
+    )
+    steps: int | None = option(
+        None,
+        help="most tokens drafted in a round, under any stop policy; "
+        "else the adapter's metadata, else 6",
+        unit="tokens",
+        check=at_least(1),
+    )
+    threshold: float | None = option(
+        None,
+        help="stop drafting after a token whose top-1 probability lies below this (above 1: "
+        "after every first draft); else the adapter's metadata, else 0.6",
+        unit="probability",
+        check=not_negative,
+    )
