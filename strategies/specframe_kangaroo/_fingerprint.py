@@ -1,0 +1,55 @@
+"""Recognise the base model that an adapter was trained on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+ROWS = 64  # of each sampled matrix
+SHAPE_FIELDS = (
+    "model_type",
+    "vocab_size",
+    "hidden_size",
+    "intermediate_size",
+    "num_hidden_layers",
+    "num_attention_heads",
+    "num_key_value_heads",
+)
+
+
+def fingerprint(model: nn.Module) -> str:
+    """Return a short hash of a transformers model: its shape, and signs of its weights.
+
+    The sign is the one part of a weight that no floating-point type rounds away, so the hash stays
+    the same in whichever type the model is loaded; fine-tuning turns some of the sampled
+    signs. Four matrices are sampled, from the first to the last.
+    """
+    digest = hashlib.sha256(json.dumps(_shape(model)).encode())
+    for weight in _sample(model):
+        digest.update(torch.signbit(weight[:ROWS]).to("cpu", torch.uint8).numpy().tobytes())
+    return digest.hexdigest()[:16]
+
+
+def text_config(model: nn.Module) -> Any:
+    """Return the part of a transformers model's config that describes its language model."""
+    config: Any = model.config
+    return config.get_text_config()
+
+
+def _shape(model: nn.Module) -> list[object]:
+    config = text_config(model)
+    return [getattr(config, field, None) for field in SHAPE_FIELDS]
+
+
+def _sample(model: nn.Module) -> list[Tensor]:
+    matrices = [
+        weight.detach()
+        for weight in model.parameters()
+        if weight.ndim == 2 and weight.is_floating_point()
+    ]
+    last = len(matrices) - 1
+    return [matrices[index] for index in (0, last // 3, 2 * last // 3, last)]
