@@ -1,0 +1,95 @@
+# Works on a bare machine: needs make and a Python >= 3.11, nothing else.
+#
+#   make demo     decode with the bundled model, plainly and with Kangaroo, and compare
+#   make test     everything that CI runs; the last line is pytest's summary
+#   make lint | types | docs | bench | clean
+#
+# .venv holds what users get: torch, transformers, specframe (editable). The others are thin
+# layers that see it: .venv-tools (linters), .venv-wheel (the built wheel and the test tools),
+# .venv-floor (.venv-wheel with the oldest transformers that is promised).
+
+PYTHON ?= python3
+TORCH := torch==2.13.0
+FLOOR := transformers==5.17.0 huggingface-hub==1.5.0
+TOOLS := ruff mypy import-linter
+TESTERS := pytest pytest-timeout hypothesis beartype sybil
+
+PIP := .venv/bin/python -m pip --disable-pip-version-check
+INSTALL := install --quiet --constraint constraints.txt
+SITE = $$(echo $(CURDIR)/$(1)/lib/python*/site-packages)
+SOURCES := $(shell find specframe strategies verifiers models -type f -not -path '*/__pycache__/*' 2>/dev/null)
+
+# The checkout must not shadow the installed copy, neither here nor in what the tests start.
+export PYTHONSAFEPATH := 1
+export TOKENIZERS_PARALLELISM := false
+MAKEFLAGS += --no-print-directory
+.NOTPARALLEL:
+.DELETE_ON_ERROR:
+.PHONY: demo test lint types docs bench clean wheel-test floor-test
+
+demo: .venv/ready
+	.venv/bin/specframe decode --compare
+
+test: lint types docs floor-test wheel-test
+
+lint: .venv-tools/ready
+	.venv-tools/bin/ruff check .
+	.venv-tools/bin/ruff format --check .
+	PYTHONPATH=.:strategies:verifiers:models .venv-tools/bin/lint-imports
+
+types: .venv-tools/ready
+	.venv-tools/bin/mypy
+
+docs: .venv-wheel/ready
+	.venv-wheel/bin/python -m pytest README.md docs
+
+bench: .venv/ready
+	.venv/bin/python benchmarks/decode.py
+
+floor-test: .venv-floor/ready
+	.venv-floor/bin/python -m pytest -m "models or golden"
+
+wheel-test: .venv-wheel/ready
+	.venv-wheel/bin/python -m pytest
+
+clean:
+	rm -rf .venv .venv-tools .venv-wheel .venv-floor dist build
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+# torch goes first and alone: an open range of a later package must not choose another one.
+.venv/ready: pyproject.toml constraints.txt
+	@$(PYTHON) -c "import sys; sys.exit(0 if sys.version_info >= (3, 11) else 'specframe needs Python >= 3.11: make PYTHON=python3.12')"
+	$(PYTHON) -m venv .venv
+	$(PIP) $(INSTALL) $(TORCH)
+	$(PIP) $(INSTALL) hatchling editables
+	$(PIP) $(INSTALL) --no-build-isolation --editable ".[train]"
+	touch $@
+
+# A layer is a virtual environment whose path goes on in the environments below it.
+define layer
+	rm -rf $(1)
+	$(PYTHON) -m venv --without-pip $(1)
+	{ $(foreach below,$(2),echo "$(call SITE,$(below))";) } > "$(call SITE,$(1))/below.pth"
+endef
+
+.venv-tools/ready: .venv/ready
+	$(call layer,.venv-tools,.venv)
+	$(PIP) --python .venv-tools $(INSTALL) $(TOOLS)
+	touch $@
+
+dist/ready: .venv/ready LICENSE README.md $(SOURCES)
+	rm -rf dist
+	$(PIP) wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
+	touch $@
+
+.venv-wheel/ready: dist/ready
+	$(call layer,.venv-wheel,.venv)
+	$(PIP) --python .venv-wheel $(INSTALL) $(TESTERS)
+	$(PIP) --python .venv-wheel $(INSTALL) --force-reinstall --no-deps dist/*.whl
+	.venv-wheel/bin/python -c "import specframe, sys; sys.exit(sys.prefix not in specframe.__file__)"
+	touch $@
+
+.venv-floor/ready: .venv-wheel/ready
+	$(call layer,.venv-floor,.venv-wheel .venv)
+	$(PIP) --python .venv-floor install --quiet $(FLOOR)
+	touch $@
