@@ -1,0 +1,146 @@
+"""The app: commands of specframe and of plug-ins; every error becomes one sentence."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+from typer.main import get_command, get_group
+
+from specframe._errors import PluginError, SpecframeError
+from specframe._plugins import load_plugins
+from specframe._registry import cause
+from specframe.cli import _listing
+from specframe.cli._decode import decode
+from specframe.cli._display import say, tell
+from specframe.cli._exit_code import FAULT, FINE, INTERRUPTED
+from specframe.cli._json import version_of
+from specframe.cli._train import train
+
+if TYPE_CHECKING:
+    from specframe._plugins import Member
+    from specframe._registry import Registry
+
+
+class Commands(TyperGroup):
+    """A group that ends quietly when the reader of a pipe has gone."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that was asked for."""
+        try:
+            returned = super().invoke(ctx)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return FINE
+        return returned
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run ``specframe`` and return its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+    try:
+        return run(list(sys.argv[1:] if arguments is None else arguments) or ["--help"])
+    except KeyboardInterrupt:
+        tell("interrupted")
+        return INTERRUPTED
+    except Exception as error:  # noqa: BLE001 (a traceback helps nobody who did not ask for it)
+        if os.environ.get("SPECFRAME_DEBUG") == "1":
+            traceback.print_exc()
+        tell(f"error: {message_of(error)}")
+        return FAULT
+
+
+def run(arguments: list[str]) -> int:
+    """Run the app and return the exit code; raises what goes wrong."""
+    command = get_command(build_app())
+    returned = command.main(arguments, prog_name="specframe", standalone_mode=False)
+    return returned if isinstance(returned, int) else FINE
+
+
+def message_of(error: Exception) -> str:
+    """Return the one sentence about an error."""
+    if isinstance(error, typer.TyperException):
+        context = getattr(error, "ctx", None)
+        hint = f" (see: {context.command_path} --help)" if context else ""
+        message = " ".join(error.format_message().split()).replace("Value error, ", "")
+        return f"{message.removesuffix('.')}{hint}"
+    if isinstance(error, SpecframeError):
+        return str(error)
+    if isinstance(error, OSError):
+        return f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}"
+    return (
+        f"unexpected {type(error).__name__}: {error} (a fault of specframe or of a plug-in; "
+        "SPECFRAME_DEBUG=1 shows where)"
+    )
+
+
+def build_app() -> typer.Typer:
+    """Return the app with the commands of all plug-ins."""
+    app = typer.Typer(cls=Commands, add_completion=False, pretty_exceptions_enable=False)
+    app.callback()(start)
+    app.command()(decode)
+    app.add_typer(_listing.strategies, name="strategies")
+    app.command()(_listing.plugins)
+    app.command()(train)
+    plugins = load_plugins()
+    for member in plugins.members:
+        try:
+            add_commands(app, member)
+        except PluginError as problem:
+            plugins.registry.problems.append(problem)
+    return app
+
+
+def add_commands(app: typer.Typer, member: Member) -> None:
+    """Add a plug-in's commands, or raise PluginError and add none.
+
+    They are built on an app of their own first: a command that cannot be built, or that takes the
+    name of another, would break every other command.
+    """
+    theirs = typer.Typer()
+    member.call("specframe_register_commands", app=theirs)
+    try:
+        new, taken = (set(get_group(one).commands) for one in (theirs, app))
+    except Exception as error:
+        raise member.plugin.fault(f"adds a command that cannot be built: {cause(error)}") from error
+    if clash := sorted(new & taken):
+        raise member.plugin.fault(f"adds command '{clash[0]}', which there is already")
+    app.registered_commands += theirs.registered_commands
+    app.registered_groups += theirs.registered_groups
+
+
+def print_version(wanted: bool) -> None:  # noqa: FBT001 (typer's signature)
+    """Print the version and end, if it was asked for."""
+    if wanted:
+        say(f"specframe {version_of('specframe') or 'unknown'}")
+        raise typer.Exit
+
+
+def start(
+    context: typer.Context,
+    *,
+    version: Annotated[  # noqa: ARG001 (its callback reads it)
+        bool,
+        typer.Option(
+            "--version", callback=print_version, is_eager=True, help="print the version and end"
+        ),
+    ] = False,
+) -> None:
+    """Decode language models faster without changing what they say."""
+    if context.invoked_subcommand != "plugins":  # which shows them itself
+        tell_problems(load_plugins().registry)
+
+
+def tell_problems(registry: Registry) -> None:
+    """Warn once of each plug-in that is broken or unwise; the command goes on without it."""
+    for problem in (*registry.problems, *registry.warnings):
+        tell(f"warning: {problem}")

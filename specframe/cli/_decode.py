@@ -1,0 +1,76 @@
+"""``specframe decode``: its flags; one prompt to the terminal, or many from file to file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from specframe import _defaults
+from specframe._errors import InputError
+from specframe.cli import _flags, _prompt
+from specframe.cli._display import Notes
+from specframe.cli._run_file import Job, run_file
+from specframe.cli._run_prompt import Show, run_prompt
+
+
+def decode(  # noqa: PLR0913 (one parameter a flag)
+    prompt: _flags.Prompt = None,
+    *,
+    prompt_file: _flags.PromptFile = None,
+    model: _flags.Model = None,
+    strategy: _flags.StrategyName = _defaults.STRATEGY,
+    option: _flags.Pairs = None,
+    verifier: _flags.VerifierName = None,
+    stop_policy: _flags.StopPolicyName = None,
+    max_new_tokens: _flags.MaxNewTokens = 128,
+    stop: _flags.StopTexts = None,
+    dtype: _flags.DtypeFlag = "auto",
+    device: _flags.DeviceFlag = "auto",
+    seed: _flags.Seed = None,
+    chat: _flags.Chat = None,
+    no_stream: _flags.NoStream = False,
+    compare: _flags.Compare = False,
+    json: _flags.Json = False,
+    quiet: _flags.Quiet = False,
+    prompts: _flags.PromptsFile = None,
+    output: _flags.OutputFlag = None,
+    trust_remote_code: _flags.TrustRemoteCode = False,
+    revision: _flags.Revision = None,
+) -> int:
+    """Decode a prompt: the text goes to stdout, statistics to stderr."""
+    loading = _flags.Loading(
+        model=model,
+        strategy=strategy,
+        options=_flags.parse_options(option),
+        verifier=verifier,
+        stop_policy=stop_policy,
+        dtype=dtype,
+        device=_flags.check_device(device),
+        trust_remote_code=trust_remote_code,
+        revision=revision,
+    )
+    loading.check()
+    limits = _flags.Limits(max_new_tokens, tuple(stop or ()), seed)
+    notes = Notes(quiet)
+    if prompts or output:
+        single = {"PROMPT": prompt, "--prompt-file": prompt_file, "--compare": compare}
+        refuse_beside_prompts(single | {"--json": json, "--no-stream": no_stream})
+        return run_file(Job(*both(prompts, output), chat), loading, limits, notes)
+    text = _prompt.read_prompt(prompt, prompt_file, notes)
+    show = Show(live=not no_stream, compare=compare, json=json, chat=chat)
+    return run_prompt(text, loading, limits, show, notes)
+
+
+def both(prompts: Path | None, output: Path | None) -> tuple[Path, Path]:
+    """Return the two files of a run over many prompts; raise InputError when one is missing."""
+    if prompts is None or output is None:
+        missing, given = ("--prompts", "--output") if output else ("--output", "--prompts")
+        raise InputError(f"{given} needs {missing} FILE.jsonl beside it")
+    return prompts, output
+
+
+def refuse_beside_prompts(given: Mapping[str, object]) -> None:
+    """Raise InputError for what makes sense for one prompt only."""
+    for name, value in given.items():
+        if value:
+            raise InputError(f"{name} cannot be given beside --prompts, which decodes a file")

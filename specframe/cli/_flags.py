@@ -1,0 +1,153 @@
+"""The flags of ``decode`` and ``train``: how they read, and what they amount to."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import attrs
+import typer
+
+from specframe._errors import InputError, OptionError
+
+if TYPE_CHECKING:
+    from specframe._decoder import Decoder
+
+Dtype = Literal["auto", "float64", "float32", "bfloat16", "float16"]
+DtypeFlag = Annotated[
+    Dtype,
+    typer.Option("--dtype", metavar="NAME", help="auto, float64, float32, bfloat16 or float16"),
+]
+DeviceFlag = Annotated[
+    str, typer.Option("--device", metavar="NAME", help="auto, cpu, cuda or cuda:0")
+]
+Prompt = Annotated[
+    str | None, typer.Argument(metavar="PROMPT|-", help="the prompt; - is standard input")
+]
+PromptFile = Annotated[
+    Path | None,
+    typer.Option("--prompt-file", "-p", metavar="FILE", help="read the prompt from a file"),
+]
+Model = Annotated[
+    str | None,
+    typer.Option(
+        "--model", "-m", metavar="MODEL", help="a folder or a hub id; absent: the demo model"
+    ),
+]
+StrategyName = Annotated[
+    str,
+    typer.Option(
+        "--strategy", metavar="NAME", help="how to draft; `specframe strategies` lists them"
+    ),
+]
+Pairs = Annotated[
+    list[str] | None,
+    typer.Option("--option", "-o", metavar="KEY=VALUE", help="an option of the strategy"),
+]
+VerifierName = Annotated[
+    str | None,
+    typer.Option("--verifier", metavar="NAME", help="what decides which drafted tokens stay"),
+]
+StopPolicyName = Annotated[
+    str | None, typer.Option("--stop-policy", metavar="NAME", help="what ends a draft early")
+]
+MaxNewTokens = Annotated[
+    int, typer.Option("--max-new-tokens", min=1, metavar="N", help="most tokens to decode")
+]
+StopTexts = Annotated[
+    list[str] | None, typer.Option("--stop", metavar="TEXT", help="end here; may be repeated")
+]
+Seed = Annotated[
+    int | None, typer.Option("--seed", min=0, metavar="N", help="seed of the sampling")
+]
+Chat = Annotated[
+    bool | None, typer.Option("--chat/--no-chat", help="apply the chat template, if there is one")
+]
+NoStream = Annotated[bool, typer.Option("--no-stream", help="print the text at the end")]
+Compare = Annotated[
+    bool, typer.Option("--compare", help="decode plainly too: rates, speed-up, same tokens?")
+]
+Json = Annotated[bool, typer.Option("--json", help="print one JSON object and no text")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="no statistics and no notes")]
+PromptsFile = Annotated[
+    Path | None,
+    typer.Option("--prompts", metavar="FILE", help="JSON lines of prompts; needs --output"),
+]
+OutputFlag = Annotated[
+    Path | None,
+    typer.Option("--output", metavar="FILE", help="results of --prompts; a rerun goes on"),
+]
+TrustRemoteCode = Annotated[
+    bool, typer.Option("--trust-remote-code", help="run code that comes with the model")
+]
+Revision = Annotated[
+    str | None, typer.Option("--revision", metavar="R", help="branch, tag or commit on the hub")
+]
+
+
+def parse_options(given: list[str] | None) -> dict[str, str]:
+    """Return ``-o KEY=VALUE`` pairs as a dict; raises OptionError for what is no pair."""
+    options: dict[str, str] = {}
+    for pair in given or []:
+        key, equals, value = pair.partition("=")
+        key = key.strip()
+        if not (key and equals):
+            raise OptionError(f"-o takes KEY=VALUE, such as -o steps=4; got '{pair}'")
+        if key in options:
+            raise OptionError(f"option '{key}' is given twice: {options[key]} and {value}")
+        options[key] = value
+    return options
+
+
+def check_device(device: str) -> str:
+    """Return ``device`` if it is named as devices are; else raise InputError."""
+    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", device):
+        raise InputError(f"--device is '{device}': give auto, cpu, cuda or cuda:0")
+    return device
+
+
+@attrs.frozen(kw_only=True)
+class Loading:
+    """What ``specframe.load`` is asked for."""
+
+    model: str | None = None
+    strategy: str
+    options: dict[str, str] = attrs.Factory(dict)
+    verifier: str | None = None
+    stop_policy: str | None = None
+    dtype: Dtype = "auto"
+    device: str = "auto"
+    trust_remote_code: bool = False
+    revision: str | None = None
+
+    def check(self) -> None:
+        """Raise for names that nothing registers, before anything heavy is imported."""
+        from specframe._plugins import load_registry  # noqa: PLC0415 (one per command)
+
+        registry = load_registry()
+        registry.strategy(self.strategy)
+        if self.verifier is not None:
+            registry.verifier(self.verifier)
+        if self.stop_policy is not None:
+            registry.stop_policy(self.stop_policy)
+
+    def open(self) -> Decoder:
+        """Load the decoder."""
+        from specframe._decoder import load  # noqa: PLC0415 (imports torch)
+
+        arguments: dict[str, Any] = attrs.asdict(self)
+        return load(arguments.pop("model"), **arguments)
+
+
+@attrs.frozen
+class Limits:
+    """Where a decode ends, and its seed."""
+
+    max_new_tokens: int
+    stop: tuple[str, ...] = ()
+    seed: int | None = None
+
+    def arguments(self) -> dict[str, Any]:
+        """Return them as keyword arguments of ``decode`` and ``stream``."""
+        return attrs.asdict(self)

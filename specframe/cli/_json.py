@@ -1,0 +1,66 @@
+"""JSON as specframe writes it: fixed keys, no constants outside of JSON, versions named."""
+
+from __future__ import annotations
+
+import json
+import math
+import platform
+from importlib import metadata
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from specframe._decoder import Result, Setup
+
+SCHEMA = 1
+
+
+def to_line(value: object, *, ascii_only: bool = False) -> str:
+    """Return ``value`` as one line of JSON; what is not finite becomes null."""
+    return json.dumps(without_constants(value), ensure_ascii=ascii_only, allow_nan=False)
+
+
+def without_constants(value: Any) -> Any:
+    """Return ``value`` with NaN and infinities, which JSON does not know, as None."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: without_constants(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [without_constants(item) for item in value]
+    return value
+
+
+def version_of(distribution: str) -> str | None:
+    """Return the installed version of a distribution, or None; imports nothing of it."""
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def versions() -> dict[str, str | None]:
+    """Return the versions that a result depends on."""
+    named = {name: version_of(name) for name in ("specframe", "torch", "transformers")}
+    return named | {"python": platform.python_version()}
+
+
+def result_object(prompt: str, result: Result, setup: Setup) -> dict[str, Any]:
+    """Return what ``specframe decode --json`` prints; ``prompt`` as it was typed."""
+    return {
+        "schema": SCHEMA,
+        "prompt": prompt,
+        "prompt_token_ids": result.prompt_token_ids,
+        "token_ids": result.token_ids,
+        "text": result.text,
+        "finish_reason": result.finish_reason,
+        "strategy": setup.strategy,
+        "options": setup.options,
+        "verifier": setup.verifier,
+        "stop_policy": setup.stop_policy,
+        "model": setup.model,
+        "dtype": setup.dtype,
+        "device": setup.device,
+        "seed": result.seed,
+        "versions": versions(),
+        "metrics": result.metrics.as_dict(),
+    }

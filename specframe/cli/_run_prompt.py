@@ -1,0 +1,85 @@
+"""Decode one prompt and show it: live, at the end, or as JSON."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import attrs
+
+from specframe._errors import SpecframeError
+from specframe.cli._display import TextWriter, comparison, say, statistics, wants_colour
+from specframe.cli._exit_code import FINE, INTERRUPTED, MISMATCH
+from specframe.cli._json import result_object, to_line
+from specframe.cli._prompt import for_model
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from specframe._decoder import Decoder, Result, Stream
+    from specframe._round import RowRound
+    from specframe.cli._display import Notes
+    from specframe.cli._flags import Limits, Loading
+
+
+@attrs.frozen(kw_only=True)
+class Show:
+    """What of a decode is shown, and how; ``chat=None`` leaves the template to the tokenizer."""
+
+    live: bool = True
+    compare: bool = False
+    json: bool = False
+    chat: bool | None = None
+
+
+def run_prompt(text: str, loading: Loading, limits: Limits, show: Show, notes: Notes) -> int:
+    """Decode ``text``, show it, and return the exit code."""
+    notes.note(f"loading {loading.model or 'the demo model'}")
+    with loading.open() as decoder:
+        prompt = for_model(text, decoder.tokenizer, notes, chat=show.chat)
+        stream = start(decoder, prompt, limits, compare=show.compare)
+        writer = TextWriter(sys.stdout, wants_colour(sys.stdout))
+        is_complete = follow(stream, writer if show.live and not show.json else None)
+        result = stream.result
+        if show.json:
+            say(to_line(result_object(text, result, decoder.setup), ascii_only=True))
+        else:
+            writer.end(None if show.live else result)
+            notes.lines(statistics(result, decoder.setup))
+        if not is_complete:
+            notes.note("interrupted; above is what was decoded until then")
+            return INTERRUPTED
+        if not show.compare:
+            return FINE
+        if not show.json:
+            notes.lines(comparison(result, decoder.setup))
+        return exit_code(result)
+
+
+def start(decoder: Decoder, prompt: str | list[int], limits: Limits, *, compare: bool) -> Stream:
+    """Return the rounds of a decode, with plain decoding beside it if it is compared."""
+    if not compare:
+        return decoder.stream(prompt, **limits.arguments())
+    from specframe import _compare  # noqa: PLC0415 (imports torch)
+
+    return _compare.compare(decoder, prompt, **limits.arguments())
+
+
+def follow(rounds: Iterable[RowRound], writer: TextWriter | None) -> bool:
+    """Write rounds as they come; return whether they came to their end (no Ctrl-C)."""
+    try:
+        for round in rounds:  # noqa: A001 (the word of the design)
+            if writer is not None:
+                writer.write(round)
+    except KeyboardInterrupt:
+        return False
+    except SpecframeError:
+        if writer is not None and writer.has_begun:
+            writer.end()
+        raise
+    return True
+
+
+def exit_code(result: Result) -> int:
+    """Return what a comparison amounts to."""
+    return FINE if result.metrics.identical else MISMATCH

@@ -1,0 +1,69 @@
+"""``specframe train NAME``: hand a request to a trainer plug-in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from specframe._plugins import load_registry
+from specframe.cli._display import Notes
+from specframe.cli._flags import DeviceFlag, DtypeFlag
+
+
+def train(  # noqa: PLR0913 (one parameter a flag)
+    name: Annotated[str, typer.Argument(metavar="NAME", help="what to train, such as kangaroo")],
+    *,
+    model: Annotated[
+        str, typer.Option("--model", "-m", metavar="MODEL", help="a folder or a hub id")
+    ],
+    data: Annotated[
+        Path, typer.Option(metavar="PATH", help="JSON lines with text or messages, or a folder")
+    ],
+    output: Annotated[
+        Path, typer.Option(metavar="DIR", help="folder for the result and its checkpoints")
+    ],
+    exit_layer: Annotated[
+        int | None, typer.Option(metavar="E", help="layers that draft; default 2")
+    ] = None,
+    max_steps: Annotated[int, typer.Option(metavar="N", help="optimiser steps")] = 1000,
+    batch_size: Annotated[int, typer.Option(metavar="N", help="windows a step")] = 8,
+    sequence_length: Annotated[int, typer.Option(metavar="N", help="tokens a window")] = 512,
+    learning_rate: Annotated[float, typer.Option(metavar="X", help="highest learning rate")] = 1e-3,
+    eval_data: Annotated[
+        Path | None, typer.Option(metavar="PATH", help="held-out data, read like --data")
+    ] = None,
+    seed: Annotated[int, typer.Option(metavar="N", help="seed of weights and order")] = 0,
+    dtype: DtypeFlag = "auto",
+    device: DeviceFlag = "auto",
+    adapter: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="start from this trained one")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="go on in --output")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="check all, train nothing")] = False,
+) -> None:
+    """Train a drafter's weights for a model; the model itself stays as it is."""
+    trainer = load_registry().trainer(name)
+    from specframe.training import TrainRequest  # noqa: PLC0415 (only this command needs it)
+
+    request = TrainRequest(
+        model=model,
+        data=data,
+        output=output,
+        exit_layer=exit_layer,
+        max_steps=max_steps,
+        batch_size=batch_size,
+        sequence_length=sequence_length,
+        learning_rate=learning_rate,
+        eval_data=eval_data,
+        seed=seed,
+        dtype=dtype,
+        device=device,
+        adapter=adapter,
+        resume=resume,
+        dry_run=dry_run,
+    )
+    trainer.load()(request)
+    if not dry_run:
+        Notes().note(f"use it with: specframe decode -m {model} -o adapter={output}")
