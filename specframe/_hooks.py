@@ -95,7 +95,7 @@ def specframe_register_commands(app: typer.Typer) -> None:
 
 
 @_spec
-def specframe_round(round: Round) -> None:  # noqa: A002 (the word of the design)
+def specframe_round(round: Round) -> None:
     """Watch a round after it was committed; called on the decoding thread, so be quick.
 
     An observer that raises is reported once, by name, and no longer called; decoding goes on.

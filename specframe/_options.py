@@ -77,7 +77,7 @@ class OptionText(NamedTuple):
 def option(
     default: Any = attrs.NOTHING,
     *,
-    help: str,  # noqa: A002 (what every command line calls it)
+    help: str,
     unit: str | None = None,
     check: Check | None = None,
 ) -> Any:

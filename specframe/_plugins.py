@@ -104,7 +104,7 @@ class Plugins:
             except PluginError as problem:
                 self.registry.problems.append(problem)
 
-    def observe_round(self, round: Round) -> None:  # noqa: A002 (the word of the design)
+    def observe_round(self, round: Round) -> None:
         """Show a committed round to the observers."""
         self._notify("specframe_round", round=round)
 

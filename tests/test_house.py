@@ -67,6 +67,15 @@ def test_every_package_is_typed(package):
     assert (ROOT / package / "py.typed").is_file()
 
 
+@pytest.mark.parametrize("package", PACKAGED)
+def test_every_file_of_a_package_is_installed(package):
+    """Weights and texts as well as modules: what the wheel forgets is missing here."""
+    installed = Path(importlib.import_module(Path(package).name).__file__).parent
+    files = [path for path in (ROOT / package).rglob("*") if path.is_file()]
+    names = [path.relative_to(ROOT / package) for path in files if "__pycache__" not in path.parts]
+    assert [str(name) for name in names if not (installed / name).is_file()] == []
+
+
 @pytest.mark.parametrize("package", [Path(package).name for package in PACKAGED])
 def test_public_names_are_sorted_and_exist(package):
     module = importlib.import_module(package)
