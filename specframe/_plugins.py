@@ -32,8 +32,6 @@ from specframe._registry import (
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    import typer
-
     from specframe._decoder import Result
     from specframe._round import Round
 
@@ -95,14 +93,6 @@ class Plugins:
         for hook, members in self.observers.items():
             if member.implements(hook):
                 members.append(member)
-
-    def add_commands(self, app: typer.Typer) -> None:
-        """Let every plug-in add its commands; one that raises is noted as a problem."""
-        for member in self.members:
-            try:
-                member.call("specframe_register_commands", app=app)
-            except PluginError as problem:
-                self.registry.problems.append(problem)
 
     def observe_round(self, round: Round) -> None:
         """Show a committed round to the observers."""
