@@ -6,18 +6,35 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from specframe._errors import PluginError, SpecframeError
+    from specframe._errors import (
+        AdapterError,
+        InputError,
+        MemoryShortageError,
+        ModelError,
+        NumericsError,
+        OptionError,
+        PluginError,
+        SpecframeError,
+        UnknownNameError,
+    )
     from specframe._hooks import RegisterComponent, RegisterStrategy, hookimpl
     from specframe._options import Check, at_least, at_most, not_nan, not_negative, option
     from specframe._registry import Strategy
 
 __all__ = [
+    "AdapterError",
     "Check",
+    "InputError",
+    "MemoryShortageError",
+    "ModelError",
+    "NumericsError",
+    "OptionError",
     "PluginError",
     "RegisterComponent",
     "RegisterStrategy",
     "SpecframeError",
     "Strategy",
+    "UnknownNameError",
     "at_least",
     "at_most",
     "hookimpl",
@@ -28,12 +45,19 @@ __all__ = [
 
 # Public names are imported on first use, so that `import specframe` stays fast and torch-free.
 _HOMES = {
+    "AdapterError": "_errors",
     "Check": "_options",
+    "InputError": "_errors",
+    "MemoryShortageError": "_errors",
+    "ModelError": "_errors",
+    "NumericsError": "_errors",
+    "OptionError": "_errors",
     "PluginError": "_errors",
     "RegisterComponent": "_hooks",
     "RegisterStrategy": "_hooks",
     "SpecframeError": "_errors",
     "Strategy": "_registry",
+    "UnknownNameError": "_errors",
     "at_least": "_options",
     "at_most": "_options",
     "hookimpl": "_hooks",
