@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class Commands(TyperGroup):
-    """A group that ends quietly when the reader of a pipe has gone."""
+    """A group that ends without a traceback on Ctrl-C or when the reader of a pipe has gone."""
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command that was asked for."""
@@ -39,6 +39,9 @@ class Commands(TyperGroup):
         except BrokenPipeError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return FINE
+        except KeyboardInterrupt:
+            tell("interrupted")
+            return INTERRUPTED
         return returned
 
 
@@ -73,6 +76,8 @@ def message_of(error: Exception) -> str:
         hint = f" (see: {context.command_path} --help)" if context else ""
         message = " ".join(error.format_message().split()).replace("Value error, ", "")
         return f"{message.removesuffix('.')}{hint}"
+    if isinstance(error, typer.Abort):
+        return "aborted"
     if isinstance(error, SpecframeError):
         return str(error)
     if isinstance(error, OSError):

@@ -34,7 +34,7 @@ class TextWriter:
     colour: bool = False
     has_begun: bool = attrs.field(default=False, init=False)
 
-    def write(self, round: RowRound) -> None:  # noqa: A002 (the word of the design)
+    def write(self, round: RowRound) -> None:
         """Write what a round committed: drafted and accepted pieces in colour."""
         for piece, drafted in round.pieces:
             coloured = self.colour and drafted and piece

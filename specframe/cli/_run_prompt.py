@@ -68,7 +68,7 @@ def start(decoder: Decoder, prompt: str | list[int], limits: Limits, *, compare:
 def follow(rounds: Iterable[RowRound], writer: TextWriter | None) -> bool:
     """Write rounds as they come; return whether they came to their end (no Ctrl-C)."""
     try:
-        for round in rounds:  # noqa: A001 (the word of the design)
+        for round in rounds:
             if writer is not None:
                 writer.write(round)
     except KeyboardInterrupt:
