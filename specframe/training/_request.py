@@ -23,8 +23,10 @@ def _at_least(least: int) -> Callable[[Any, Any, Any], None]:
     return check
 
 
-def _check_learning_rate(_: TrainRequest, field: attrs.Attribute[float], value: float) -> None:
-    if not (math.isfinite(value) and value > 0):
+def _check_learning_rate(
+    _: TrainRequest, field: attrs.Attribute[float | None], value: float | None
+) -> None:
+    if value is not None and not (math.isfinite(value) and value > 0):
         raise OptionError(f"{field.name} is {value}; give a number above 0, such as 3e-4.")
 
 
@@ -43,11 +45,11 @@ class TrainRequest:
     """Say what to train, on what, and where the result goes.
 
     ``model`` is a folder or a hub id, ``data`` and ``eval_data`` are what ``read_documents``
-    takes. ``max_steps=None`` means one pass over the data. ``batch_size`` counts windows of
-    ``sequence_length`` tokens per process; an optimiser step takes
-    ``batch_size * gradient_accumulation`` of them in each process. ``adapter`` is a trained
-    adapter to start from instead of fresh weights. ``exit_layer=None`` means that adapter's,
-    else 2.
+    takes. ``max_steps=None`` means one pass over the data, ``learning_rate=None`` the trainer's
+    own choice. ``batch_size`` counts windows of ``sequence_length`` tokens per process; an
+    optimiser step takes ``batch_size * gradient_accumulation`` of them in each process.
+    ``adapter`` is a trained adapter to start from instead of fresh weights. ``exit_layer=None``
+    means that adapter's, else 2.
 
     Raises ``OptionError`` for a value that is out of range.
     """
@@ -56,10 +58,10 @@ class TrainRequest:
     data: Path = attrs.field(converter=Path)
     output: Path = attrs.field(converter=Path)
     exit_layer: int | None = attrs.field(default=None, validator=_at_least(1))
-    max_steps: int | None = attrs.field(default=None, validator=_at_least(1))
+    max_steps: int | None = attrs.field(default=1000, validator=_at_least(1))
     batch_size: int = attrs.field(default=8, validator=_at_least(1))
     sequence_length: int = attrs.field(default=512, validator=_at_least(2))
-    learning_rate: float = attrs.field(default=3e-4, validator=_check_learning_rate)
+    learning_rate: float | None = attrs.field(default=None, validator=_check_learning_rate)
     gradient_accumulation: int = attrs.field(default=1, validator=_at_least(1))
     eval_data: Path | None = attrs.field(default=None, converter=attrs.converters.optional(Path))
     seed: int = attrs.field(default=0, validator=_at_least(0))

@@ -11,12 +11,41 @@ from specframe_kangaroo._options import KangarooOptions
 if TYPE_CHECKING:
     from specframe import RegisterComponent, RegisterStrategy
     from specframe_kangaroo._adapter import Adapter, AdapterConfig
+    from specframe_kangaroo._checkpoint import (
+        Checkpoint,
+        check_base,
+        load_checkpoint,
+        save_checkpoint,
+    )
+    from specframe_kangaroo._fingerprint import fingerprint
     from specframe_kangaroo._loss import distillation_loss
+    from specframe_kangaroo._training import train
 
-__all__ = ["Adapter", "AdapterConfig", "KangarooOptions", "distillation_loss"]
+__all__ = [
+    "Adapter",
+    "AdapterConfig",
+    "Checkpoint",
+    "KangarooOptions",
+    "check_base",
+    "distillation_loss",
+    "fingerprint",
+    "load_checkpoint",
+    "save_checkpoint",
+    "train",
+]
 
 # Imported on first use: listing plug-ins imports this module, and must not import torch.
-_HOMES = {"Adapter": "_adapter", "AdapterConfig": "_adapter", "distillation_loss": "_loss"}
+_HOMES = {
+    "Adapter": "_adapter",
+    "AdapterConfig": "_adapter",
+    "Checkpoint": "_checkpoint",
+    "check_base": "_checkpoint",
+    "distillation_loss": "_loss",
+    "fingerprint": "_fingerprint",
+    "load_checkpoint": "_checkpoint",
+    "save_checkpoint": "_checkpoint",
+    "train": "_training",
+}
 
 
 def __getattr__(name: str) -> object:

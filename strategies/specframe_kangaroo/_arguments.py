@@ -16,7 +16,9 @@ LONGEST_WARMUP = 2_000  # the reference's
 LONGEST_LOG_INTERVAL = 50
 
 
-def training_arguments(request: TrainRequest, num_windows: int) -> TrainingArguments:
+def training_arguments(
+    request: TrainRequest, num_windows: int, hidden_size: int
+) -> TrainingArguments:
     """Return the settings of a run over ``num_windows`` windows; writes nothing.
 
     AdamW with betas 0.9 and 0.95, linear warmup and decay (paper section 4.1). Raises
@@ -33,7 +35,7 @@ def training_arguments(request: TrainRequest, num_windows: int) -> TrainingArgum
             per_device_train_batch_size=request.batch_size,
             per_device_eval_batch_size=request.batch_size,
             gradient_accumulation_steps=request.gradient_accumulation,
-            learning_rate=request.learning_rate,
+            learning_rate=learning_rate_of(request, hidden_size),
             lr_scheduler_type="linear",
             warmup_steps=min(LONGEST_WARMUP, steps // 20),
             adam_beta2=0.95,
@@ -56,6 +58,14 @@ def training_arguments(request: TrainRequest, num_windows: int) -> TrainingArgum
         raise InputError(
             "Training needs the package accelerate; pip install 'specframe[train]'."
         ) from error
+
+
+def learning_rate_of(request: TrainRequest, hidden_size: int) -> float:
+    """Return the highest learning rate: what was asked for, else one that falls with the width.
+
+    The paper's 5e-5 for a width of 4096 fixes the product.
+    """
+    return request.learning_rate or min(1e-3, 5e-5 * 4096 / hidden_size)
 
 
 def windows_per_step(request: TrainRequest) -> int:

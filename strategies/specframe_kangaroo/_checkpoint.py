@@ -15,7 +15,6 @@ from typing import Any
 
 import attrs
 from safetensors.torch import save
-from torch import nn
 
 from specframe import AdapterError
 from specframe_kangaroo._adapter import Adapter
@@ -26,7 +25,6 @@ from specframe_kangaroo._config_file import (
     adapter_config,
     read_config_file,
 )
-from specframe_kangaroo._fingerprint import fingerprint, text_config
 from specframe_kangaroo._weights import read_adapter
 
 
@@ -78,29 +76,25 @@ def save_checkpoint(folder: str | os.PathLike[str], checkpoint: Checkpoint) -> N
     _replace(Path(folder) / NAME, _config_text(checkpoint).encode())
 
 
-def check_base(checkpoint: Checkpoint, model: nn.Module) -> None:
-    """Raise ``AdapterError`` unless ``checkpoint`` was made for the transformers model ``model``.
+def check_base(checkpoint: Checkpoint, hidden_size: int, base: str) -> None:
+    """Raise ``AdapterError`` unless ``checkpoint`` fits the model with fingerprint ``base``.
 
     The reference stores no fingerprint; its adapters are accepted when the hidden size fits.
     """
-    check_hidden_size(checkpoint, model)
-    if checkpoint.fingerprint is None:
-        return
-    actual = fingerprint(model)
-    if checkpoint.fingerprint != actual:
+    check_hidden_size(checkpoint, hidden_size)
+    if checkpoint.fingerprint not in (None, base):
         raise AdapterError(
             f"The adapter was trained for the base model {checkpoint.fingerprint} and this one is "
-            f"{actual}; load that model, or train an adapter with `specframe train kangaroo`."
+            f"{base}; load that model, or train an adapter with `specframe train kangaroo`."
         )
 
 
-def check_hidden_size(checkpoint: Checkpoint, model: nn.Module) -> None:
-    """Raise ``AdapterError`` if ``checkpoint`` cannot read the hidden states of ``model``."""
-    ours = checkpoint.adapter.config.hidden_size
-    theirs = text_config(model).hidden_size
-    if ours != theirs:
+def check_hidden_size(checkpoint: Checkpoint, hidden_size: int) -> None:
+    """Raise ``AdapterError`` if ``checkpoint`` cannot read hidden states of ``hidden_size``."""
+    own = checkpoint.adapter.config.hidden_size
+    if own != hidden_size:
         raise AdapterError(
-            f"The adapter is for hidden size {ours} and the model has {theirs}; "
+            f"The adapter is for hidden size {own} and the model has {hidden_size}; "
             "give the adapter of this model, or train one with `specframe train kangaroo`."
         )
 

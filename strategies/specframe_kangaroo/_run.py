@@ -65,7 +65,7 @@ class RunFolder:
 
 def facts_of(request: TrainRequest, **found: Any) -> dict[str, Any]:
     """Return what a resumed run must have in common with its first part."""
-    names = ("sequence_length", "batch_size", "gradient_accumulation", "learning_rate", "seed")
+    names = ("sequence_length", "batch_size", "gradient_accumulation", "seed")
     return {**{name: getattr(request, name) for name in names}, **found}
 
 

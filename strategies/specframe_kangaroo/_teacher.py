@@ -9,12 +9,16 @@ from typing import Any
 import attrs
 import torch
 from jaxtyping import Float, Int
+from safetensors import SafetensorError
 from torch import Tensor, nn
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 from specframe import InputError, ModelError
 from specframe.training import TrainRequest
-from specframe_kangaroo._fingerprint import text_config
+
+
+# What transformers raises where files are missing, damaged or of another kind.
+LOADING_ERRORS = (OSError, ValueError, TypeError, KeyError, SafetensorError)
 
 
 @attrs.frozen(eq=False)
@@ -62,12 +66,28 @@ class Teacher:
 
 
 def load_teacher(request: TrainRequest, device: torch.device, exit_layer: int) -> Teacher:
-    """Load and freeze the target of ``request``; check that it can be distilled.
-
-    Raises ``ModelError`` or ``InputError`` in one sentence.
-    """
+    """Load and freeze the target of ``request``; raise ``ModelError`` if it cannot be distilled."""
     model = _load_model(request, device).eval().requires_grad_(requires_grad=False).to(device)
-    config = text_config(model)
+    head = model.get_output_embeddings()
+    if model.dtype == torch.float16:
+        head = copy.deepcopy(head).float()
+    teacher = Teacher(model, head, exit_layer)
+    teacher.check_head()
+    return teacher
+
+
+def load_config(name: str) -> Any:
+    """Load the config of a target's language model; raise ``ModelError`` if there is none."""
+    if Path(name).is_absolute() and not Path(name).is_dir():
+        raise ModelError(f"There is no model folder {name}; check the path.")
+    try:
+        return AutoConfig.from_pretrained(name).get_text_config()
+    except LOADING_ERRORS as error:
+        raise _no_model(name, error) from error
+
+
+def check_fit(request: TrainRequest, config: Any, exit_layer: int) -> None:
+    """Raise ``InputError`` unless the model has the exit layer and reads such long windows."""
     if not exit_layer < config.num_hidden_layers:
         raise InputError(
             f"exit_layer is {exit_layer} and the model has {config.num_hidden_layers} layers; "
@@ -79,19 +99,13 @@ def load_teacher(request: TrainRequest, device: torch.device, exit_layer: int) -
             f"sequence_length is {request.sequence_length} and the model reads at most "
             f"{longest} tokens; give no more than that."
         )
-    head = model.get_output_embeddings()
-    if model.dtype == torch.float16:
-        head = copy.deepcopy(head).float()
-    teacher = Teacher(model, head, exit_layer)
-    teacher.check_head()
-    return teacher
 
 
 def load_tokenizer(name: str) -> Any:
     """Load the tokenizer of the target; raise ``InputError`` if it has none."""
     try:
         return AutoTokenizer.from_pretrained(name)
-    except (OSError, ValueError, TypeError, KeyError) as error:
+    except LOADING_ERRORS as error:
         raise InputError(
             f"No tokenizer can be loaded from {name}, and training reads text; "
             f"put the tokenizer's files there ({_first_line(error)})."
@@ -99,18 +113,20 @@ def load_tokenizer(name: str) -> Any:
 
 
 def _load_model(request: TrainRequest, device: torch.device) -> Any:
-    if Path(request.model).is_absolute() and not Path(request.model).is_dir():
-        raise ModelError(f"There is no model folder {request.model}; check the path.")
     dtype = request.dtype
     if dtype == "auto" and device.type == "cpu":
         dtype = "float32"
     try:
         return AutoModelForCausalLM.from_pretrained(request.model, dtype=dtype)
-    except (OSError, ValueError, KeyError) as error:
-        raise ModelError(
-            f"No causal language model can be loaded from {request.model}; give a folder or a "
-            f"hub id of one ({_first_line(error)})."
-        ) from error
+    except LOADING_ERRORS as error:
+        raise _no_model(request.model, error) from error
+
+
+def _no_model(name: str, error: Exception) -> ModelError:
+    return ModelError(
+        f"No causal language model can be loaded from {name}; give a folder or a hub id of one "
+        f"({_first_line(error)})."
+    )
 
 
 def _widen(values: Tensor) -> Tensor:

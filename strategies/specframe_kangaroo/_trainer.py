@@ -129,7 +129,7 @@ class DistillationTrainer(Trainer):
         self,
         model: nn.Module,
         inputs: dict[str, Tensor],
-        return_outputs: bool = False,  # noqa: ARG002, FBT001, FBT002 (the Trainer's signature)
+        return_outputs: bool = False,  # noqa: FBT001, FBT002 (the Trainer's signature)
         num_items_in_batch: Tensor | int | None = None,
     ) -> Tensor:
         """Return this batch's share of the mean over the whole step, all processes included.
@@ -165,7 +165,7 @@ class DistillationTrainer(Trainer):
     def evaluate(
         self,
         eval_dataset: Any = None,
-        ignore_keys: list[str] | None = None,  # noqa: ARG002 (the Trainer's signature)
+        ignore_keys: list[str] | None = None,
         metric_key_prefix: str = "eval",
     ) -> dict[str, float]:
         """Return the means over the held-out data, weighed by position and not by batch."""

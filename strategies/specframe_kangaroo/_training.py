@@ -20,9 +20,15 @@ from specframe_kangaroo._checkpoint import (
     load_checkpoint,
     save_checkpoint,
 )
-from specframe_kangaroo._fingerprint import fingerprint, text_config
+
 from specframe_kangaroo._run import RunFolder, facts_of
-from specframe_kangaroo._teacher import Teacher, load_teacher, load_tokenizer
+from specframe_kangaroo._teacher import (
+    Teacher,
+    check_fit,
+    load_config,
+    load_teacher,
+    load_tokenizer,
+)
 from specframe_kangaroo._trainer import (
     DistillationTrainer,
     Samples,
@@ -73,37 +79,40 @@ def train(request: TrainRequest) -> None:
 def _prepare(request: TrainRequest) -> _Job:
     if not (request.resume or request.dry_run):
         RunFolder(request.output).check_free()
-    documents = read_documents(request.data)
-    held_out = None if request.eval_data is None else read_documents(request.eval_data)
+    config = load_config(request.model)
     given = None if request.adapter is None else load_checkpoint(request.adapter)
-    exit_layer = request.exit_layer or (given and given.exit_layer) or EXIT_LAYER
-    tokenizer = load_tokenizer(request.model)
-    data = _tokenise(request, tokenizer, documents, held_out)
-    arguments = training_arguments(request, len(data.windows))
-    teacher = load_teacher(request, arguments.device, exit_layer)
     if given is not None:
-        check_hidden_size(given, teacher.model)
-    start = given or Checkpoint(_fresh_adapter(teacher, request.seed))
+        check_hidden_size(given, config.hidden_size)
+    exit_layer = request.exit_layer or (given and given.exit_layer) or EXIT_LAYER
+    check_fit(request, config, exit_layer)
+    data = _read_data(request, config)
+    arguments = training_arguments(request, len(data.windows), config.hidden_size)
+    teacher = load_teacher(request, arguments.device, exit_layer)
+    start = given or Checkpoint(_fresh_adapter(config, request.seed))
     if teacher.model.dtype == torch.float64:
         start.adapter.double()
     return _Job(request, arguments, data, teacher, start)
 
 
-def _tokenise(request: TrainRequest, tokenizer: Any, documents: Any, held_out: Any) -> _Data:
-    stream = tokenize(documents, tokenizer)
-    windows = Windows(stream, request.sequence_length)
-    if not windows:
-        raise InputError(f"{request.data} holds no token to predict; give more text.")
-    eval_windows = None
-    if held_out is not None:
-        eval_windows = Windows(tokenize(held_out, tokenizer), request.sequence_length)
-        if not eval_windows:
-            raise InputError(f"{request.eval_data} holds no token to predict; give more text.")
-    return _Data(stream, windows, eval_windows)
+def _read_data(request: TrainRequest, config: Any) -> _Data:
+    """Read both data sets before either is tokenised: a bad line is named at once."""
+    paths = [path for path in (request.data, request.eval_data) if path is not None]
+    documents = [read_documents(path) for path in paths]
+    tokenizer = load_tokenizer(request.model)
+    streams = [tokenize(some, tokenizer) for some in documents]
+    windows = [Windows(stream, request.sequence_length) for stream in streams]
+    for path, stream, served in zip(paths, streams, windows, strict=True):
+        if not served:
+            raise InputError(f"{path} holds no token to predict; give more text.")
+        if max(stream.ids) >= config.vocab_size:
+            raise InputError(
+                f"The tokenizer of {request.model} gives token {max(stream.ids)} and the model "
+                f"knows {config.vocab_size}; put the model's own tokenizer beside it."
+            )
+    return _Data(streams[0], windows[0], windows[1] if len(windows) > 1 else None)
 
 
-def _fresh_adapter(teacher: Teacher, seed: int) -> Adapter:
-    config = text_config(teacher.model)
+def _fresh_adapter(config: Any, seed: int) -> Adapter:
     heads = _num_heads(config)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
@@ -120,6 +129,7 @@ def _run(job: _Job) -> None:
     folder = RunFolder(job.request.output)
     facts = facts_of(
         job.request,
+        learning_rate=job.arguments.learning_rate,
         exit_layer=job.teacher.exit_layer,
         base=fingerprint(job.teacher.model),
         data=job.data.stream.digest,
