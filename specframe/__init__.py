@@ -6,38 +6,96 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from specframe._errors import (
-        AdapterError,
-        InputError,
-        MemoryShortageError,
-        ModelError,
-        NumericsError,
-        OptionError,
-        PluginError,
-        SpecframeError,
-        UnknownNameError,
-    )
+    from specframe._assembly import Setup
+    from specframe._attention import Pass, RotaryTable
+    from specframe._cache import SlotCache
+    from specframe._decoder import Decoder, Result, Stream, load
+    from specframe._draft import Draft, Exit, Law
+    from specframe._drafter import Capabilities, Drafter, Needs, SequenceDrafter
+    from specframe._engine import Engine, Filled
+    from specframe._errors import AdapterError, InputError, MemoryShortageError, ModelError, NumericsError, OptionError, PluginError, SpecframeError, UnknownNameError
+    from specframe._family import Family, Layer, Split
+    from specframe._fingerprint import fingerprint
     from specframe._hooks import RegisterComponent, RegisterStrategy, hookimpl
+    from specframe._loop import decode
+    from specframe._metrics import Metrics
+    from specframe._norm import RMSNorm
     from specframe._options import Check, at_least, at_most, not_nan, not_negative, option
+    from specframe._placement import Board, Placement
+    from specframe._projection import Projection
     from specframe._registry import Strategy
+    from specframe._round import Round, RowRound
+    from specframe._rows import Row, Rows
+    from specframe._sampler import Sampler
+    from specframe._stop_policy import NO_LIMIT, Step, StopPolicy
+    from specframe._stops import Stops
+    from specframe._target import Target
+    from specframe._tree import Nodes, TreeBuilder
+    from specframe._verdict import Captured, Commit, Scores, Verdict
+    from specframe._verifier import Guarantee, Verifier
 
 __all__ = [
     "AdapterError",
+    "Board",
+    "Capabilities",
+    "Captured",
     "Check",
+    "Commit",
+    "Decoder",
+    "Draft",
+    "Drafter",
+    "Engine",
+    "Exit",
+    "Family",
+    "Filled",
+    "Guarantee",
     "InputError",
+    "Law",
+    "Layer",
     "MemoryShortageError",
+    "Metrics",
     "ModelError",
+    "NO_LIMIT",
+    "Needs",
+    "Nodes",
     "NumericsError",
     "OptionError",
+    "Pass",
+    "Placement",
     "PluginError",
+    "Projection",
+    "RMSNorm",
     "RegisterComponent",
     "RegisterStrategy",
+    "Result",
+    "RotaryTable",
+    "Round",
+    "Row",
+    "RowRound",
+    "Rows",
+    "Sampler",
+    "Scores",
+    "SequenceDrafter",
+    "Setup",
+    "SlotCache",
     "SpecframeError",
+    "Split",
+    "Step",
+    "StopPolicy",
+    "Stops",
     "Strategy",
+    "Stream",
+    "Target",
+    "TreeBuilder",
     "UnknownNameError",
+    "Verdict",
+    "Verifier",
     "at_least",
     "at_most",
+    "decode",
+    "fingerprint",
     "hookimpl",
+    "load",
     "not_nan",
     "not_negative",
     "option",
@@ -46,21 +104,66 @@ __all__ = [
 # Public names are imported on first use, so that `import specframe` stays fast and torch-free.
 _HOMES = {
     "AdapterError": "_errors",
+    "Board": "_placement",
+    "Capabilities": "_drafter",
+    "Captured": "_verdict",
     "Check": "_options",
+    "Commit": "_verdict",
+    "Decoder": "_decoder",
+    "Draft": "_draft",
+    "Drafter": "_drafter",
+    "Engine": "_engine",
+    "Exit": "_draft",
+    "Family": "_family",
+    "Filled": "_engine",
+    "Guarantee": "_verifier",
     "InputError": "_errors",
+    "Law": "_draft",
+    "Layer": "_family",
     "MemoryShortageError": "_errors",
+    "Metrics": "_metrics",
     "ModelError": "_errors",
+    "NO_LIMIT": "_stop_policy",
+    "Needs": "_drafter",
+    "Nodes": "_tree",
     "NumericsError": "_errors",
     "OptionError": "_errors",
+    "Pass": "_attention",
+    "Placement": "_placement",
     "PluginError": "_errors",
+    "Projection": "_projection",
+    "RMSNorm": "_norm",
     "RegisterComponent": "_hooks",
     "RegisterStrategy": "_hooks",
+    "Result": "_decoder",
+    "RotaryTable": "_attention",
+    "Round": "_round",
+    "Row": "_rows",
+    "RowRound": "_round",
+    "Rows": "_rows",
+    "Sampler": "_sampler",
+    "Scores": "_verdict",
+    "SequenceDrafter": "_drafter",
+    "Setup": "_assembly",
+    "SlotCache": "_cache",
     "SpecframeError": "_errors",
+    "Split": "_family",
+    "Step": "_stop_policy",
+    "StopPolicy": "_stop_policy",
+    "Stops": "_stops",
     "Strategy": "_registry",
+    "Stream": "_decoder",
+    "Target": "_target",
+    "TreeBuilder": "_tree",
     "UnknownNameError": "_errors",
+    "Verdict": "_verdict",
+    "Verifier": "_verifier",
     "at_least": "_options",
     "at_most": "_options",
+    "decode": "_loop",
+    "fingerprint": "_fingerprint",
     "hookimpl": "_hooks",
+    "load": "_decoder",
     "not_nan": "_options",
     "not_negative": "_options",
     "option": "_options",

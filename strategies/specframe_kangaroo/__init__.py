@@ -17,7 +17,6 @@ if TYPE_CHECKING:
         load_checkpoint,
         save_checkpoint,
     )
-    from specframe_kangaroo._fingerprint import fingerprint
     from specframe_kangaroo._loss import distillation_loss
     from specframe_kangaroo._training import train
 
@@ -28,7 +27,6 @@ __all__ = [
     "KangarooOptions",
     "check_base",
     "distillation_loss",
-    "fingerprint",
     "load_checkpoint",
     "save_checkpoint",
     "train",
@@ -41,7 +39,6 @@ _HOMES = {
     "Checkpoint": "_checkpoint",
     "check_base": "_checkpoint",
     "distillation_loss": "_loss",
-    "fingerprint": "_fingerprint",
     "load_checkpoint": "_checkpoint",
     "save_checkpoint": "_checkpoint",
     "train": "_training",

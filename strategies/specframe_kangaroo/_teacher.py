@@ -16,7 +16,6 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from specframe import InputError, ModelError
 from specframe.training import TrainRequest
 
-
 # What transformers raises where files are missing, damaged or of another kind.
 LOADING_ERRORS = (OSError, ValueError, TypeError, KeyError, SafetensorError)
 
@@ -46,7 +45,7 @@ class Teacher:
     ) -> Float[Tensor, "batch token vocab"]:
         """Apply the target's head, with its scale and its soft cap, to normed hidden states."""
         weight = next(self.head.parameters())
-        return _finish(_widen(self.head(hidden.to(weight.dtype))), text_config(self.model))
+        return _finish(_widen(self.head(hidden.to(weight.dtype))), self.model.config.get_text_config())
 
     def check_head(self) -> None:
         """Raise ``ModelError`` unless ``draft_logits`` computes what the target itself does."""

@@ -10,7 +10,7 @@ import torch
 from torch.utils.data import default_collate
 from transformers import TrainingArguments
 
-from specframe import InputError, MemoryShortageError
+from specframe import InputError, MemoryShortageError, fingerprint
 from specframe.training import TokenStream, TrainRequest, Windows, read_documents, tokenize
 from specframe_kangaroo._adapter import Adapter, AdapterConfig
 from specframe_kangaroo._arguments import training_arguments, windows_per_step
@@ -20,7 +20,6 @@ from specframe_kangaroo._checkpoint import (
     load_checkpoint,
     save_checkpoint,
 )
-
 from specframe_kangaroo._run import RunFolder, facts_of
 from specframe_kangaroo._teacher import (
     Teacher,

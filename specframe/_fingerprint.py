@@ -1,4 +1,4 @@
-"""Recognise the base model that an adapter was trained on."""
+"""Recognise a model: what a trained drafter stores of its base."""
 
 from __future__ import annotations
 

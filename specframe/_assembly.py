@@ -1,0 +1,224 @@
+"""From names and options to a drafter, a verifier and a stop policy that fit together."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from specframe import _defaults
+from specframe._drafter import Drafter
+from specframe._errors import InputError, OptionError, PluginError, SpecframeError
+from specframe._options import structure_options
+from specframe._registry import Component, Registry, cause
+from specframe._stop_policy import StopPolicy
+from specframe._verifier import Verifier
+
+if TYPE_CHECKING:
+    from specframe._loading import Loaded
+    from specframe._target import Target
+
+
+@attrs.frozen
+class Setup:
+    """Name everything that is in force in a decoder; options with their defaults resolved."""
+
+    strategy: str
+    options: dict[str, Any]
+    verifier: str
+    stop_policy: str
+    guarantee: str
+    model: str
+    dtype: str
+    device: str
+
+
+@attrs.define(eq=False)
+class Parts:
+    """Hold the three parts of a strategy; the stop policy is built once the drafter is ready."""
+
+    registry: Registry
+    strategy: str
+    drafter: Drafter
+    drafter_component: Component | None
+    verifier: Verifier
+    verifier_name: str
+    verifier_component: Component | None
+    stop_name: str
+    stop_component: Component | None
+    stop_options: dict[str, object]
+    options: dict[str, Any]
+    made_stop: StopPolicy | None = None
+
+    @property
+    def stop_policy(self) -> StopPolicy:
+        """Return the stop policy; valid after ``prepare``."""
+        assert self.made_stop is not None
+        return self.made_stop
+
+    def prepare(self, target: Target) -> None:
+        """Let the drafter read its weights, then build the stop policy with what fits it."""
+        try:
+            self.drafter.prepare(target)
+        except Exception as error:
+            raise blame(error, self) from error
+        if self.stop_component is not None:
+            values = self._stop_values(self.stop_component)
+            options = structure_options(
+                self.stop_component.options, values, owner=f"stop policy '{self.stop_name}'"
+            )
+            self.made_stop = self.stop_component.build(options)
+        self._refuse_blind_policy()
+
+    def setup(self, loaded: Loaded) -> Setup:
+        """Describe the parts on a model."""
+        engine = loaded.engine
+        return Setup(
+            self.strategy,
+            {**self.options, **self.drafter.settings()},
+            self.verifier_name,
+            self.stop_name,
+            self.verifier.guarantee,
+            loaded.origin.name,
+            str(engine.dtype).removeprefix("torch."),
+            str(engine.device),
+        )
+
+    def _stop_values(self, component: Component) -> dict[str, object]:
+        """Return the user's options over those that the drafter suggests and the policy has."""
+        known = {field.name for field in attrs.fields(component.options)} if component.options else ()
+        suggested = self.drafter.stop_settings()
+        fitting = {name: value for name, value in suggested.items() if name in known}
+        return {**fitting, **self.stop_options}
+
+    def _refuse_blind_policy(self) -> None:
+        missing = self.stop_policy.reads - self.drafter.capabilities.shows
+        if missing:
+            raise InputError(
+                f"stop policy '{self.stop_name}' reads {', '.join(sorted(missing))}, which drafter "
+                f"'{self.strategy}' does not show: use --stop-policy {_defaults.STOP_POLICY}"
+            )
+
+
+def assemble(
+    registry: Registry,
+    strategy: str | Drafter,
+    verifier: str | Verifier | None,
+    stop_policy: str | StopPolicy | None,
+    options: Mapping[str, object],
+) -> Parts:
+    """Find and build the parts; raises UnknownNameError or OptionError before a model is read."""
+    own, for_verifier, for_stop = _sorted_options(options)
+    bundle = registry.strategy(strategy) if isinstance(strategy, str) else None
+    drafter, component, chosen = _drafter(registry, strategy, own)
+    verifier = verifier or (bundle.verifier if bundle else None) or _defaults.VERIFIER
+    stop_policy = stop_policy or (bundle.stop_policy if bundle else _defaults.STOP_POLICY)
+    made_verifier, verifier_component = _verifier(registry, verifier, for_verifier)
+    stop_component, made_stop = None, None
+    if isinstance(stop_policy, str):
+        stop_component = registry.stop_policy(stop_policy)
+        structure_options(stop_component.options, for_stop, owner=f"stop policy '{stop_policy}'")
+    else:
+        made_stop = stop_policy
+        _refuse_options_of_instance(for_stop, "stop policy")
+    return Parts(
+        registry,
+        strategy if isinstance(strategy, str) else type(strategy).__name__,
+        drafter,
+        component,
+        made_verifier,
+        verifier if isinstance(verifier, str) else type(verifier).__name__,
+        verifier_component,
+        stop_policy if isinstance(stop_policy, str) else type(stop_policy).__name__,
+        stop_component,
+        for_stop,
+        chosen,
+        made_stop,
+    )
+
+
+def blame(error: Exception, parts: Parts) -> Exception:
+    """Return an error that names the plug-in at fault, or the error itself where it is none's.
+
+    A malformed draft is the drafter's fault; any other exception is that of the third-party
+    plug-in in whose module it was raised.
+    """
+    owner = parts.drafter_component
+    if isinstance(error, PluginError):
+        name = owner.name if owner else type(parts.drafter).__name__
+        what = f"broke its contract in drafter '{name}': {error}"
+        return owner.plugin.fault(what) if owner else PluginError(f"drafter {name}: {error}")
+    if isinstance(error, SpecframeError):
+        return error
+    frames = traceback.extract_tb(error.__traceback__)
+    for component in (owner, parts.verifier_component, parts.stop_component):
+        if component is None or component.plugin.is_built_in:
+            continue
+        folder = component.plugin.module.partition(".")[0]
+        lines = [frame for frame in frames if folder in frame.filename.replace("\\", "/").split("/")
+                 or frame.filename.endswith(f"{folder}.py")]
+        if lines:
+            at = f"{lines[-1].filename}:{lines[-1].lineno}"
+            return component.plugin.fault(
+                f"raised in {component.kind} '{component.name}' at {at}: {cause(error)}"
+            )
+    return error
+
+
+def _sorted_options(
+    options: Mapping[str, object],
+) -> tuple[dict[str, object], dict[str, object], dict[str, object]]:
+    """Share options out by their prefix: the strategy's own, the verifier's, the stop policy's."""
+    own: dict[str, object] = {}
+    prefixed: dict[str, dict[str, object]] = {"verifier": {}, "stop": {}}
+    for key, value in options.items():
+        prefix, dot, name = key.partition(".")
+        if dot and prefix not in prefixed:
+            raise OptionError(
+                f"option '{key}': only 'verifier.' and 'stop.' can stand before a dot"
+            )
+        if dot:
+            prefixed[prefix][name] = value
+        else:
+            own[key] = value
+    return own, prefixed["verifier"], prefixed["stop"]
+
+
+def _drafter(
+    registry: Registry, strategy: str | Drafter, options: dict[str, object]
+) -> tuple[Drafter, Component | None, dict[str, Any]]:
+    if not isinstance(strategy, str):
+        _refuse_options_of_instance(options, "drafter")
+        return strategy, None, {}
+    component = registry.drafter(registry.strategy(strategy).drafter)
+    structured = structure_options(component.options, options, owner=f"strategy '{strategy}'")
+    drafter = component.build(structured)
+    if not isinstance(drafter, Drafter):
+        raise component.plugin.fault(
+            f"registers {type(drafter).__name__} as drafter '{component.name}', "
+            "which does not derive from specframe.Drafter"
+        )
+    chosen = attrs.asdict(structured) if structured is not None else {}
+    return drafter, component, chosen
+
+
+def _verifier(
+    registry: Registry, verifier: str | Verifier, options: dict[str, object]
+) -> tuple[Verifier, Component | None]:
+    if not isinstance(verifier, str):
+        _refuse_options_of_instance(options, "verifier")
+        return verifier, None
+    component = registry.verifier(verifier)
+    structured = structure_options(component.options, options, owner=f"verifier '{verifier}'")
+    made: Verifier = component.build(structured)
+    return made, component
+
+
+def _refuse_options_of_instance(options: Mapping[str, object], kind: str) -> None:
+    if options:
+        raise OptionError(
+            f"options {', '.join(sorted(options))} were given together with a {kind} that is "
+            "already made: give them to its constructor"
+        )

@@ -1,0 +1,98 @@
+"""The slot cache: keys and values in buffers that are allocated once and written in place."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from specframe._errors import MemoryShortageError
+from specframe._placement import Placement
+
+
+class SlotCache:
+    """Hold keys and values of ``layers`` layers for ``batch`` rows of ``slots`` slots.
+
+    One length per row for all layers, and it is not kept here: whoever owns the cache knows which
+    slots hold committed tokens, and says with each placement what may be seen. Rolling back is
+    forgetting a length; nothing moves and nothing is freed. The buffers start as zeros, because a
+    masked slot that held NaN would still poison a softmax.
+    """
+
+    def __init__(
+        self,
+        layers: int,
+        batch: int,
+        heads: int,
+        slots: int,
+        head_dim: int,
+        dtype: torch.dtype = torch.float32,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        """Allocate everything; raises MemoryShortageError when there is not enough memory."""
+        shape = (layers, 2, batch, heads, slots, head_dim)
+        try:
+            self._storage = torch.zeros(shape, dtype=dtype, device=device)
+        except RuntimeError as error:
+            size = torch.Size(shape).numel() * dtype.itemsize / 1e9
+            raise MemoryShortageError(
+                f"the cache needs {size:.1f} GB for {batch} row(s) of {slots} slots on {device}: "
+                "lower max_new_tokens, the prompt's length or the batch size"
+            ) from error
+        self._bind()
+
+    def _bind(self) -> None:
+        self.batch, self.slots = self._storage.shape[2], self._storage.shape[4]
+        self._keys = [layer[0] for layer in self._storage]
+        self._values = [layer[1] for layer in self._storage]
+        self._rows = torch.arange(self.batch, device=self._storage.device)[:, None]
+
+    def put(
+        self,
+        layer: int,
+        key: Float[Tensor, "batch token heads head_dim"],
+        value: Float[Tensor, "batch token heads head_dim"],
+        placement: Placement,
+    ) -> tuple[Float[Tensor, "batch heads reach d"], Float[Tensor, "batch heads reach d"]]:
+        """Write one layer's new keys and values; return views of all that is within reach."""
+        keys, values = self._keys[layer], self._values[layer]
+        start = placement.start
+        if start is not None:
+            end = start + key.shape[1]
+            keys[:, :, start:end] = key.transpose(1, 2)
+            values[:, :, start:end] = value.transpose(1, 2)
+        else:
+            keys[self._rows, :, placement.slots] = key
+            values[self._rows, :, placement.slots] = value
+        return keys[:, :, : placement.reach], values[:, :, : placement.reach]
+
+    def row(self, index: int) -> SlotCache:
+        """Return a cache of one row that shares this one's buffers."""
+        view = SlotCache.__new__(SlotCache)
+        view._storage = self._storage[:, :, index : index + 1]
+        view._bind()
+        return view
+
+    def gather(self, sources: list[list[int]], starts: list[int]) -> None:
+        """Move each row's slots ``sources[b]`` to consecutive ones from ``starts[b]`` on.
+
+        This is the commit of a tree: the accepted path, in order, right behind the prefix.
+        """
+        for row, (source, start) in enumerate(zip(sources, starts, strict=True)):
+            if source == list(range(start, start + len(source))):
+                continue
+            index = torch.tensor(source, device=self._storage.device)
+            moved = self._storage[:, :, row].index_select(3, index)
+            self._storage[:, :, row, :, start : start + len(source)] = moved
+
+    def keep(self, kept: list[int]) -> None:
+        """Go on with the rows ``kept`` alone, in this order."""
+        index = torch.tensor(kept, device=self._storage.device)
+        self._storage = self._storage.index_select(2, index)
+        self._bind()
+
+    def read(
+        self, layer: int, row: int, slots: list[int]
+    ) -> tuple[Float[Tensor, "heads slot head_dim"], Float[Tensor, "heads slot head_dim"]]:
+        """Return copies of one row's keys and values at ``slots``, for inspection."""
+        return self._keys[layer][row][:, slots], self._values[layer][row][:, slots]

@@ -1,0 +1,156 @@
+"""A draft: one token tree per row of the batch."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from functools import cached_property
+
+import attrs
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from specframe._errors import PluginError
+
+
+class Law(enum.IntEnum):
+    """Say how the siblings of a tree were chosen, which sampling verifiers must know."""
+
+    DETERMINISTIC = 0
+    IID = 1
+    WITHOUT_REPLACEMENT = 2
+
+
+@attrs.frozen(eq=False)
+class Exit:
+    """Hold what layers below ``layer`` have already computed for every node of a draft.
+
+    Their keys and values stand in the target's cache at ``slots``; ``taps`` are the hidden states
+    captured below ``layer``, by layer.
+    """
+
+    layer: int
+    hidden: Float[Tensor, "batch node hidden"]
+    slots: Int[Tensor, "batch node"]
+    taps: Mapping[int, Float[Tensor, "batch node hidden"]] = attrs.field(factory=dict)
+
+
+@attrs.frozen(eq=False)
+class Draft:
+    """Hold a token tree per row; node 0 is the root, the last committed token.
+
+    ``parents`` is -1 at the root and smaller than the node's own index elsewhere; siblings stand in
+    the order in which they were drawn. Nodes at and behind ``sizes`` are padding. ``candidates``:
+    false = scored but never accepted. ``confidences``: un-tempered top-1 probability behind each
+    node. ``probs``: q at the nodes ``inner``, only where the verifier needs it. Dropping ``exit`` is
+    always legal: the target then runs every layer.
+    """
+
+    tokens: Int[Tensor, "batch node"]
+    parents: Int[Tensor, "batch node"]
+    sizes: Int[Tensor, " batch"]
+    law: Law = Law.DETERMINISTIC
+    candidates: Bool[Tensor, "batch node"] | None = None
+    confidences: Float[Tensor, "batch node"] | None = None
+    probs: Float[Tensor, "batch inner vocab"] | None = None
+    inner: Int[Tensor, "batch inner"] | None = None
+    exit: Exit | None = None
+
+    @classmethod
+    def chains(
+        cls, roots: list[int], guesses: list[list[int]], device: torch.device | str = "cpu"
+    ) -> Draft:
+        """Build one chain per row: the root and, below it, the guessed tokens."""
+        longest = max(map(len, guesses))
+        tokens = [
+            [root, *guess, *[0] * (longest - len(guess))]
+            for root, guess in zip(roots, guesses, strict=True)
+        ]
+        parents = [list(range(-1, longest))] * len(roots)
+        return cls(
+            torch.tensor(tokens, device=device),
+            torch.tensor(parents, device=device),
+            torch.tensor([1 + len(guess) for guess in guesses], device=device),
+        )
+
+    @cached_property
+    def size_list(self) -> list[int]:
+        """Return the number of nodes of each row, on the host."""
+        return [int(size) for size in self.sizes.tolist()]
+
+    @cached_property
+    def token_lists(self) -> list[list[int]]:
+        """Return each row's tokens in node order, padding left out, on the host."""
+        return [row[:size] for row, size in zip(self.tokens.tolist(), self.size_list, strict=True)]
+
+    @cached_property
+    def parent_lists(self) -> list[list[int]]:
+        """Return each row's parents in node order, padding left out, on the host."""
+        return [row[:size] for row, size in zip(self.parents.tolist(), self.size_list, strict=True)]
+
+    @cached_property
+    def depths(self) -> list[list[int]]:
+        """Return each row's node depths; the root's is 0."""
+        return [depths_of(parents) for parents in self.parent_lists]
+
+    @cached_property
+    def are_chains(self) -> bool:
+        """Tell whether no row's tree has a branch and no row has padding."""
+        width = self.tokens.shape[1]
+        chain = list(range(-1, width - 1))
+        return all(parents == chain for parents in self.parent_lists)
+
+    def check(self, vocab_size: int) -> None:
+        """Raise PluginError unless the trees are well formed; says which row and node is wrong."""
+        batch, width = self.tokens.shape
+        if self.parents.shape != (batch, width) or self.sizes.shape != (batch,):
+            raise PluginError(
+                f"malformed draft: tokens {tuple(self.tokens.shape)}, parents "
+                f"{tuple(self.parents.shape)} and sizes {tuple(self.sizes.shape)} do not belong "
+                "together; expected [batch, node], [batch, node] and [batch]"
+            )
+        if not all(1 <= size <= width for size in self.size_list):
+            raise PluginError(
+                f"malformed draft: sizes {self.size_list} must lie between 1 (the root) and {width}"
+            )
+        for row, (tokens, parents) in enumerate(
+            zip(self.token_lists, self.parent_lists, strict=True)
+        ):
+            _check_row(row, tokens, parents, vocab_size)
+
+
+def depths_of(parents: list[int]) -> list[int]:
+    """Return the depth of every node of a tree given as parent indices."""
+    depths: list[int] = []
+    for parent in parents:
+        depths.append(0 if parent < 0 else depths[parent] + 1)
+    return depths
+
+
+def ancestors_of(parents: list[int]) -> list[set[int]]:
+    """Return for every node the nodes on its path from the root, itself included."""
+    ancestors: list[set[int]] = []
+    for node, parent in enumerate(parents):
+        above = set() if parent < 0 else ancestors[parent]
+        ancestors.append(above | {node})
+    return ancestors
+
+
+def _check_row(row: int, tokens: list[int], parents: list[int], vocab_size: int) -> None:
+    if parents[0] != -1:
+        raise PluginError(
+            f"malformed draft: row {row}, node 0 is the root and must have parent -1, "
+            f"got {parents[0]}"
+        )
+    for node, (token, parent) in enumerate(zip(tokens, parents, strict=True)):
+        if node and not 0 <= parent < node:
+            raise PluginError(
+                f"malformed draft: row {row}, node {node} has parent {parent}; "
+                "a parent must stand before its child"
+            )
+        if not 0 <= token < vocab_size:
+            raise PluginError(
+                f"malformed draft: row {row}, node {node} holds token {token}, "
+                f"out of vocabulary (size {vocab_size})"
+            )

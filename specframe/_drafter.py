@@ -1,0 +1,117 @@
+"""The contract of drafters."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import attrs
+
+from specframe._draft import Draft
+from specframe._stop_policy import NO_LIMIT
+
+if TYPE_CHECKING:
+    from specframe._rows import Rows
+    from specframe._sampler import Sampler
+    from specframe._stop_policy import StopPolicy
+    from specframe._target import Target
+    from specframe._verdict import Captured, Commit, Scores
+
+
+@attrs.frozen
+class Needs:
+    """Say what a drafter wants captured from the target; it captures that and nothing else.
+
+    ``taps`` are hidden states by the number of layers run (0 = embeddings), of every node;
+    ``normed`` the last ones after the final norm; ``prompt``: of the prompt's tokens too.
+    """
+
+    taps: frozenset[int] = frozenset()
+    normed: bool = False
+    prompt: bool = False
+
+
+@attrs.frozen
+class Capabilities:
+    """Say what a drafter can do.
+
+    ``tree``: its drafts may branch; ``batch``: it drafts for several rows; ``sampling``: it gives
+    the distribution q that it drew from; ``max_nodes``: most nodes of one draft, root included
+    (needed for trees: a chain has at most one node a level); ``steps``: what of Step it can show a
+    stop policy.
+    """
+
+    tree: bool = False
+    batch: bool = True
+    sampling: bool = False
+    max_nodes: int | None = None
+    shows: frozenset[str] = frozenset()
+
+
+class Drafter(abc.ABC):
+    """Guess tokens; ``propose`` is the one method that a drafter must have.
+
+    Life of a drafter: ``prepare`` once at load; then for each decode ``start`` once and, round by
+    round, ``propose`` and ``update``. It never touches the target's cache but through a
+    TreeBuilder.
+    """
+
+    capabilities: Capabilities = Capabilities()
+    needs: Needs = Needs()
+    most_levels: int = NO_LIMIT
+    """Most levels of one draft, whatever the stop policy says; final after ``prepare``."""
+
+    def prepare(self, target: Target) -> None:
+        """Read and check weights; called once, before anything else. ``needs`` is valid after."""
+
+    def stop_settings(self) -> Mapping[str, object]:
+        """Return values for options of the stop policy that fit this drafter, after ``prepare``.
+
+        Options that the policy does not have are passed over; the user's own values win.
+        """
+        return {}
+
+    def settings(self) -> Mapping[str, object]:
+        """Return the options in force, defaults resolved, after ``prepare``."""
+        return {}
+
+    def start(self, target: Target, rows: Rows, captured: Captured) -> None:
+        """Begin a decode; called once, after the prefill, with what ``needs`` asked of it."""
+
+    @abc.abstractmethod
+    def propose(self, rows: Rows, stop: StopPolicy, sampler: Sampler) -> Draft:
+        """Return a token tree per row, at most ``row.room`` levels deep.
+
+        Called once a round. The root alone is a legal draft, and the only one where the room is 0.
+        A drafted EOS may be drafted on: stops are the target's business.
+        """
+
+    def update(self, rows: Rows, draft: Draft, scores: Scores, commit: Commit) -> None:
+        """See what became of the draft; called once a round, before finished rows leave."""
+
+    def keep(self, kept: list[int]) -> None:
+        """Go on with the rows ``kept`` alone."""
+
+    def reset(self) -> None:
+        """Forget what outlives a sequence."""
+
+
+class SequenceDrafter(Drafter):
+    """Draft a chain by looking at one sequence at a time; ``guess`` is all that it takes."""
+
+    def propose(self, rows: Rows, stop: StopPolicy, sampler: Sampler) -> Draft:
+        """Ask ``guess`` for every row that has room."""
+        guesses = [
+            list(self.guess(list(row.tokens), row.room))[: row.room] if row.room else []
+            for row in rows.active
+        ]
+        return Draft.chains(rows.roots, guesses)
+
+    @abc.abstractmethod
+    def guess(self, tokens: list[int], room: int) -> list[int]:
+        """Return the tokens that may follow ``tokens``, at most ``room`` of them are used.
+
+        ``tokens`` is the prompt and all that is committed; an empty answer means that the target
+        decides alone.
+        """

@@ -1,0 +1,214 @@
+"""The lower part of a target: runs layers on placed tokens. It knows no stops and no commits."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Collection
+
+import attrs
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from specframe._attention import Pass, RotaryTable
+from specframe._cache import SlotCache
+from specframe._family import Split
+from specframe._placement import Placement
+
+PREFILL_CHUNK = 512
+
+
+@attrs.frozen(eq=False)
+class Filled:
+    """Hold what a prefill leaves beside the cache: the last hidden state and the taps asked for."""
+
+    last: Float[Tensor, "one hidden"]
+    taps: dict[int, Float[Tensor, "token hidden"]]
+
+
+class Engine(abc.ABC):
+    """Run ranges of layers on placed tokens, with one cache for all of them."""
+
+    num_layers: int
+    vocab_size: int
+    hidden_size: int
+    context: int
+    device: torch.device
+    dtype: torch.dtype
+
+    @abc.abstractmethod
+    def open(self, batch: int, slots: int) -> None:
+        """Have a cache of at least ``slots`` slots for ``batch`` rows, its content free to change."""
+
+    @abc.abstractmethod
+    def fill(self, row: int, tokens: list[int], taps: Collection[int] = ()) -> Filled:
+        """Run a prompt through all layers, from slot 0 of one row on, in chunks."""
+
+    @abc.abstractmethod
+    def run(
+        self,
+        hidden: Float[Tensor, "batch token hidden"],
+        placement: Placement,
+        lo: int,
+        hi: int,
+        *,
+        skip: Collection[int] = (),
+        taps: Collection[int] = (),
+    ) -> tuple[Float[Tensor, "batch token hidden"], dict[int, Tensor]]:
+        """Run layers ``lo`` to ``hi`` - 1 but for those in ``skip``; write their cache.
+
+        Returns the hidden states after them and, by number of layers run, those in ``taps``.
+        """
+
+    @abc.abstractmethod
+    def embed(self, tokens: Int[Tensor, "batch token"]) -> Float[Tensor, "batch token hidden"]:
+        """Return what the first layer reads."""
+
+    @abc.abstractmethod
+    def norm(
+        self, hidden: Float[Tensor, "batch token hidden"]
+    ) -> Float[Tensor, "batch token hidden"]:
+        """Apply the target's final norm."""
+
+    @abc.abstractmethod
+    def logits(
+        self, normed: Float[Tensor, "batch token hidden"]
+    ) -> Float[Tensor, "batch token vocab"]:
+        """Apply the target's head, with soft-capping and scaling if it has them."""
+
+    @abc.abstractmethod
+    def gather(self, sources: list[list[int]], starts: list[int]) -> None:
+        """Move each row's slots ``sources[b]``, in every layer, to ``starts[b]`` and on."""
+
+    @abc.abstractmethod
+    def keep(self, kept: list[int]) -> None:
+        """Go on with the rows ``kept`` alone."""
+
+    @abc.abstractmethod
+    def twin(self) -> Engine:
+        """Return an engine on the same weights with a cache of its own."""
+
+
+class LayerEngine(Engine):
+    """Run a transformers model that a family adapter has split."""
+
+    def __init__(self, split: Split) -> None:
+        """Take the model apart; the cache is allocated by ``open``."""
+        self._split = split
+        self.num_layers = len(split.layers)
+        self.vocab_size, self.hidden_size = split.vocab_size, split.hidden_size
+        self.context = split.context
+        self.device, self.dtype = split.device, split.dtype
+        self._cache: SlotCache | None = None
+        self._rotary: RotaryTable | None = None
+
+    def open(self, batch: int, slots: int) -> None:
+        """Allocate, or go on with the buffers of the decode before if they are large enough."""
+        cache = self._cache
+        if cache is not None and cache.batch == batch and cache.slots >= slots:
+            return
+        split = self._split
+        self._cache = None  # frees the old buffers before the new ones are taken
+        self._cache = SlotCache(
+            self.num_layers,
+            batch,
+            split.kv_heads,
+            slots,
+            split.head_dim,
+            self.dtype,
+            self.device,
+        )
+        self._rotary = split.rotary(torch.arange(slots, device=self.device))
+
+    def fill(self, row: int, tokens: list[int], taps: Collection[int] = ()) -> Filled:
+        """Run the prompt through all layers in chunks, so that no n x n mask is ever made."""
+        assert self._cache is not None
+        cache = self._cache.row(row)
+        kept: dict[int, list[Tensor]] = {layer: [] for layer in taps}
+        for start in range(0, len(tokens), PREFILL_CHUNK):
+            chunk = torch.tensor([tokens[start : start + PREFILL_CHUNK]], device=self.device)
+            placement = _chunk(start, chunk.shape[1], self.device)
+            hidden, tapped = self._run(
+                cache, self.embed(chunk), placement, range(self.num_layers), taps
+            )
+            for layer, states in tapped.items():
+                kept[layer].append(states[0])
+        return Filled(hidden[:, -1], {layer: torch.cat(parts) for layer, parts in kept.items()})
+
+    def run(
+        self,
+        hidden: Float[Tensor, "batch token hidden"],
+        placement: Placement,
+        lo: int,
+        hi: int,
+        *,
+        skip: Collection[int] = (),
+        taps: Collection[int] = (),
+    ) -> tuple[Float[Tensor, "batch token hidden"], dict[int, Tensor]]:
+        """Run layers ``lo`` to ``hi`` - 1 on the batch's cache."""
+        assert self._cache is not None
+        layers = range(lo, hi) if not skip else [i for i in range(lo, hi) if i not in skip]
+        return self._run(self._cache, hidden, placement, layers, taps)
+
+    def _run(
+        self,
+        cache: SlotCache,
+        hidden: Tensor,
+        placement: Placement,
+        layers: Collection[int],
+        taps: Collection[int],
+    ) -> tuple[Tensor, dict[int, Tensor]]:
+        split = self._split
+        shared = Pass(placement, self._rotary, split.groups, self.dtype)
+        kept: dict[int, Tensor] = {}
+        for index in layers:
+            if index in taps:
+                kept[index] = hidden
+            hidden = split.layers[index](hidden, cache, index, shared)
+        if layers and max(layers) + 1 in taps:
+            kept[max(layers) + 1] = hidden
+        return hidden, kept
+
+    def embed(self, tokens: Int[Tensor, "batch token"]) -> Float[Tensor, "batch token hidden"]:
+        """Look the tokens up."""
+        return self._split.embed(tokens)
+
+    def norm(
+        self, hidden: Float[Tensor, "batch token hidden"]
+    ) -> Float[Tensor, "batch token hidden"]:
+        """Apply the model's final norm."""
+        return self._split.norm(hidden)
+
+    def logits(
+        self, normed: Float[Tensor, "batch token hidden"]
+    ) -> Float[Tensor, "batch token vocab"]:
+        """Apply the model's head."""
+        return self._split.head(normed)
+
+    def gather(self, sources: list[list[int]], starts: list[int]) -> None:
+        """Commit accepted paths in the cache."""
+        assert self._cache is not None
+        self._cache.gather(sources, starts)
+
+    def keep(self, kept: list[int]) -> None:
+        """Go on with the rows ``kept`` alone."""
+        assert self._cache is not None
+        self._cache.keep(kept)
+
+    def twin(self) -> LayerEngine:
+        """Return an engine on the same split."""
+        return LayerEngine(self._split)
+
+    @property
+    def cache(self) -> SlotCache:
+        """Return the cache, for inspection."""
+        assert self._cache is not None
+        return self._cache
+
+
+def _chunk(start: int, count: int, device: torch.device) -> Placement:
+    line = torch.arange(start, start + count, device=device)[None]
+    if start == 0:
+        return Placement(line, line, count, 0, causal=True)
+    keys = torch.arange(start + count, device=device)
+    return Placement(line, line, start + count, start, visible=keys[None, None] <= line[..., None])

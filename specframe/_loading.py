@@ -1,0 +1,225 @@
+"""From a folder, a hub id or a loaded model to an engine, a tokenizer and what is known of both."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import importlib.resources
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import torch
+
+from specframe import _defaults
+from specframe._engine import Engine
+from specframe._errors import InputError, ModelError, UnknownNameError
+from specframe._fingerprint import fingerprint
+from specframe._origin import Origin
+from specframe._probe import admit
+from specframe._registry import Registry
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+DTYPES = {
+    "float64": torch.float64,
+    "float32": torch.float32,
+    "bfloat16": torch.bfloat16,
+    "float16": torch.float16,
+}
+TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "tokenizer_config.json", "vocab.json")
+
+
+@attrs.frozen
+class Source:
+    """Say which model to load, and how.
+
+    ``dtype`` and ``device`` are names, or "auto": CUDA where present and there the checkpoint's
+    dtype; float32 on a CPU.
+    """
+
+    model: str | os.PathLike[str] | PreTrainedModel | None = None
+    tokenizer: Any = None
+    dtype: str = "auto"
+    device: str = "auto"
+    trust_remote_code: bool = False
+    revision: str | None = None
+
+
+@attrs.frozen(eq=False)
+class Loaded:
+    """Hold a model that passed the probe, and its tokenizer (None: ids only)."""
+
+    engine: Engine
+    tokenizer: PreTrainedTokenizerBase | None
+    origin: Origin
+    eos: frozenset[int]
+
+
+def load_model(source: Source, registry: Registry) -> Loaded:
+    """Load, split and probe the model that ``source`` names.
+
+    Raises ModelError or InputError in one sentence.
+    """
+    if source.model is None:
+        source = attrs.evolve(source, model=str(demo_folder()))
+    if isinstance(source.model, str | os.PathLike):
+        return _load_named(os.fspath(source.model), source, registry)
+    return _take(source.model, source, registry)
+
+
+def demo_folder() -> Path:
+    """Return the folder of the bundled demo model."""
+    package = importlib.import_module(_defaults.MODEL)
+    return Path(str(importlib.resources.files(package) / "model"))
+
+
+def demo_prompt() -> str:
+    """Return the bundled prompt that is decoded when none is given."""
+    lines = (demo_folder().parent / "prompts.jsonl").read_text("utf-8").splitlines()
+    prompt: str = json.loads(lines[0])["prompt"]
+    return prompt
+
+
+def _take(model: PreTrainedModel, source: Source, registry: Registry) -> Loaded:
+    """Use a model that somebody else holds: never cast, moved or re-configured."""
+    if not (hasattr(model, "config") and hasattr(model, "get_output_embeddings")):
+        raise ModelError(
+            f"model must be a folder, a hub id or a transformers model, got {type(model).__name__}"
+        )
+    weight = model.get_input_embeddings().weight
+    for asked, name, actual in (
+        (source.dtype, "dtype", str(weight.dtype).removeprefix("torch.")),
+        (source.device, "device", str(weight.device)),
+    ):
+        if asked not in ("auto", actual, actual.partition(":")[0]):
+            raise InputError(
+                f"{name}={asked!r} was asked for and the model that was handed over has {actual}: "
+                f"it is left as it is, so leave {name} at 'auto' or convert the model before"
+            )
+    return _admit(model, source.tokenizer, source, registry, folder=None)
+
+
+def _load_named(name: str, source: Source, registry: Registry) -> Loaded:
+    folder = Path(name) if Path(name).is_dir() else None
+    if folder is not None and not (folder / "config.json").is_file():
+        raise ModelError(f"'{name}' is no model folder: it has no config.json")
+    if folder is None and (Path(name).exists() or _looks_like_a_path(name)):
+        raise ModelError(f"there is no model folder '{name}'")
+    device = _device(source.device)
+    model = _from_pretrained(name, source, device)
+    tokenizer = source.tokenizer or _tokenizer(name, folder, source)
+    return _admit(model, tokenizer, source, registry, folder=folder, name=name)
+
+
+def _looks_like_a_path(name: str) -> bool:
+    return name.startswith((".", "/", "~")) or name.count("/") > 1 or os.sep == "\\" in name
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise InputError(f"device {name!r} is not available here: use 'cpu' or 'auto'") from error
+    return device
+
+
+def _from_pretrained(name: str, source: Source, device: torch.device) -> PreTrainedModel:
+    from transformers import AutoModelForCausalLM  # noqa: PLC0415 (seconds)
+
+    if source.dtype not in ("auto", *DTYPES):
+        raise InputError(f"dtype must be auto or one of {', '.join(DTYPES)}, got {source.dtype!r}")
+    on_cpu = device.type == "cpu"
+    dtype = (torch.float32 if on_cpu else "auto") if source.dtype == "auto" else source.dtype
+    try:
+        with _quiet_transformers():
+            model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
+                name,
+                dtype=DTYPES.get(dtype, dtype) if isinstance(dtype, str) else dtype,
+                trust_remote_code=source.trust_remote_code,
+                revision=source.revision or "main",
+            )
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise ModelError(f"'{name}' cannot be loaded as a causal language model: {reason}") from error
+    return model.to(device).eval()
+
+
+def _tokenizer(name: str, folder: Path | None, source: Source) -> Any:
+    from transformers import AutoTokenizer  # noqa: PLC0415 (seconds)
+
+    if folder is not None and not any((folder / file).is_file() for file in TOKENIZER_FILES):
+        return None
+    try:
+        return AutoTokenizer.from_pretrained(
+            name, trust_remote_code=source.trust_remote_code, revision=source.revision or "main"
+        )
+    except (OSError, ValueError, KeyError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise ModelError(f"the tokenizer of '{name}' cannot be loaded: {reason}") from error
+
+
+def _admit(
+    model: PreTrainedModel,
+    tokenizer: Any,
+    source: Source,
+    registry: Registry,
+    *,
+    folder: Path | None,
+    name: str | None = None,
+) -> Loaded:
+    family_name = model.config.model_type
+    try:
+        component = registry.family(family_name)
+    except UnknownNameError as error:
+        raise ModelError(
+            f"no family adapter splits models of type '{family_name}': {error}"
+        ) from error
+    sign = fingerprint(model)
+    eos = _eos_of(model)
+    name = name or model.config.name_or_path or type(model).__name__
+    owned = isinstance(source.model, str | os.PathLike)
+    with torch.inference_mode(), _eval_mode(model):
+        engine = admit(model, component.build(), family_name, owned=owned)
+    return Loaded(engine, tokenizer, Origin(name, folder, sign), eos)
+
+
+def _eos_of(model: PreTrainedModel) -> frozenset[int]:
+    config = model.generation_config or model.config
+    eos = config.eos_token_id
+    if eos is None:
+        return frozenset()
+    return frozenset(eos if isinstance(eos, list | tuple) else [eos])
+
+
+@contextlib.contextmanager
+def _eval_mode(model: PreTrainedModel) -> Iterator[None]:
+    was_training = model.training
+    model.eval()
+    try:
+        yield
+    finally:
+        model.train(was_training)
+
+
+@contextlib.contextmanager
+def _quiet_transformers() -> Iterator[None]:
+    """Keep transformers' own bars and notes off the terminal while it loads."""
+    from transformers.utils import logging  # noqa: PLC0415 (seconds)
+
+    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()

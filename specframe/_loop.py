@@ -1,0 +1,37 @@
+"""The algorithm."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from specframe._drafter import Drafter
+from specframe._round import Round
+from specframe._rows import Rows
+from specframe._sampler import Sampler
+from specframe._stop_policy import StopPolicy
+from specframe._target import Target
+from specframe._verifier import Verifier
+
+
+def decode(
+    target: Target,
+    drafter: Drafter,
+    verifier: Verifier,
+    stop: StopPolicy,
+    sampler: Sampler,
+    rows: Rows,
+) -> Iterator[Round]:
+    """Yield one round after another until every row is finished; the prefill comes first."""
+    captured = target.prefill(rows, sampler, drafter.needs)
+    drafter.start(target, rows, captured)
+    stop.start(rows)
+    yield Round.prefill(rows, target.clock)
+    while rows.leave(target, drafter, stop, sampler):
+        draft = drafter.propose(rows, stop, sampler)
+        scores = target.score(rows, draft)
+        verdict = verifier.verify(rows, draft, scores, sampler)
+        commit = target.commit(rows, draft, verdict)
+        drafter.update(rows, draft, scores, commit)
+        round = Round.of(rows, draft, commit, target.clock)
+        stop.observe(rows, round)
+        yield round

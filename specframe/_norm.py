@@ -1,0 +1,28 @@
+"""Root-mean-square norm in few operations."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+
+class RMSNorm:
+    """Scale states to unit root mean square (Zhang and Sennrich, arXiv 1910.07467).
+
+    Statistics are taken in float32 at least, as transformers does.
+    """
+
+    def __init__(self, weight: Tensor, eps: float) -> None:
+        """Scale by ``weight`` afterwards, which broadcasts against the states."""
+        self._weight = weight
+        self._width = weight.shape[-1]
+        wide = weight.dtype if weight.dtype == torch.float64 else torch.float32
+        self._eps = torch.tensor(eps, dtype=wide, device=weight.device)
+
+    def __call__(self, states: Float[Tensor, "*any width"]) -> Float[Tensor, "*any width"]:
+        """Return the normed states in their own dtype."""
+        wide = states.to(self._eps.dtype)
+        length = torch.linalg.vector_norm(wide, dim=-1, keepdim=True)
+        scale = torch.addcmul(self._eps, length, length, value=1 / self._width).rsqrt_()
+        return (wide * scale).to(states.dtype) * self._weight

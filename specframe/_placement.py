@@ -1,0 +1,126 @@
+"""Where the tokens of one pass stand: their positions, cache slots, and what they may see."""
+
+from __future__ import annotations
+
+import attrs
+import torch
+from jaxtyping import Bool, Int
+from torch import Tensor
+
+from specframe._draft import ancestors_of, depths_of
+
+
+@attrs.frozen(eq=False)
+class Placement:
+    """Place the tokens of one pass.
+
+    ``reach`` slots are read; ``visible`` says which of them each token sees (None: all of them, or,
+    where ``causal``, those up to its own). ``start`` is set where every row's tokens stand in the
+    same consecutive slots from there on and positions equal slots. ``key_positions`` gives the
+    position behind each slot where it is not the slot's own number.
+    """
+
+    positions: Int[Tensor, "batch token"]
+    slots: Int[Tensor, "batch token"]
+    reach: int
+    start: int | None = None
+    causal: bool = False
+    visible: Bool[Tensor, "batch token reach"] | None = None
+    key_positions: Int[Tensor, "batch reach"] | None = None
+
+
+class Board:
+    """Make placements on a cache of ``slots`` slots, of which the last one takes padding.
+
+    A slot before a row's root belongs to the committed token of that position. Padding tokens are
+    written to the last slot, which nothing ever sees, and themselves see slot 0 alone.
+    """
+
+    def __init__(self, slots: int, device: torch.device | str = "cpu") -> None:
+        """Prepare positions and the causal band once, so that a round need not."""
+        self.slots = slots
+        self.padding_slot = slots - 1
+        self.line = torch.arange(slots, device=device)
+        rows = torch.arange(BAND_ROWS, device=device)[:, None]
+        columns = torch.arange(2 * slots, device=device)[None]
+        self._band = columns <= rows + slots  # [row, offset]
+
+    def chain(self, start: int, count: int) -> Placement:
+        """Place ``count`` tokens of a single row one after another from slot ``start`` on."""
+        line = self.line[start : start + count][None]
+        reach = start + count
+        if count == 1:
+            return Placement(line, line, reach, start)
+        if start == 0:
+            return Placement(line, line, reach, start, causal=True)
+        return Placement(line, line, reach, start, visible=self._causal(start, count)[None])
+
+    def spans(self, starts: list[int], counts: list[int]) -> Placement:
+        """Place ``counts[b]`` consecutive tokens from ``starts[b]`` on, padded at the front."""
+        if len(starts) == 1:
+            return self.chain(starts[0], counts[0])
+        width, reach = max(counts), max(map(sum, zip(starts, counts, strict=True)))
+        offsets = torch.tensor([[width - count] for count in counts], device=self.line.device)
+        firsts = torch.tensor([[start] for start in starts], device=self.line.device)
+        steps = torch.arange(width, device=self.line.device)[None] - offsets
+        real = steps >= 0
+        positions = torch.where(real, firsts + steps, 0)
+        slots = torch.where(real, positions, self.padding_slot)
+        visible = self.line[None, None, :reach] <= positions[..., None]
+        return Placement(positions, slots, reach, visible=visible)
+
+    def trees(
+        self,
+        bases: list[int],
+        parents: list[list[int]],
+        slots: list[list[int]],
+        first: int = 0,
+    ) -> Placement:
+        """Place the nodes ``first`` and up of one tree per row; ``bases[b]`` is the root's slot.
+
+        ``slots[b][i]`` is where node i of row b stands, below ``slots``; rows may have fewer nodes
+        than others and are padded at the end.
+        """
+        if len(bases) == 1 and _is_chain(bases[0], parents[0], slots[0]):
+            return self.chain(bases[0] + first, len(parents[0]) - first)
+        width = max(map(len, parents))
+        reach = max(slot for row in slots for slot in row) + 1
+        device = self.line.device
+        positions = torch.zeros(len(bases), width, dtype=torch.long)
+        places = torch.full((len(bases), width), self.padding_slot)
+        visible = torch.zeros(len(bases), width, self.slots, dtype=torch.bool)
+        keys = torch.arange(self.slots).repeat(len(bases), 1)
+        visible[:, :, 0] = True
+        for row, (base, above, places_of_row) in enumerate(zip(bases, parents, slots, strict=True)):
+            nodes = len(above)
+            positions[row, :nodes] = base + torch.tensor(depths_of(above))
+            places[row, :nodes] = torch.tensor(places_of_row)
+            keys[row, places[row, :nodes]] = positions[row, :nodes]
+            visible[row, :nodes, :base] = True
+            for node, ancestors in enumerate(ancestors_of(above)):
+                visible[row, node, [places_of_row[a] for a in ancestors]] = True
+        return Placement(
+            positions[:, first:].to(device),
+            places[:, first:].to(device),
+            reach,
+            visible=visible[:, first:, :reach].to(device),
+            key_positions=keys[:, :reach].to(device),
+        )
+
+    def _causal(self, start: int, count: int) -> Tensor:
+        if count > BAND_ROWS:
+            line = self.line[: start + count]
+            return line[None] <= self.line[start : start + count, None]
+        # A row of the band shifted by ``start``: slot j is seen where j <= start + row.
+        shift = self.slots - start
+        return self._band[:count, shift : shift + start + count]
+
+
+BAND_ROWS = 64
+
+
+def _is_chain(base: int, parents: list[int], slots: list[int]) -> bool:
+    nodes = len(parents)
+    return parents[-1] == nodes - 2 and slots == list(range(base, base + nodes)) and (
+        parents == list(range(-1, nodes - 1))
+    )

@@ -1,0 +1,82 @@
+"""The probe that admits a model at load time: its parts must add up to the model."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from specframe._engine import LayerEngine
+from specframe._errors import ModelError
+from specframe._family import Family
+from specframe._placement import Board
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+PROBE_TOKENS = 12
+# Largest difference of logits between two ways to compute the same, relative to the largest logit.
+TOLERANCE = {
+    torch.float64: 1e-5,  # transformers keeps norms and rotary tables in float32
+    torch.float32: 1e-4,
+    torch.bfloat16: 1e-1,
+    torch.float16: 2e-2,
+}
+
+
+def admit(model: PreTrainedModel, family: Family, name: str, *, owned: bool) -> LayerEngine:
+    """Return an engine for ``model``, or raise ModelError naming the family and what differs.
+
+    First the model's own modules, called one by one, must equal the whole model bit for bit on
+    random ids; then the engine's path (a chunk, a single token, a branching tree) must agree with
+    it within ``TOLERANCE``.
+    """
+    reason = family.refusal(model)
+    if reason is not None:
+        raise ModelError(f"family '{name}' cannot split this model: {reason}")
+    tokens = _random_tokens(model)
+    expected = model(tokens, use_cache=False).logits
+    if not torch.equal(family.run_stock(model, tokens), expected):
+        raise ModelError(
+            f"family '{name}' does not fit this model: its layers, run one by one, give other "
+            "logits than the model as a whole. Its architecture differs from what the family "
+            "adapter knows"
+        )
+    engine = LayerEngine(family.split(model, owned=owned))
+    difference = _engine_difference(engine, tokens, expected)
+    if not difference <= TOLERANCE[engine.dtype]:
+        raise ModelError(
+            f"family '{name}' does not fit this model: the engine's logits differ from the "
+            f"model's by {difference:.1e} of the largest one, more than the "
+            f"{TOLERANCE[engine.dtype]:.0e} allowed in {engine.dtype}"
+        )
+    return engine
+
+
+def _random_tokens(model: PreTrainedModel) -> Tensor:
+    generator = torch.Generator().manual_seed(0)
+    vocab = model.get_input_embeddings().weight.shape[0]
+    tokens = torch.randint(vocab, (1, PROBE_TOKENS), generator=generator)
+    return tokens.to(model.get_input_embeddings().weight.device)
+
+
+def _engine_difference(engine: LayerEngine, tokens: Tensor, expected: Tensor) -> float:
+    """Run a prompt, two chain tokens, then the last two once more as branches of a tree."""
+    count = tokens.shape[1]
+    ids = tokens[0].tolist()
+    engine.open(1, count + 4)
+    board = Board(count + 4, engine.device)
+    last = engine.fill(0, ids[: count - 3]).last[None]
+    layers = engine.num_layers
+    single, _ = engine.run(
+        engine.embed(tokens[:, count - 3 : count - 2]), board.chain(count - 3, 1), 0, layers
+    )
+    # A tree whose second branch holds the true continuation: a wrong mask or position shows.
+    branching = torch.tensor([[ids[-2], ids[0], ids[-1]]], device=tokens.device)
+    slots = [[count - 2, count - 1, count]]
+    placement = board.trees([count - 2], [[-1, 0, 0]], slots)
+    tree, _ = engine.run(engine.embed(branching), placement, 0, layers)
+    found = engine.logits(engine.norm(torch.cat([last, single, tree[:, [0, 2]]], dim=1)))
+    wanted = expected[:, count - 4 :]
+    return float((found - wanted).abs().max() / wanted.abs().max().clamp(min=1e-3))

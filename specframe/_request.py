@@ -1,0 +1,132 @@
+"""What a caller asks of a decoder, checked before anything runs."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import attrs
+import torch
+
+from specframe._errors import InputError
+from specframe._loading import Loaded
+from specframe._rows import Row
+from specframe._stops import Stops
+
+Prompt = str | Sequence[int]
+
+
+@attrs.frozen
+class Request:
+    """Hold the arguments of one ``decode``, but for the prompt."""
+
+    max_new_tokens: int = 128
+    eos_token_id: int | Sequence[int] | None = None
+    stop: Sequence[str] = ()
+    seed: int | Sequence[int] | None = None
+    stopping_criteria: Sequence[Callable[..., Any]] | None = None
+    output_logits: bool = False
+
+    def __attrs_post_init__(self) -> None:
+        """Refuse what no model could serve."""
+        if not _is_whole(self.max_new_tokens) or self.max_new_tokens < 1:
+            raise InputError(
+                f"max_new_tokens must be a whole number >= 1, got {self.max_new_tokens!r}"
+            )
+        if isinstance(self.stop, str) or not all(
+            isinstance(string, str) and string for string in self.stop
+        ):
+            raise InputError(f"stop must be a list of non-empty strings, got {self.stop!r}")
+
+    def eos(self, loaded: Loaded) -> frozenset[int]:
+        """Return the token ids that end a row."""
+        if self.eos_token_id is None:
+            return loaded.eos
+        ids = [self.eos_token_id] if _is_whole(self.eos_token_id) else list(self.eos_token_id)  # type: ignore[arg-type]
+        if not all(_is_whole(token) for token in ids):
+            raise InputError(f"eos_token_id must be token ids, got {self.eos_token_id!r}")
+        return frozenset(ids)
+
+    def seed_of(self, index: int) -> int:
+        """Return the seed of the prompt at ``index``; one is drawn where none was given."""
+        if self.seed is None:
+            return secrets.randbits(31)
+        if _is_whole(self.seed):
+            return int(self.seed)  # type: ignore[arg-type]
+        seeds = list(self.seed)  # type: ignore[arg-type]
+        if index >= len(seeds) or not _is_whole(seeds[index]):
+            raise InputError(f"seed must be a whole number, or one for each prompt, got {seeds!r}")
+        return int(seeds[index])
+
+
+def make_row(prompt: Prompt, index: int, request: Request, loaded: Loaded) -> Row:
+    """Tokenise and check one prompt; raises InputError saying what is wrong with it."""
+    ids = token_ids(prompt, loaded)
+    context = loaded.engine.context
+    if not ids:
+        raise InputError("the prompt is empty: give some text, or at least one token id")
+    if len(ids) >= context:
+        raise InputError(
+            f"the prompt has {len(ids)} tokens and the model's context window is {context}: "
+            "shorten the prompt so that at least one new token fits"
+        )
+    if request.stop and loaded.tokenizer is None:
+        raise InputError("stop strings need a tokenizer, and this model came without one")
+    stops = Stops(
+        request.max_new_tokens,
+        context,
+        request.eos(loaded),
+        tuple(request.stop),
+        tuple(_criterion(criterion) for criterion in request.stopping_criteria or ()),
+        None if loaded.tokenizer is None else decode_with(loaded.tokenizer),
+    )
+    return Row(index, len(ids), ids, stops, request.seed_of(index))
+
+
+def token_ids(prompt: Prompt, loaded: Loaded) -> list[int]:
+    """Return the prompt's token ids: a str as its tokenizer gives it, special tokens included."""
+    if isinstance(prompt, str):
+        if loaded.tokenizer is None:
+            raise InputError(
+                "the prompt is text and the model came without a tokenizer: "
+                "give token ids, or tokenizer="
+            )
+        if not prompt:
+            return []
+        ids: list[int] = loaded.tokenizer(prompt)["input_ids"]
+        return ids
+    if isinstance(prompt, torch.Tensor):
+        prompt = prompt.flatten().tolist()
+    vocab = loaded.engine.vocab_size
+    ids = list(prompt)
+    for token in ids:
+        if not _is_whole(token) or not 0 <= token < vocab:
+            raise InputError(
+                f"the prompt holds {token!r}, which is no token id of this model (0 to {vocab - 1})"
+            )
+    return [int(token) for token in ids]
+
+
+def decode_with(tokenizer: Any) -> Callable[[Sequence[int]], str]:
+    """Return the function that turns new tokens into text, special tokens skipped."""
+
+    def decode(ids: Sequence[int]) -> str:
+        text: str = tokenizer.decode(list(ids), skip_special_tokens=True)
+        return text
+
+    return decode
+
+
+def _criterion(criterion: Callable[..., Any]) -> Callable[[Sequence[int]], bool]:
+    """Wrap one of transformers' StoppingCriteria for a single row."""
+
+    def wrapped(tokens: Sequence[int]) -> bool:
+        answer = criterion(torch.tensor([list(tokens)]), None)
+        return bool(answer.any()) if isinstance(answer, torch.Tensor) else bool(answer)
+
+    return wrapped
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)

@@ -1,0 +1,114 @@
+"""One round as the loop sees it, and as one row sees it."""
+
+from __future__ import annotations
+
+import time
+
+import attrs
+
+from specframe._draft import Draft
+from specframe._rows import Rows
+from specframe._verdict import Commit
+
+
+class Clock:
+    """Split the time of a decode into its parts; owned by the target, read by rounds.
+
+    ``lap(part)`` books the time since the last lap; what the caller does between two rounds is
+    booked nowhere, because ``restart`` begins each round.
+    """
+
+    def __init__(self) -> None:
+        """Start with nothing booked."""
+        self._booked: dict[str, float] = {}
+        self._last = time.perf_counter()
+
+    def restart(self) -> None:
+        """Begin a round: forget the time since the last lap."""
+        self._booked = {}
+        self._last = time.perf_counter()
+
+    def lap(self, part: str) -> None:
+        """Book the time since the last lap under ``part``."""
+        now = time.perf_counter()
+        self._booked[part] = self._booked.get(part, 0.0) + now - self._last
+        self._last = now
+
+    def take(self) -> dict[str, float]:
+        """Return the seconds by part of this round, the rest under ``other``."""
+        self.lap("other")
+        return self._booked
+
+
+@attrs.frozen(eq=False)
+class Round:
+    """Hold one round of a batch; the prefill is the one with no draft.
+
+    ``indices`` are the rows' places in the caller's list.
+    """
+
+    indices: list[int]
+    draft: Draft | None
+    commit: Commit | None
+    first_tokens: list[int] | None
+    finish_reasons: list[str | None]
+    seconds: dict[str, float]
+
+    @classmethod
+    def prefill(cls, rows: Rows, clock: Clock) -> Round:
+        """Describe the prefill, which commits each row's first token."""
+        reasons = [row.finish_reason for row in rows.active]
+        return cls(rows.indices, None, None, rows.roots, reasons, clock.take())
+
+    @classmethod
+    def of(cls, rows: Rows, draft: Draft, commit: Commit, clock: Clock) -> Round:
+        """Describe a round after its commit."""
+        return cls(rows.indices, draft, commit, None, commit.reasons, clock.take())
+
+    def row(self, place: int) -> RowRound:
+        """Return the round as the row at ``place`` in the batch sees it, without text."""
+        reason = self.finish_reasons[place]
+        if self.draft is None or self.commit is None:
+            assert self.first_tokens is not None
+            first = [self.first_tokens[place]]
+            return RowRound([], [], None, first, 0, first, reason, self.seconds)
+        draft, commit = self.draft, self.commit
+        nodes = draft.size_list[place]
+        confidences = None
+        if draft.confidences is not None:
+            confidences = draft.confidences[place, 1:nodes].tolist()
+        return RowRound(
+            draft_tokens=draft.token_lists[place][1:],
+            draft_parents=[parent - 1 for parent in draft.parent_lists[place][1:]],
+            draft_confidences=confidences,
+            target_tokens=commit.choices[place, :nodes].tolist(),
+            accepted=len(commit.path_lists[place]),
+            committed=commit.token_lists[place],
+            finish_reason=reason,
+            seconds=self.seconds,
+            path=tuple(commit.path_lists[place]),
+        )
+
+
+@attrs.frozen
+class RowRound:
+    """Hold one round as one row sees it.
+
+    ``draft_tokens`` leaves the root out, in node order; ``draft_parents`` index into it, -1 for a
+    child of the root; ``draft_confidences`` are the un-tempered top-1 probabilities behind each;
+    ``target_tokens`` is the target's choice at the root and at each node; ``accepted`` counts
+    committed tokens that were drafted; ``pieces`` splits ``text`` into parts and says which were
+    drafted and accepted. A prefill is a round with an empty draft.
+    """
+
+    draft_tokens: list[int]
+    draft_parents: list[int]
+    draft_confidences: list[float] | None
+    target_tokens: list[int]
+    accepted: int
+    committed: list[int]
+    finish_reason: str | None
+    seconds: dict[str, float]
+    path: tuple[int, ...] = ()
+    text: str = ""
+    pieces: tuple[tuple[str, bool], ...] = ()

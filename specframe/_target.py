@@ -1,0 +1,253 @@
+"""The target: the model whose output must not change. Prefill, score and commit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from typing import TypeVar
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from specframe._draft import Draft
+from specframe._drafter import Needs
+from specframe._engine import Engine, Filled
+from specframe._errors import NumericsError
+from specframe._origin import UNKNOWN, Origin
+from specframe._placement import Board, Placement
+from specframe._round import Clock
+from specframe._rows import Rows
+from specframe._sampler import Sampler
+from specframe._tree import Nodes, TreeBuilder
+from specframe._verdict import Captured, Commit, Scores, Verdict
+
+Step = TypeVar("Step", bound=Callable[..., object])
+SPARE_SLOTS = 2  # the root of the last round, and the slot that takes padding
+
+
+class Target:
+    """Hold the engine, the board and the clock of one decode at a time.
+
+    ``extra_nodes`` is the most nodes that a draft has beyond its deepest path, which decides how
+    many slots are taken; ``origin`` names the model. ``keeps_logits``: commits carry the logits behind their tokens.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        extra_nodes: int = 0,
+        keeps_logits: bool = False,
+        origin: Origin = UNKNOWN,
+    ) -> None:
+        """Wrap an engine; nothing is allocated before the prefill."""
+        self.engine = engine
+        self.origin = origin
+        self.clock = Clock()
+        self.keeps_logits = keeps_logits
+        self.prefill_logits: Float[Tensor, "batch vocab"] | None = None
+        self._extra_nodes = extra_nodes
+        self._needs = Needs()
+        self._board = Board(SPARE_SLOTS)
+        self._tree: TreeBuilder | None = None
+        self._scores: Scores | None = None
+
+    def prefill(self, rows: Rows, sampler: Sampler, needs: Needs) -> Captured:
+        """Fill the cache with the prompts and commit each row's first token: it is the root."""
+        self.clock.restart()
+        self._needs = needs
+        self._open(rows)
+        taps = needs.taps if needs.prompt else frozenset[int]()
+        filled = [
+            self.engine.fill(place, row.tokens, taps) for place, row in enumerate(rows.active)
+        ]
+        logits = self.logits(self.norm(torch.stack([part.last for part in filled])))[:, 0]
+        self._check_finite(rows, logits.amax(dim=-1)[:, None], [[0]] * len(rows))
+        self.prefill_logits = logits if self.keeps_logits else None
+        for row, token in zip(rows.active, sampler.choose(logits).tolist(), strict=True):
+            row.commit([token])
+        self.clock.lap("prefill")
+        return _merge(filled, taps)
+
+    def begin_round(self, rows: Rows) -> list[int]:
+        """Start the round's clock; return how many levels each row's slots still allow."""
+        self.clock.restart()
+        last = self._board.padding_slot - 1
+        return [last - (length - 1) for length in rows.lengths]
+
+    def tree(self, rows: Rows) -> TreeBuilder:
+        """Begin this round's tree."""
+        self._tree = TreeBuilder(self._board, rows, self.engine.device)
+        return self._tree
+
+    def run(
+        self, nodes: Nodes, lo: int, hi: int, skip: Collection[int] = ()
+    ) -> Float[Tensor, "batch node hidden"]:
+        """Run layers ``lo`` to ``hi`` - 1 on nodes of this round's tree and keep the outcome.
+
+        ``lo`` is 0 or where the run before ended.
+        """
+        assert self._tree is not None
+        reached, hidden = self._tree.computed(nodes)
+        if lo == 0 or hidden is None:
+            lo, hidden = 0, self.embed(nodes.tokens)
+        assert lo in (0, reached)
+        hidden, taps = self.engine.run(
+            hidden, nodes.placement, lo, hi, skip=skip, taps=self._needs.taps
+        )
+        self._tree.record(nodes, hi, hidden, taps)
+        return hidden
+
+    def embed(self, tokens: Int[Tensor, "batch token"]) -> Float[Tensor, "batch token hidden"]:
+        """Return what the first layer reads."""
+        return self.engine.embed(tokens)
+
+    def norm(
+        self, hidden: Float[Tensor, "batch token hidden"]
+    ) -> Float[Tensor, "batch token hidden"]:
+        """Apply the final norm."""
+        return self.engine.norm(hidden)
+
+    def logits(
+        self, normed: Float[Tensor, "batch token hidden"]
+    ) -> Float[Tensor, "batch token vocab"]:
+        """Apply the head; draft and verify share this."""
+        return self.engine.logits(normed)
+
+    def place(self, starts: list[int], counts: list[int]) -> Placement:
+        """Place consecutive committed positions of each row, for a drafter's own cache."""
+        return self._board.spans(starts, counts)
+
+    @property
+    def slots(self) -> int:
+        """Return the number of slots a drafter's own cache needs to follow this one's."""
+        return self._board.slots
+
+    def capture(self, step: Step) -> Step:
+        """Return what replays a pure-tensor step fastest; in eager mode, the step itself."""
+        return step
+
+    def score(self, rows: Rows, draft: Draft) -> Scores:
+        """Return the logits at every node, in one pass resumed at the draft's exit if it has one."""
+        self.clock.lap("draft")
+        draft.check(self.engine.vocab_size)
+        exit = draft.exit
+        slots = self._slots_of(rows, draft)
+        bases = [length - 1 for length in rows.lengths]
+        placement = self._board.trees(bases, draft.parent_lists, slots)
+        if exit is None:
+            lo, hidden = 0, self.embed(draft.tokens.to(self.engine.device))
+        else:
+            lo, hidden = exit.layer, exit.hidden
+        hidden, taps = self.engine.run(
+            hidden, placement, lo, self.engine.num_layers, taps=self._needs.taps
+        )
+        normed = self.norm(hidden)
+        earlier = exit.taps if exit else {}
+        captured = Captured({**taps, **earlier}, normed if self._needs.normed else None)
+        scores = Scores(self.logits(normed), captured)
+        self._check_finite(rows, scores.best[0], draft.depths)
+        self._scores = scores if self.keeps_logits else None
+        self.clock.lap("verify")
+        return scores
+
+    def commit(self, rows: Rows, draft: Draft, verdict: Verdict) -> Commit:
+        """Cut the accepted path by EOS, stops and budget; keep in the cache what is left."""
+        slots = self._slots_of(rows, draft)
+        starts = rows.lengths
+        next_tokens = verdict.next_token.tolist()
+        taken, paths = [], []
+        for place, row in enumerate(rows.active):
+            path = verdict.path_lists[place]
+            tokens = [draft.token_lists[place][node] for node in path]
+            taken.append(row.commit([*tokens, int(next_tokens[place])]))
+            paths.append(path[: len(taken[-1])])
+        self.engine.gather(
+            [[slots[place][node] for node in path] for place, path in enumerate(paths)], starts
+        )
+        return _commit(rows, taken, paths, verdict, self._logits_behind(paths))
+
+    def keep(self, kept: list[int]) -> None:
+        """Go on with the rows ``kept`` alone."""
+        self.engine.keep(kept)
+
+    def _open(self, rows: Rows) -> None:
+        longest = max(len(row.tokens) + row.budget for row in rows.active)
+        slots = longest + self._extra_nodes + SPARE_SLOTS
+        if self._board.slots < slots:
+            self._board = Board(slots, self.engine.device)
+        self.engine.open(len(rows), self._board.slots)
+
+    def _slots_of(self, rows: Rows, draft: Draft) -> list[list[int]]:
+        if draft.exit is None:
+            return [
+                list(range(length - 1, length - 1 + size))
+                for length, size in zip(rows.lengths, draft.size_list, strict=True)
+            ]
+        slots = draft.exit.slots.tolist()
+        return [row[:size] for row, size in zip(slots, draft.size_list, strict=True)]
+
+    def _logits_behind(self, paths: list[list[int]]) -> Tensor | None:
+        if self._scores is None:
+            return None
+        depth = max(map(len, paths))
+        nodes = [[0, *path] + [0] * (depth - len(path)) for path in paths]
+        index = torch.tensor(nodes, device=self.engine.device)
+        rows = torch.arange(len(paths), device=self.engine.device)[:, None]
+        return self._scores.logits[rows, index]
+
+    def _check_finite(self, rows: Rows, best: Tensor, depths: list[list[int]]) -> None:
+        if bool(torch.isfinite(best).all()):
+            return
+        for place, row in enumerate(rows.active):
+            for node, depth in enumerate(depths[place]):
+                if not bool(torch.isfinite(best[place, node])):
+                    position = len(row.tokens) - 1 + depth
+                    raise NumericsError(
+                        f"the model's logits at position {position} of row {row.index} are not "
+                        f"finite; {self._first_bad_layer(row.tokens)}. Check the weights, or use "
+                        "a wider dtype (--dtype float32)"
+                    )
+
+    def _first_bad_layer(self, tokens: list[int]) -> str:
+        """Run the committed tokens once more and name the first layer that is not finite."""
+        filled = self.engine.fill(0, tokens, range(self.engine.num_layers + 1))
+        for layer, states in sorted(filled.taps.items()):
+            if not bool(torch.isfinite(states).all()):
+                name = f"layer {layer - 1}" if layer else "the embedding"
+                return f"the first bad values come from {name}"
+        return "every layer's output is finite, so they come from the head"
+
+
+def _merge(filled: list[Filled], taps: Collection[int]) -> Captured:
+    return Captured(
+        {
+            layer: torch.nn.utils.rnn.pad_sequence(
+                [part.taps[layer] for part in filled], batch_first=True
+            )
+            for layer in taps
+        }
+    )
+
+
+def _commit(
+    rows: Rows,
+    taken: list[list[int]],
+    paths: list[list[int]],
+    verdict: Verdict,
+    logits: Tensor | None,
+) -> Commit:
+    new, depth = max(map(len, taken)), max(map(len, paths))
+    reasons = [row.finish_reason for row in rows.active]
+    return Commit(
+        tokens=torch.tensor([tokens + [0] * (new - len(tokens)) for tokens in taken]),
+        counts=torch.tensor([len(tokens) for tokens in taken]),
+        path=torch.tensor(
+            [path + [0] * (depth - len(path)) for path in paths], dtype=torch.long
+        ).view(len(paths), depth),
+        accepted=torch.tensor([len(path) for path in paths]),
+        finished=torch.tensor([reason is not None for reason in reasons]),
+        reasons=reasons,
+        choices=verdict.choices,
+        logits=None if logits is None else logits[:, :new],
+    )

@@ -1,0 +1,203 @@
+"""How a self-drafter grows its draft: nodes, their slots and what was computed for them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import attrs
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from specframe._draft import Draft, Exit, Law
+from specframe._errors import PluginError
+from specframe._placement import Board, Placement
+
+if TYPE_CHECKING:
+    from specframe._rows import Rows
+
+
+@attrs.frozen(eq=False)
+class Nodes:
+    """Name nodes of a growing tree that were added together.
+
+    ``first`` is the id of the first of them, the same in every row; ``active`` says in which rows
+    they are real; elsewhere they are padding.
+    """
+
+    first: int
+    tokens: Int[Tensor, "batch node"]
+    placement: Placement
+    active: tuple[bool, ...]
+
+    def __len__(self) -> int:
+        """Return how many nodes were added to each row."""
+        return self.tokens.shape[1]
+
+
+class TreeBuilder:
+    """Grow one token tree per row; owns the nodes' slots, positions and visibility.
+
+    A row that was once left out stays out for the rest of the round. ``draft`` closes the tree.
+    """
+
+    def __init__(self, board: Board, rows: Rows, device: torch.device) -> None:
+        """Begin with the roots alone."""
+        self._board = board
+        self._rooms = rows.rooms
+        self._bases = [length - 1 for length in rows.lengths]
+        self._parents: list[list[int]] = [[-1] for _ in self._bases]
+        self._slots = [[base] for base in self._bases]
+        self._depths: list[list[int]] = [[0] for _ in self._bases]
+        self._dropped: set[tuple[int, int]] = set()
+        self._width = 1
+        self._tokens = [torch.tensor([[root] for root in rows.roots], device=device)]
+        self._confidences: list[Tensor] = []
+        self._computed: dict[int, tuple[int, Tensor]] = {}
+        self._taps: dict[int, dict[int, Tensor]] = {}
+        self.root = self._place(self._tokens[0], (True,) * len(self._bases))
+
+    def add(
+        self,
+        tokens: Int[Tensor, "batch node"],
+        parents: Sequence[Sequence[int]] | None = None,
+        *,
+        active: Sequence[bool] | None = None,
+        confidences: Float[Tensor, "batch node"] | None = None,
+    ) -> Nodes:
+        """Add nodes below ``parents`` (ids per row; None: below the newest node) and place them.
+
+        Raises PluginError for a level that the row has no room for: a draft is never cut after it
+        was drawn.
+        """
+        rows_active = tuple(active) if active is not None else (True,) * len(self._bases)
+        count = tokens.shape[1]
+        for row, is_active in enumerate(rows_active):
+            if is_active:
+                above = [self._width - 1] * count if parents is None else list(parents[row])
+                self._extend(row, above)
+        self._tokens.append(tokens)
+        if confidences is not None:
+            self._confidences.append(confidences)
+        nodes = self._place(tokens, rows_active)
+        self._width += count
+        return nodes
+
+    def prune(self, row: int, nodes: Sequence[int]) -> None:
+        """Drop nodes from one row's draft, with all that hangs below them; slots stay holes."""
+        for node, parent in enumerate(self._parents[row]):
+            if node in nodes or (row, parent) in self._dropped:
+                self._dropped.add((row, node))
+
+    def record(self, nodes: Nodes, layer: int, hidden: Tensor, taps: dict[int, Tensor]) -> None:
+        """Keep what layers below ``layer`` made of ``nodes``; called by the target."""
+        self._computed[nodes.first] = (layer, hidden)
+        self._taps[nodes.first] = self._taps.get(nodes.first, {}) | taps
+
+    def computed(self, nodes: Nodes) -> tuple[int, Tensor | None]:
+        """Return how many layers have run on ``nodes``, and what came out."""
+        return self._computed.get(nodes.first, (0, None))
+
+    def draft(self, law: Law = Law.DETERMINISTIC) -> Draft:
+        """Close the tree; whatever layers ran on all of its nodes become the draft's exit."""
+        draft = Draft(
+            tokens=torch.cat(self._tokens, dim=1),
+            parents=self._padded(self._parents, 0),
+            sizes=torch.tensor([len(row) for row in self._parents]),
+            law=law,
+            confidences=self._all_confidences(),
+            exit=self._exit(),
+        )
+        return self._without_dropped(draft) if self._dropped else draft
+
+    def _extend(self, row: int, above: list[int]) -> None:
+        if len(self._parents[row]) != self._width:
+            raise PluginError(f"row {row} was left out of the tree before and cannot come back")
+        for parent in above:
+            depth = self._depths[row][parent] + 1
+            slot = self._bases[row] + len(self._parents[row])
+            if depth > self._rooms[row] or slot >= self._board.padding_slot:
+                raise PluginError(
+                    f"malformed draft: row {row} has room for {self._rooms[row]} levels and "
+                    f"{self._board.padding_slot - self._bases[row]} nodes, and was given more"
+                )
+            self._parents[row].append(parent)
+            self._depths[row].append(depth)
+            self._slots[row].append(slot)
+
+    def _place(self, tokens: Tensor, active: tuple[bool, ...]) -> Nodes:
+        first = self._width - 1 if len(self._tokens) == 1 else self._width
+        if len(self._bases) == 1 and tokens.shape[1] == 1 and self._parents[0][-1] == first - 1:
+            # A chain sees everything before it: no mask, no look at the tree.
+            if self._is_chain_above(first):
+                placement = self._board.chain(self._bases[0] + first, 1)
+                return Nodes(first, tokens, placement, active)
+        placement = self._board.trees(self._bases, self._parents, self._slots, first)
+        return Nodes(first, tokens, placement, active)
+
+    def _is_chain_above(self, first: int) -> bool:
+        return self._depths[0][-1] == first
+
+    def _all_confidences(self) -> Tensor | None:
+        if sum(part.shape[1] for part in self._confidences) != self._width - 1:
+            return None
+        root = torch.ones(len(self._bases), 1, device=self._tokens[0].device)
+        return torch.cat([root, *self._confidences], dim=1)
+
+    def _exit(self) -> Exit | None:
+        layers = {layer for layer, _ in self._computed.values()}
+        computed = sum(hidden.shape[1] for _, hidden in self._computed.values())
+        if len(layers) != 1 or computed != self._width:
+            return None
+        firsts = sorted(self._computed)
+        hidden = torch.cat([self._computed[first][1] for first in firsts], dim=1)
+        shared = set.intersection(*(set(self._taps[first]) for first in firsts))
+        taps = {
+            layer: torch.cat([self._taps[first][layer] for first in firsts], dim=1)
+            for layer in shared
+        }
+        slots = self._padded(self._slots, self._board.padding_slot)
+        return Exit(layers.pop(), hidden, slots, taps)
+
+    def _padded(self, rows: list[list[int]], fill: int) -> Tensor:
+        return torch.tensor([row + [fill] * (self._width - len(row)) for row in rows])
+
+    def _without_dropped(self, draft: Draft) -> Draft:
+        kept = [
+            [node for node in range(len(parents)) if (row, node) not in self._dropped]
+            for row, parents in enumerate(self._parents)
+        ]
+        return select_nodes(draft, kept)
+
+
+def select_nodes(draft: Draft, kept: list[list[int]]) -> Draft:
+    """Return the draft with the nodes ``kept`` of each row alone, renumbered in order."""
+    width = max(map(len, kept))
+    index = torch.tensor([nodes + [0] * (width - len(nodes)) for nodes in kept])
+    parents = []
+    for nodes, above in zip(kept, draft.parent_lists, strict=True):
+        new_id = {old: new for new, old in enumerate(nodes)} | {-1: -1}
+        parents.append([new_id[above[node]] for node in nodes] + [0] * (width - len(nodes)))
+    index = index.to(draft.tokens.device)
+
+    def pick(values: Tensor) -> Tensor:
+        wide = index if values.dim() == 2 else index[..., None].expand(-1, -1, values.shape[-1])
+        return values.gather(1, wide.to(values.device))
+
+    exit = draft.exit
+    return attrs.evolve(
+        draft,
+        tokens=pick(draft.tokens),
+        parents=torch.tensor(parents),
+        sizes=torch.tensor([len(nodes) for nodes in kept]),
+        confidences=None if draft.confidences is None else pick(draft.confidences),
+        exit=None
+        if exit is None
+        else Exit(
+            exit.layer,
+            pick(exit.hidden),
+            pick(exit.slots),
+            {layer: pick(tap) for layer, tap in exit.taps.items()},
+        ),
+    )

@@ -1,0 +1,103 @@
+"""What a round computes: scores, the verdict on a draft, the commit that is left of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+
+import attrs
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+
+@attrs.frozen(eq=False)
+class Captured:
+    """Hold what a drafter's ``needs`` asked for, of a prefill or of one draft's nodes.
+
+    ``taps`` maps a layer to the hidden states after that many layers; ``normed`` is the last one
+    after the final norm. Rows of a prefill are padded at the end to the longest prompt.
+    """
+
+    taps: Mapping[int, Float[Tensor, "batch token hidden"]] = attrs.field(factory=dict)
+    normed: Float[Tensor, "batch token hidden"] | None = None
+
+
+@attrs.frozen(eq=False)
+class Scores:
+    """Hold the target's logits at every node of a draft."""
+
+    logits: Float[Tensor, "batch node vocab"]
+    captured: Captured = attrs.field(factory=Captured)
+
+    @cached_property
+    def best(self) -> tuple[Float[Tensor, "batch node"], Int[Tensor, "batch node"]]:
+        """Return the largest logit at each node and its token, the lowest id where several tie."""
+        values, tokens = self.logits.max(dim=-1)
+        return values, tokens
+
+
+@attrs.frozen(eq=False)
+class Verdict:
+    """Hold what a verifier decided: the accepted path and the token after it.
+
+    ``path`` lists the accepted nodes from level 1 downwards, padded with 0 behind ``accepted``.
+    ``choices`` is what the target says at each node.
+    """
+
+    path: Int[Tensor, "batch depth"]
+    accepted: Int[Tensor, " batch"]
+    next_token: Int[Tensor, " batch"]
+    choices: Int[Tensor, "batch node"]
+
+    @classmethod
+    def of_paths(
+        cls, paths: list[list[int]], next_tokens: list[int], choices: Int[Tensor, "batch node"]
+    ) -> Verdict:
+        """Build a verdict from one list of accepted nodes per row."""
+        depth = max(map(len, paths))
+        padded = [path + [0] * (depth - len(path)) for path in paths]
+        device = choices.device
+        return cls(
+            torch.tensor(padded, dtype=torch.long, device=device).view(len(paths), depth),
+            torch.tensor([len(path) for path in paths], device=device),
+            torch.tensor(next_tokens, device=device),
+            choices,
+        )
+
+    @cached_property
+    def path_lists(self) -> list[list[int]]:
+        """Return each row's accepted nodes, on the host."""
+        counts = self.accepted.tolist()
+        return [path[:count] for path, count in zip(self.path.tolist(), counts, strict=True)]
+
+
+@attrs.frozen(eq=False)
+class Commit:
+    """Hold what EOS, stops and budget left of a verdict; nothing in it ever changes.
+
+    ``tokens`` are the new committed tokens, ``counts`` how many of each row are real; ``path`` are
+    the nodes behind them, ``accepted`` how many of them were drafted. Where a row is finished
+    (``reasons``), the path may have been cut.
+    """
+
+    tokens: Int[Tensor, "batch new"]
+    counts: Int[Tensor, " batch"]
+    path: Int[Tensor, "batch depth"]
+    accepted: Int[Tensor, " batch"]
+    finished: Bool[Tensor, " batch"]
+    reasons: list[str | None]
+    choices: Int[Tensor, "batch node"]
+    logits: Float[Tensor, "batch new vocab"] | None = None
+
+    @cached_property
+    def token_lists(self) -> list[list[int]]:
+        """Return each row's new tokens, on the host."""
+        counts = self.counts.tolist()
+        return [row[:count] for row, count in zip(self.tokens.tolist(), counts, strict=True)]
+
+    @cached_property
+    def path_lists(self) -> list[list[int]]:
+        """Return each row's committed nodes, on the host."""
+        counts = self.accepted.tolist()
+        return [path[:count] for path, count in zip(self.path.tolist(), counts, strict=True)]

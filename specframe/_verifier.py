@@ -1,0 +1,36 @@
+"""The contract of verifiers."""
+
+from __future__ import annotations
+
+import abc
+from typing import ClassVar, Literal
+
+from specframe._draft import Draft
+from specframe._rows import Rows
+from specframe._sampler import Sampler
+from specframe._verdict import Scores, Verdict
+
+Guarantee = Literal["tokens", "distribution", "none"]
+
+
+class Verifier(abc.ABC):
+    """Keep of a draft what the target would have said.
+
+    ``guarantee`` says what is promised whatever the drafter does: the same tokens as plain
+    decoding, the same distribution, or nothing (and then it is labelled so wherever the name
+    shows). ``needs_q``: drafters must hand over the distributions that they drew from.
+    ``capturable``: ``verify`` is made of tensor operations of fixed shape alone.
+    """
+
+    guarantee: ClassVar[Guarantee]
+    needs_q: ClassVar[bool] = False
+    capturable: ClassVar[bool] = False
+
+    @abc.abstractmethod
+    def verify(self, rows: Rows, draft: Draft, scores: Scores, sampler: Sampler) -> Verdict:
+        """Return the accepted path and the next token of every row.
+
+        Called once a round. The root is always accepted; a draft of the root alone yields an empty
+        path and the target's choice at the root. Padding nodes and nodes that are no candidates
+        are never accepted. Stops and budgets are not a verifier's business.
+        """

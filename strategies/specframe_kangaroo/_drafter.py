@@ -1,0 +1,183 @@
+"""Kangaroo: the target's first layers and a small adapter draft; the other layers verify.
+
+Paper: Liu et al., NeurIPS 2024, "Kangaroo: Lossless Self-Speculative Decoding via Double Early
+Exiting". The first exit is after ``exit_layer`` layers, the second when a token's confidence falls
+below a threshold (the stop policy's business).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from specframe import (
+    AdapterError,
+    Capabilities,
+    Captured,
+    Commit,
+    Draft,
+    Drafter,
+    Needs,
+    OptionError,
+    Rows,
+    Sampler,
+    Scores,
+    Step,
+    StopPolicy,
+    Target,
+    TreeBuilder,
+)
+from specframe_kangaroo._cached import CachedAdapter
+from specframe_kangaroo._checkpoint import Checkpoint, check_base, load_checkpoint
+
+if TYPE_CHECKING:
+    from specframe_kangaroo._options import KangarooOptions
+
+EXIT_LAYER, STEPS, THRESHOLD = 2, 6, 0.6  # where neither option nor metadata says otherwise
+
+
+class KangarooDrafter(Drafter):
+    """Draft a chain per row on the target's own first layers.
+
+    Every token runs through the shallow layers once, in the target's cache; the verification goes
+    on from their output. The adapter's cache lags behind: the last token of a draft is never run
+    through it, so if that token is accepted its state waits in ``_backlog`` and is caught up
+    together with the next root.
+    """
+
+    capabilities = Capabilities(shows=frozenset({"confidence", "probs", "entropy", "hidden"}))
+
+    def __init__(self, options: KangarooOptions) -> None:
+        """Note the options; weights are read by ``prepare``."""
+        self._options = options
+        self._backlog: list[list[Tensor]] = []
+        self._expanded: list[int] = []
+
+    def prepare(self, target: Target) -> None:
+        """Read the adapter and settle options that its metadata may give."""
+        checkpoint = load_checkpoint(self._folder(target))
+        check_base(checkpoint, target.engine.hidden_size, target.origin.fingerprint)
+        options = self._options
+        self._exit = _first(options.exit_layer, checkpoint.exit_layer, EXIT_LAYER)
+        self._threshold = _first(options.threshold, checkpoint.threshold, THRESHOLD)
+        self.most_levels = _first(options.steps, checkpoint.steps, STEPS)
+        self._refuse_exit_layer(target, checkpoint)
+        self._adapter = CachedAdapter(checkpoint.adapter, target.engine.dtype, target.engine.device)
+        self.needs = Needs(taps=frozenset({self._exit}), prompt=True)
+
+    def stop_settings(self) -> Mapping[str, object]:
+        """Return the threshold and the number of steps that fit this adapter."""
+        return {"threshold": self._threshold, "steps": self.most_levels}
+
+    def settings(self) -> Mapping[str, object]:
+        """Return the options in force."""
+        return {
+            "exit_layer": self._exit,
+            "steps": self.most_levels,
+            "threshold": self._threshold,
+        }
+
+    def start(self, target: Target, rows: Rows, captured: Captured) -> None:
+        """Run the adapter over the prompts."""
+        self._target = target
+        self._adapter.open(len(rows), target.slots)
+        self._backlog = [[] for _ in rows.active]
+        exited = captured.taps[self._exit]
+        for place, row in enumerate(rows.active):
+            count = row.prompt_length
+            placement = target.place([0], [count])
+            self._adapter.fill(place, exited[place : place + 1, :count], placement)
+
+    def propose(self, rows: Rows, stop: StopPolicy, sampler: Sampler) -> Draft:
+        """Draft token by token until the stop policy or the room ends it in every row."""
+        tree = self._target.tree(rows)
+        exited = self._target.run(tree.root, 0, self._exit)
+        self._expanded = [0] * len(rows)
+        if any(rows.rooms):
+            state = self._expand_roots(rows, exited)
+            self._grow(tree, state, rows, stop, sampler)
+        return tree.draft()
+
+    def update(self, rows: Rows, draft: Draft, scores: Scores, commit: Commit) -> None:
+        """Keep the exit-layer states of committed tokens that the adapter has not seen."""
+        assert draft.exit is not None
+        for place, path in enumerate(commit.path_lists):
+            unseen = [node for node in [0, *path] if node >= self._expanded[place]]
+            self._backlog[place] += [draft.exit.hidden[place, node] for node in unseen]
+
+    def keep(self, kept: list[int]) -> None:
+        """Go on with the rows ``kept`` alone."""
+        self._backlog = [self._backlog[place] for place in kept]
+        self._adapter.keep(kept)
+
+    def _grow(
+        self, tree: TreeBuilder, state: Tensor, rows: Rows, stop: StopPolicy, sampler: Sampler
+    ) -> None:
+        rooms = torch.tensor(rows.rooms, device=state.device)
+        active = rooms > 0
+        level = 1
+        while True:
+            step = Step(level, self._target.logits(state)[:, -1], active, state[:, -1])
+            active = _unless(active, stop.before(step))
+            if not bool(active.any()):
+                return
+            tokens = sampler.choose(step.logits)[:, None]
+            nodes = tree.add(tokens, active=active.tolist(), confidences=step.confidence[:, None])
+            exited = self._target.run(nodes, 0, self._exit)
+            active = _unless(active & (rooms > level), stop.after(step))
+            if not bool(active.any()):
+                return
+            state = self._adapter(exited, nodes.placement)
+            level += 1
+            for place in active.nonzero()[:, 0].tolist():
+                self._expanded[place] = level
+
+    def _expand_roots(self, rows: Rows, exited: Tensor) -> Tensor:
+        """Run the adapter on the roots, and on what each row has to catch up before its root."""
+        counts = [len(backlog) + 1 for backlog in self._backlog]
+        starts = [length - count for length, count in zip(rows.lengths, counts, strict=True)]
+        feed = exited
+        if max(counts) > 1:
+            feed = torch.stack(
+                [
+                    _right_aligned([*backlog, root[0]], max(counts))
+                    for backlog, root in zip(self._backlog, exited, strict=True)
+                ]
+            )
+        self._backlog = [[] for _ in counts]
+        self._expanded = [1] * len(counts)
+        return self._adapter(feed, self._target.place(starts, counts))
+
+    def _folder(self, target: Target) -> str:
+        folder = self._options.adapter or target.origin.companion("kangaroo")
+        if folder is None:
+            raise AdapterError(
+                f"strategy 'kangaroo' needs an adapter that was trained for "
+                f"'{target.origin.name}': train one with `specframe train kangaroo`, and name its "
+                "folder with `-o adapter=FOLDER`"
+            )
+        return str(folder)
+
+    def _refuse_exit_layer(self, target: Target, checkpoint: Checkpoint) -> None:
+        layers = target.engine.num_layers
+        if self._exit >= layers:
+            raise OptionError(
+                f"option 'exit_layer' of strategy 'kangaroo' must be below the model's number of "
+                f"layers, {layers}, got {self._exit}"
+            )
+
+
+def _first(*values: object) -> object:
+    return next(value for value in values if value is not None)
+
+
+def _unless(active: Tensor, stopped: Tensor | None) -> Tensor:
+    return active if stopped is None else active & ~stopped
+
+
+def _right_aligned(states: list[Tensor], width: int) -> Tensor:
+    padding = [torch.zeros_like(states[0])] * (width - len(states))
+    return torch.stack([*padding, *states])

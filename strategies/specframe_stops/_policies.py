@@ -1,0 +1,48 @@
+"""Stop policies: a fixed number of levels, and Kangaroo's confidence threshold."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from specframe import Rows, Step, StopPolicy
+
+if TYPE_CHECKING:
+    from jaxtyping import Bool
+    from torch import Tensor
+
+    from specframe_stops._options import ConfidenceOptions, FixedOptions
+
+
+class FixedPolicy(StopPolicy):
+    """Draft the same number of levels in every round."""
+
+    def __init__(self, options: FixedOptions) -> None:
+        """Draft ``options.steps`` levels."""
+        self._steps = options.steps
+
+    def limit(self, rows: Rows) -> list[int]:
+        """Return the same limit for all rows."""
+        return [self._steps] * len(rows)
+
+
+class ConfidencePolicy(StopPolicy):
+    """Stop behind the first token whose top-1 probability is below the threshold.
+
+    Kangaroo, section 3.3; the un-tempered probability also when sampling (Table 3). The token
+    itself stays in the draft: dropping it for its own probability would bias sampling.
+    """
+
+    reads: ClassVar[frozenset[str]] = frozenset({"confidence"})
+
+    def __init__(self, options: ConfidenceOptions) -> None:
+        """Stop below ``options.threshold``, and after ``options.steps`` levels anyway."""
+        self._steps = options.steps
+        self._threshold = options.threshold
+
+    def limit(self, rows: Rows) -> list[int]:
+        """Return the same limit for all rows."""
+        return [self._steps] * len(rows)
+
+    def after(self, step: Step) -> Bool[Tensor, " batch"]:
+        """End drafting where the confidence is below the threshold."""
+        return step.confidence < self._threshold
