@@ -22,6 +22,7 @@ class Setup:
     options: dict = attrs.Factory(lambda: {"steps": 6})
     verifier: str = "greedy"
     stop_policy: str = "confidence"
+    guarantee: str = "tokens"
     model: str = "tiny"
     dtype: str = "float32"
     device: str = "cpu"
@@ -165,7 +166,10 @@ def test_text_goes_to_stdout_and_statistics_to_stderr(capsys):
         "5 tokens in 1.00 s: 4.4 tokens/s (5.0 with prefill), finished by length",
         "2.00 tokens a round over 2 rounds; 50.0% of 4 drafted tokens accepted",
         "time: prefill 0.10 s, draft 0.30 s, verify 0.50 s, other 0.10 s",
-        "strategy kangaroo, verifier greedy, stop policy confidence; tiny, float32 on cpu",
+        (
+            "strategy kangaroo, verifier greedy (guarantees tokens), stop policy confidence; "
+            "tiny, float32 on cpu"
+        ),
     ]
     assert decoder.asked == [("hello", {"max_new_tokens": 5, "stop": (), "seed": None})]
 
@@ -187,6 +191,14 @@ def test_ctrl_c_shows_what_was_decoded_and_its_statistics(capsys):
     assert said.out == "one two three\n"
     assert "5 tokens in 1.00 s" in said.err
     assert "interrupted; above is what was decoded until then" in said.err
+
+
+def test_text_that_ctrl_c_kept_back_is_written_after_all():
+    out = io.StringIO()
+    writer = TextWriter(out)
+    writer.write(ROUNDS[0])
+    writer.end(Result())
+    assert out.getvalue() == "one two three\n"
 
 
 def test_fault_in_the_middle_ends_the_line_first(capsys):
@@ -247,8 +259,9 @@ def test_difference_is_named_and_is_exit_code_one(plain, said):
 
 def test_nothing_divided_by_nothing_is_not_a_number():
     assert number(None) == "n/a"
-    empty = Metrics(draft_acceptance_rate=None, mean_acceptance_length=None)
-    assert "n/a of 4 drafted tokens" in statistics(Result(metrics=empty), Setup())[1]
+    empty = Metrics(num_draft_tokens=0, draft_acceptance_rate=None, mean_acceptance_length=None)
+    said = statistics(Result(metrics=empty), Setup())[1]
+    assert said == "n/a tokens a round over 2 rounds; nothing was drafted"
     unknown = compared(speedup=None, break_even_acceptance_length=None)
     assert comparison(unknown, Setup())[0].endswith("n/a")
 

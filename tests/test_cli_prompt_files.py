@@ -21,6 +21,7 @@ class Setup:
     options: dict = attrs.Factory(lambda: {"threshold": 0.6})
     verifier: str = "greedy"
     stop_policy: str = "confidence"
+    guarantee: str = "tokens"
     model: str = "tiny"
     dtype: str = "float32"
     device: str = "cpu"

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, TextIO
 import attrs
 
 if TYPE_CHECKING:
-    from specframe._decoder import Result, Setup
+    from specframe._assembly import Setup
+    from specframe._decoder import Result
     from specframe._round import RowRound
 
 DRAFTED = "\x1b[32m"  # green: drafted and accepted
@@ -28,24 +29,28 @@ def wants_colour(stream: TextIO) -> bool:
 
 @attrs.define
 class TextWriter:
-    """Write text as it comes, never taking anything back; owns the state of its line."""
+    """Write text as it comes, never taking anything back; owns what has been written."""
 
     out: TextIO
     colour: bool = False
-    has_begun: bool = attrs.field(default=False, init=False)
+    written: str = attrs.field(default="", init=False)
 
     def write(self, round: RowRound) -> None:
         """Write what a round committed: drafted and accepted pieces in colour."""
         for piece, drafted in round.pieces:
             coloured = self.colour and drafted and piece
             self.out.write(f"{DRAFTED}{piece}{PLAIN}" if coloured else piece)
-            self.has_begun = True
+            self.written += piece
         self.out.flush()
 
     def end(self, result: Result | None = None) -> None:
-        """End the text with a line break; ``result`` is written whole before it."""
-        if result is not None:
-            self.out.write(result.text or "")
+        """Write what of the result's text is not written yet, and a line break.
+
+        That is all of it where nothing was shown live, and what was held back at a Ctrl-C.
+        """
+        text = (result.text or "") if result is not None else ""
+        if text.startswith(self.written):
+            self.out.write(text[len(self.written) :])
         self.out.write("\n")
         self.out.flush()
 
@@ -89,33 +94,50 @@ def percent(value: float | None) -> str:
 
 def statistics(result: Result, setup: Setup) -> list[str]:
     """Return the statistics of a result as lines for people."""
-    metrics = result.metrics
-    seconds = metrics.as_dict()["seconds"]
-    reason = result.finish_reason or "interruption"
+    seconds = result.metrics.seconds
     parts = ("prefill", "draft", "verify", "other")
     split = ", ".join(f"{part} {number(seconds[part], 2)} s" for part in parts)
-    rates = (
-        f"{number(metrics.tokens_per_second)} tokens/s "
-        f"({number(metrics.tokens_per_second_with_prefill)} with prefill)"
+    names = (
+        f"strategy {setup.strategy}, verifier {setup.verifier} (guarantees {setup.guarantee}), "
+        f"stop policy {setup.stop_policy}"
     )
-    rounds = (
-        f"{number(metrics.mean_acceptance_length, 2)} tokens a round over "
-        f"{metrics.num_spec_steps} rounds; {percent(metrics.draft_acceptance_rate)} of "
-        f"{metrics.num_draft_tokens} drafted tokens accepted"
-    )
-    names = f"strategy {setup.strategy}, verifier {setup.verifier}, stop policy {setup.stop_policy}"
-    total = number(seconds["total"], 2)
     return [
-        f"{metrics.num_new_tokens} tokens in {total} s: {rates}, finished by {reason}",
-        rounds,
+        rate_line(result),
+        rounds_line(result),
         f"time: {split}",
         f"{names}; {setup.model}, {setup.dtype} on {setup.device}",
     ]
 
 
+def rate_line(result: Result) -> str:
+    """Say how much was decoded, how fast, and what ended it."""
+    metrics = result.metrics
+    return (
+        f"{metrics.num_new_tokens} tokens in {number(metrics.seconds['total'], 2)} s: "
+        f"{number(metrics.tokens_per_second)} tokens/s "
+        f"({number(metrics.tokens_per_second_with_prefill)} with prefill), "
+        f"finished by {result.finish_reason or 'interruption'}"
+    )
+
+
+def rounds_line(result: Result) -> str:
+    """Say what the rounds brought."""
+    metrics = result.metrics
+    accepted = (
+        f"{percent(metrics.draft_acceptance_rate)} of {metrics.num_draft_tokens} "
+        "drafted tokens accepted"
+    )
+    return (
+        f"{number(metrics.mean_acceptance_length, 2)} tokens a round over "
+        f"{metrics.num_spec_steps} rounds; "
+        f"{accepted if metrics.num_draft_tokens else 'nothing was drafted'}"
+    )
+
+
 def comparison(result: Result, setup: Setup) -> list[str]:
     """Return what ``--compare`` says: both rates, the speed-up, identity, the break-even line."""
     metrics, plain = result.metrics, result.metrics.plain
+    assert plain is not None
     needed = number(metrics.break_even_acceptance_length, 2)
     got = number(metrics.mean_acceptance_length, 2)
     speedup = "n/a" if metrics.speedup is None else f"{metrics.speedup:.2f}x"

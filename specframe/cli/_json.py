@@ -4,29 +4,33 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import platform
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from specframe._decoder import Result, Setup
+    from specframe._assembly import Setup
+    from specframe._decoder import Result
 
 SCHEMA = 1
 
 
 def to_line(value: object, *, ascii_only: bool = False) -> str:
-    """Return ``value`` as one line of JSON; what is not finite becomes null."""
-    return json.dumps(without_constants(value), ensure_ascii=ascii_only, allow_nan=False)
+    """Return ``value`` as one line of JSON; what is not finite becomes null, a path text."""
+    return json.dumps(plain(value), ensure_ascii=ascii_only, allow_nan=False)
 
 
-def without_constants(value: Any) -> Any:
-    """Return ``value`` with NaN and infinities, which JSON does not know, as None."""
+def plain(value: Any) -> Any:
+    """Return ``value`` as JSON can hold it: no NaN, no infinity, no path, no tuple."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
     if isinstance(value, dict):
-        return {key: without_constants(item) for key, item in value.items()}
+        return {key: plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [without_constants(item) for item in value]
+        return [plain(item) for item in value]
     return value
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Self
 import attrs
 
 from specframe._errors import InputError
-from specframe.cli._json import to_line, without_constants
+from specframe.cli._json import plain, to_line
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -36,7 +36,7 @@ class OutputFile:
 
         Raises InputError when the file holds what this command did not write.
         """
-        settings = without_constants(settings)
+        settings = plain(settings)
         content = path.read_bytes() if path.exists() else b""
         whole = content[: content.rfind(b"\n") + 1]
         done = read_done(whole, path)

@@ -16,6 +16,7 @@ from specframe.cli._prompt import for_model
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from specframe._compare import Comparison
     from specframe._decoder import Decoder, Result, Stream
     from specframe._round import RowRound
     from specframe.cli._display import Notes
@@ -44,7 +45,7 @@ def run_prompt(text: str, loading: Loading, limits: Limits, show: Show, notes: N
         if show.json:
             say(to_line(result_object(text, result, decoder.setup), ascii_only=True))
         else:
-            writer.end(None if show.live else result)
+            writer.end(result)
             notes.lines(statistics(result, decoder.setup))
         if not is_complete:
             notes.note("interrupted; above is what was decoded until then")
@@ -56,7 +57,9 @@ def run_prompt(text: str, loading: Loading, limits: Limits, show: Show, notes: N
         return exit_code(result)
 
 
-def start(decoder: Decoder, prompt: str | list[int], limits: Limits, *, compare: bool) -> Stream:
+def start(
+    decoder: Decoder, prompt: str | list[int], limits: Limits, *, compare: bool
+) -> Stream | Comparison:
     """Return the rounds of a decode, with plain decoding beside it if it is compared."""
     if not compare:
         return decoder.stream(prompt, **limits.arguments())
@@ -74,7 +77,7 @@ def follow(rounds: Iterable[RowRound], writer: TextWriter | None) -> bool:
     except KeyboardInterrupt:
         return False
     except SpecframeError:
-        if writer is not None and writer.has_begun:
+        if writer is not None and writer.written:
             writer.end()
         raise
     return True

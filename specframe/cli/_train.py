@@ -30,7 +30,10 @@ def train(  # noqa: PLR0913 (one parameter a flag)
     max_steps: Annotated[int, typer.Option(metavar="N", help="optimiser steps")] = 1000,
     batch_size: Annotated[int, typer.Option(metavar="N", help="windows a step")] = 8,
     sequence_length: Annotated[int, typer.Option(metavar="N", help="tokens a window")] = 512,
-    learning_rate: Annotated[float, typer.Option(metavar="X", help="highest learning rate")] = 1e-3,
+    learning_rate: Annotated[
+        float | None,
+        typer.Option(metavar="X", help="highest learning rate; absent: the trainer's own choice"),
+    ] = None,
     eval_data: Annotated[
         Path | None, typer.Option(metavar="PATH", help="held-out data, read like --data")
     ] = None,

@@ -1,0 +1,158 @@
+"""The command line with a real (tiny, random) model: decode, JSON, files, chat, Ctrl-C."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from specframe.cli import main
+
+pytestmark = [pytest.mark.cli, pytest.mark.models]
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    """Return the folder of a Llama of two layers that speaks bytes and never ends by itself."""
+    import torch
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+    folder = tmp_path_factory.mktemp("tiny")
+    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
+    bpe = models.BPE(vocab={letter: index for index, letter in enumerate(letters)}, merges=[])
+    tokenizer = Tokenizer(bpe)
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer).save_pretrained(folder)
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=256,
+        hidden_size=16,
+        intermediate_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        max_position_embeddings=16384,
+        bos_token_id=None,
+        eos_token_id=None,
+    )
+    LlamaForCausalLM(config).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture
+def plain(model):
+    return ["decode", "-m", str(model), "--strategy", "none"]
+
+
+def test_text_statistics_and_comparison(plain, capsys):
+    assert main([*plain, "hello", "--max-new-tokens", "6", "--compare"]) == 0
+    said = capsys.readouterr()
+    assert said.out.endswith("\n")
+    assert "6 tokens in " in said.err
+    assert "finished by length" in said.err
+    assert "the tokens are identical" in said.err
+    assert "needs >= " in said.err
+
+
+def test_streamed_text_is_the_text_of_the_json(plain, capsys):
+    assert main([*plain, "hello", "--max-new-tokens", "20", "--quiet"]) == 0
+    streamed = capsys.readouterr()
+    assert streamed.err == ""
+    assert main([*plain, "hello", "--max-new-tokens", "20", "--quiet", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert streamed.out == f"{found['text']}\n"
+    assert found["strategy"] == "none"
+    assert found["options"] == {}
+    assert found["finish_reason"] == "length"
+    assert len(found["token_ids"]) == 20
+    assert len(found["prompt_token_ids"]) == 5
+    assert found["metrics"]["draft_acceptance_rate"] is None
+    assert None not in found["versions"].values()
+
+
+def test_chat_template_is_applied_unless_forbidden(plain, model, capsys):
+    template = model / "chat_template.jinja"
+    template.write_text("<{{ messages[0]['content'] }}>{% if add_generation_prompt %}:{% endif %}")
+    counts = []
+    try:
+        for flag in ("--chat", "--no-chat"):
+            main([*plain, "hello", "--max-new-tokens", "1", "--json", flag])
+            counts.append(len(json.loads(capsys.readouterr().out)["prompt_token_ids"]))
+    finally:
+        template.unlink()
+    assert counts == [len("<hello>:"), len("hello")]
+
+
+def test_file_of_prompts_is_decoded_and_continued(plain, tmp_path, capsys):
+    prompts, output = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    lines = [{"id": 1, "prompt": "a"}, {"id": 2, "prompt_ids": [999]}, {"id": 3, "prompt": "c"}]
+    prompts.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    command = [*plain, "--prompts", str(prompts), "--output", str(output), "--max-new-tokens", "3"]
+    assert main(command) == 1
+    whole = output.read_bytes()
+    ids = [json.loads(line)["id"] for line in whole.splitlines()]
+    assert ids == [1, 2, 3]
+    assert "no token id of this model" in json.loads(whole.splitlines()[1])["error"]
+    output.write_bytes(whole[:-20])
+    assert main(command) == 1
+    again = [json.loads(line) for line in output.read_bytes().splitlines()]
+    assert again[2]["token_ids"] == json.loads(whole.splitlines()[2])["token_ids"]
+    capsys.readouterr()
+    assert main([*command[:-1], "4"]) == 2
+    assert "was begun with other options (max_new_tokens 3; now" in capsys.readouterr().err
+
+
+def test_kangaroo_without_an_adapter_names_the_way_out(model, capsys):
+    assert main(["decode", "-m", str(model), "hello"]) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "`specframe train kangaroo`" in said.err
+    assert "-o adapter=" in said.err
+
+
+@pytest.mark.parametrize(
+    ("extra", "complaint"),
+    [
+        (["-m", "no/such/folder"], "there is no model folder 'no/such/folder'"),
+        (["-o", "steps=3"], "strategy 'none' takes no options, got 'steps'"),
+        (["-o", "stop.steps=0"], "must be a whole number >= 1, got '0'"),
+    ],
+)
+def test_fault_found_while_loading_is_one_message(plain, extra, complaint, capsys):
+    assert main([*plain, "hello", "--quiet", *extra]) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert complaint in said.err
+    assert said.err.startswith("error: ")
+
+
+def test_training_can_be_tried_dry(model, tmp_path, capsys):
+    data, output = tmp_path / "data.jsonl", tmp_path / "adapter"
+    data.write_text(f"{json.dumps({'text': 'to be or not to be ' * 40})}\n")
+    command = ["train", "kangaroo", "-m", str(model), "--data", str(data)]
+    command += ["--output", str(output), "--sequence-length", "64", "--exit-layer", "1"]
+    assert main([*command, "--dry-run"]) == 0
+    assert not list(output.glob("*.safetensors"))
+    assert main([*command, "--exit-layer", "9", "--dry-run"]) == 2
+    assert "exit" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are sent differently there")
+def test_ctrl_c_prints_what_was_decoded_and_its_statistics(plain, tmp_path):
+    command = [sys.executable, "-m", "specframe", *plain, "hello", "--max-new-tokens", "16000"]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=tmp_path, env=os.environ
+    ) as process:
+        first = process.stdout.read(1)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert (first + out).endswith(b"\n")
+    assert b"finished by interruption" in err
+    assert b"interrupted; above is what was decoded" in err
+    assert b"Traceback" not in err
