@@ -9,9 +9,7 @@ from typing import TYPE_CHECKING, TextIO
 import attrs
 
 if TYPE_CHECKING:
-    from specframe._assembly import Setup
-    from specframe._decoder import Result
-    from specframe._round import RowRound
+    from specframe import Result, RowRound, Setup
 
 DRAFTED = "\x1b[32m"  # green: drafted and accepted
 PLAIN = "\x1b[0m"

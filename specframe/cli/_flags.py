@@ -12,7 +12,7 @@ import typer
 from specframe._errors import InputError, OptionError
 
 if TYPE_CHECKING:
-    from specframe._decoder import Decoder
+    from specframe import Decoder
 
 Dtype = Literal["auto", "float64", "float32", "bfloat16", "float16"]
 DtypeFlag = Annotated[
@@ -134,7 +134,7 @@ class Loading:
 
     def open(self) -> Decoder:
         """Load the decoder."""
-        from specframe._decoder import load  # noqa: PLC0415 (imports torch)
+        from specframe import load  # noqa: PLC0415 (imports torch)
 
         arguments: dict[str, Any] = attrs.asdict(self)
         return load(arguments.pop("model"), **arguments)

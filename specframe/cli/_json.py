@@ -10,8 +10,7 @@ from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from specframe._assembly import Setup
-    from specframe._decoder import Result
+    from specframe import Result, Setup
 
 SCHEMA = 1
 

@@ -43,7 +43,10 @@ def is_piped() -> bool:
     """Say whether standard input is a pipe, a file or a socket: not a terminal, not /dev/null."""
     if sys.stdin is None or sys.stdin.closed:
         return False
-    mode = os.fstat(sys.stdin.fileno()).st_mode
+    try:
+        mode = os.fstat(sys.stdin.fileno()).st_mode
+    except OSError:  # something else stands in for it: no file, so no pipe
+        return False
     return stat.S_ISFIFO(mode) or stat.S_ISREG(mode) or stat.S_ISSOCK(mode)
 
 

@@ -21,8 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from specframe._assembly import Setup
-    from specframe._decoder import Decoder
+    from specframe import Decoder, Setup
     from specframe.cli._display import Notes
     from specframe.cli._flags import Limits, Loading
     from specframe.cli._prompt_file import PromptLine

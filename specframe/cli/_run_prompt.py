@@ -16,9 +16,8 @@ from specframe.cli._prompt import for_model
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from specframe import Decoder, Result, RowRound, Stream
     from specframe._compare import Comparison
-    from specframe._decoder import Decoder, Result, Stream
-    from specframe._round import RowRound
     from specframe.cli._display import Notes
     from specframe.cli._flags import Limits, Loading
 

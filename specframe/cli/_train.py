@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from specframe._plugins import load_registry
-from specframe.cli._display import Notes
 from specframe.cli._flags import DeviceFlag, DtypeFlag
 
 
@@ -68,5 +67,3 @@ def train(  # noqa: PLR0913 (one parameter a flag)
         dry_run=dry_run,
     )
     trainer.load()(request)
-    if not dry_run:
-        Notes().note(f"use it with: specframe decode -m {model} -o adapter={output}")
