@@ -1,0 +1,105 @@
+"""What tests of real models share: tiny random ones, adapters that fit them, and generate's word."""
+
+import pytest
+
+SHAPE = {
+    "vocab_size": 61,
+    "hidden_size": 32,
+    "intermediate_size": 48,
+    "num_hidden_layers": 4,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "max_position_embeddings": 256,
+    "bos_token_id": None,
+    "eos_token_id": None,
+    "pad_token_id": None,
+}
+LATER_LAYERS_SAY = 0.5  # so that what leaves the model early is often right, and often wrong
+
+
+@pytest.fixture(scope="session")
+def tiny():
+    """Return the maker of tiny models; its first use imports transformers."""
+    import torch
+
+    torch.set_num_threads(1)  # at this size a second thread costs more than it brings
+    return Tiny()
+
+
+class Tiny:
+    """Make tiny models and adapters with weights that matter everywhere: norms and biases too."""
+
+    def __init__(self):
+        self._told = {}
+
+    def config(self, family="llama", **changes):
+        from transformers import AutoConfig
+
+        return AutoConfig.for_model(family, **(SHAPE | changes))
+
+    def model(self, family="llama", *, dtype="float32", seed=0, attention="sdpa", **changes):
+        import torch
+        from transformers import AutoModelForCausalLM
+
+        config = self.config(family, **changes)
+        model = AutoModelForCausalLM.from_config(
+            config, dtype=torch.float32, attn_implementation=attention
+        )
+        generator = torch.Generator().manual_seed(seed)
+        for name, weight in model.named_parameters():
+            weight.data = _weight(name, weight, generator)
+        return model.to(getattr(torch, dtype)).eval()
+
+    def saved(self, folder, model):
+        model.save_pretrained(folder)
+        return folder
+
+    def adapter(self, folder, model, *, layers=1, seed=1, exit_layer=None, fingerprint=None):
+        """Save an adapter that reads the exit layer much as the model's own last norm does."""
+        import torch
+
+        from specframe_kangaroo import Adapter, AdapterConfig, Checkpoint, save_checkpoint
+
+        width = model.config.hidden_size
+        heads = next(count for count in (4, 3, 2, 1) if width % (2 * count) == 0)
+        kv_heads = 2 if heads == 4 else 1
+        torch.manual_seed(seed)
+        adapter = Adapter(AdapterConfig(width, heads, kv_heads, num_hidden_layers=layers))
+        for block in adapter.layers:
+            block.self_attn.o_proj.weight.data *= 0.5
+        adapter.norm.weight.data = model.model.norm.weight.detach().float().clone()
+        checkpoint = Checkpoint(adapter, exit_layer=exit_layer, fingerprint=fingerprint)
+        save_checkpoint(folder, checkpoint)
+        return str(folder)
+
+    def generate(self, model, prompt, count, eos=None):
+        """Return the new tokens of transformers' own greedy decoding."""
+        import torch
+
+        ids = torch.tensor([prompt])
+        with torch.inference_mode():
+            output = model.generate(
+                ids,
+                attention_mask=torch.ones_like(ids),
+                do_sample=False,
+                max_new_tokens=count,
+                eos_token_id=eos,
+                pad_token_id=0,
+            )
+        return output[0, len(prompt) :].tolist()
+
+
+def _weight(name, weight, generator):
+    import torch
+
+    noise = torch.randn(weight.shape, generator=generator)
+    if weight.dim() == 1:
+        return 0.3 * noise if name.endswith("bias") else 1 + 0.3 * noise
+    if "embed_tokens" in name or "lm_head" in name:
+        return 0.5 * noise
+    spread = weight.shape[1] ** -0.5
+    if "q_proj" in name or "k_proj" in name:
+        return 2 * spread * noise  # attention that looks at few tokens shows a wrong mask
+    is_output = "o_proj" in name or "down_proj" in name
+    is_first = ".layers.0." in name
+    return (LATER_LAYERS_SAY if is_output and not is_first else 1.5) * spread * noise
