@@ -32,11 +32,21 @@ def render_chat(
     """
     text = _render(document, document.messages, tokenizer)
     spans: list[Span] = []
+    cursor = 0
     for index, message in enumerate(document.messages):
+        found = text.find(message.content.strip(), cursor)
+        words = Span(found, found + len(message.content.strip())) if found >= 0 else None
         if message.role == "assistant":
-            cursor = spans[-1].end if spans else 0
-            span = _turn(document, index, text, tokenizer) or _words(document, index, text, cursor)
+            span = _turn(document, index, text, tokenizer) or words
+            if span is None:
+                raise InputError(
+                    f"{document.source}: the chat template rewrites message {index + 1}, so that "
+                    "the assistant's words cannot be found; give the rendered text as `text`."
+                )
             spans.append(span)
+            cursor = span.end
+        elif words is not None:
+            cursor = words.end
     return text, tuple(spans)
 
 
@@ -44,22 +54,14 @@ def _turn(
     document: Document, index: int, text: str, tokenizer: PreTrainedTokenizerBase
 ) -> Span | None:
     """Find a turn by rendering the conversation up to it, and up to its end."""
-    before, with_turn = document.messages[:index], document.messages[: index + 1]
-    head = _render(document, before, tokenizer, is_prompt=True) if before else ""
-    whole = _render(document, with_turn, tokenizer)
-    is_prefix_stable = text.startswith(whole) and whole.startswith(head)
-    return Span(len(head), len(whole)) if before and is_prefix_stable else None
-
-
-def _words(document: Document, index: int, text: str, cursor: int) -> Span:
-    words = document.messages[index].content.strip()
-    start = text.find(words, cursor)
-    if start < 0:
-        raise InputError(
-            f"{document.source}: the chat template rewrites message {index + 1}, so that the "
-            "assistant's words cannot be found; give the rendered conversation as `text`."
-        )
-    return Span(start, start + len(words))
+    before, message = document.messages[:index], document.messages[index]
+    if not before:
+        return None
+    head = _render(document, before, tokenizer, is_prompt=True)
+    whole = _render(document, (*before, message), tokenizer)
+    is_stable = text.startswith(whole) and whole.startswith(head)
+    is_whole = message.content.strip() in whole[len(head) :]
+    return Span(len(head), len(whole)) if is_stable and is_whole else None
 
 
 def _render(

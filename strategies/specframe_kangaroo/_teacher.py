@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import attrs
 import torch
+from huggingface_hub.errors import StrictDataclassError
 from jaxtyping import Float, Int
 from safetensors import SafetensorError
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+from transformers.utils import logging
 
 from specframe import InputError, ModelError
 from specframe.training import TrainRequest
 
 # What transformers raises where files are missing, damaged or of another kind.
-LOADING_ERRORS = (OSError, ValueError, TypeError, KeyError, SafetensorError)
+LOADING_ERRORS = (
+    KeyError,
+    OSError,
+    SafetensorError,
+    StrictDataclassError,
+    TypeError,
+    ValueError,
+)
 
 
 @attrs.frozen(eq=False)
@@ -45,7 +56,9 @@ class Teacher:
     ) -> Float[Tensor, "batch token vocab"]:
         """Apply the target's head, with its scale and its soft cap, to normed hidden states."""
         weight = next(self.head.parameters())
-        return _finish(_widen(self.head(hidden.to(weight.dtype))), self.model.config.get_text_config())
+        return _finish(
+            _widen(self.head(hidden.to(weight.dtype))), self.model.config.get_text_config()
+        )
 
     def check_head(self) -> None:
         """Raise ``ModelError`` unless ``draft_logits`` computes what the target itself does."""
@@ -66,7 +79,12 @@ class Teacher:
 
 def load_teacher(request: TrainRequest, device: torch.device, exit_layer: int) -> Teacher:
     """Load and freeze the target of ``request``; raise ``ModelError`` if it cannot be distilled."""
-    model = _load_model(request, device).eval().requires_grad_(requires_grad=False).to(device)
+    return freeze(_load_model(request, device).to(device), exit_layer)
+
+
+def freeze(model: Any, exit_layer: int) -> Teacher:
+    """Make a teacher of a transformers model; raise ``ModelError`` if its head is not known."""
+    model = model.eval().requires_grad_(requires_grad=False)
     head = model.get_output_embeddings()
     if model.dtype == torch.float16:
         head = copy.deepcopy(head).float()
@@ -116,9 +134,22 @@ def _load_model(request: TrainRequest, device: torch.device) -> Any:
     if dtype == "auto" and device.type == "cpu":
         dtype = "float32"
     try:
-        return AutoModelForCausalLM.from_pretrained(request.model, dtype=dtype)
+        with _no_bars():
+            return AutoModelForCausalLM.from_pretrained(request.model, dtype=dtype)
     except LOADING_ERRORS as error:
         raise _no_model(request.model, error) from error
+
+
+@contextlib.contextmanager
+def _no_bars() -> Iterator[None]:
+    """Keep transformers' own progress bars out of ours."""
+    had_bars = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # transformers' own
+    try:
+        yield
+    finally:
+        if had_bars:
+            logging.enable_progress_bar()  # type: ignore[no-untyped-call]  # transformers' own
 
 
 def _no_model(name: str, error: Exception) -> ModelError:

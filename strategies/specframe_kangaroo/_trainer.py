@@ -110,8 +110,9 @@ class DistillationTrainer(Trainer):
         eval_windows: Windows | None,
     ) -> None:
         """Leave the teacher out of the Trainer's sight, so that nothing saves or wraps it."""
+        self.student = Student(adapter)
         super().__init__(
-            model=Student(adapter),
+            model=self.student,
             args=arguments,
             train_dataset=Samples(windows),
             eval_dataset=None if eval_windows is None else Samples(eval_windows),
@@ -138,7 +139,9 @@ class DistillationTrainer(Trainer):
         """
         outcome = compare(self.teacher, model, inputs)
         self.totals += outcome.totals
-        return outcome.loss * outcome.count * self.args.world_size / num_items_in_batch
+        share = outcome.count * self.args.world_size / num_items_in_batch
+        loss: Tensor = outcome.loss * share
+        return loss
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Add what all processes measured since the last log; stop at a loss that is no number."""
@@ -171,7 +174,7 @@ class DistillationTrainer(Trainer):
         """Return the means over the held-out data, weighed by position and not by batch."""
         totals = torch.zeros_like(self.totals)
         for batch in self.get_eval_dataloader(eval_dataset):
-            totals += compare(self.teacher, self.model, batch).totals
+            totals += compare(self.teacher, self.student, batch).totals
         means = summarise(self.accelerator.reduce(totals, reduction="sum"))
         metrics = {f"{metric_key_prefix}_{name}": value for name, value in means.items()}
         self.log(dict(metrics))
