@@ -24,15 +24,15 @@ class GreedyVerifier(Verifier):
 
 
 def walk(draft: Draft, row: int, choices: list[int]) -> list[int]:
-    """Return the accepted nodes of one row: from each node on to the child it chose."""
+    """Return the accepted nodes of one row: the deepest way on which every node was chosen."""
     tokens, parents = draft.token_lists[row], draft.parent_lists[row]
     candidates = None if draft.candidates is None else draft.candidates[row].tolist()
-    path: list[int] = []
-    at = 0
-    # A parent stands before its children, so one look at each node, in order, walks the tree.
+    ways: dict[int, list[int]] = {0: []}
+    # A parent stands before its children, so one look at each node, in order, walks the tree;
+    # siblings may hold the same token, and then each of them is a way.
     for node in range(1, len(tokens)):
-        is_child = parents[node] == at and tokens[node] == choices[at]
-        if is_child and (candidates is None or candidates[node]):
-            path.append(node)
-            at = node
-    return path
+        above = parents[node]
+        is_told = above in ways and tokens[node] == choices[above]
+        if is_told and (candidates is None or candidates[node]):
+            ways[node] = [*ways[above], node]
+    return max(ways.values(), key=len)

@@ -1,0 +1,105 @@
+"""The greedy verifier: the deepest path of argmaxes, by a definition of its own."""
+
+import pytest
+import torch
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from specframe import Draft, Sampler, Scores
+from specframe_verifiers._greedy import GreedyVerifier
+
+VOCAB = 3
+
+
+@st.composite
+def trees(draw):
+    """Draw one row: tokens, parents, candidates, and small whole logits that often tie."""
+    size = draw(st.integers(1, 9))
+    token = st.integers(0, VOCAB - 1)
+    return (
+        draw(st.lists(token, min_size=size, max_size=size)),
+        [-1, *(draw(st.integers(0, node - 1)) for node in range(1, size))],
+        draw(st.lists(st.sampled_from([True, True, False]), min_size=size, max_size=size)),
+        [draw(st.lists(st.integers(0, 2), min_size=VOCAB, max_size=VOCAB)) for _ in range(size)],
+    )
+
+
+def told(logits):
+    """Return the first of the largest logits."""
+    return min(token for token in range(VOCAB) if logits[token] == max(logits))
+
+
+def paths_below(row, node):
+    """Return every path of accepted nodes that starts under ``node``."""
+    tokens, parents, allowed, logits = row
+    found = [[]]
+    for child, parent in enumerate(parents):
+        if parent == node and allowed[child] and tokens[child] == told(logits[node]):
+            found += [[child, *path] for path in paths_below(row, child)]
+    return found
+
+
+def verify(rows):
+    """Ask the verifier about padded rows; the padding looks tempting."""
+    width = max(len(tokens) for tokens, *_ in rows)
+
+    def padded(part, fill):
+        return [[*row[part], *[fill] * (width - len(row[part]))] for row in rows]
+
+    draft = Draft(
+        tokens=torch.tensor(padded(0, 0)),
+        parents=torch.tensor(padded(1, 0)),
+        sizes=torch.tensor([len(tokens) for tokens, *_ in rows]),
+        candidates=torch.tensor(padded(2, True)),
+    )
+    logits = torch.tensor(padded(3, [1, 0, 0])).double()
+    return GreedyVerifier().verify(None, draft, Scores(logits), Sampler())
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(trees(), min_size=1, max_size=3))
+# Two siblings with the right token: the longer way leads through the second.
+@example([([0, 1, 1, 2], [-1, 0, 0, 2], [True] * 4, [[0, 1, 0], [0, 0, 1], [0, 0, 1], [1, 0, 0]])])
+def test_the_deepest_path_of_argmaxes_is_accepted(rows):
+    verdict = verify(rows)
+    for place, (row, path) in enumerate(zip(rows, verdict.path_lists, strict=True)):
+        every = paths_below(row, 0)
+        assert path in every
+        assert len(path) == max(map(len, every))
+        last = path[-1] if path else 0
+        assert verdict.next_token[place] == told(row[3][last])
+        choices = verdict.choices[place, : len(row[0])].tolist()
+        assert choices == [told(logits) for logits in row[3]]
+
+
+@pytest.mark.parametrize("wrong", range(5))
+def test_a_chain_is_accepted_up_to_its_first_wrong_token(wrong):
+    tokens = [0, 1, 1, 1, 1]
+    if wrong:
+        tokens[wrong] = 2
+    verdict = verify([(tokens, [-1, 0, 1, 2, 3], [True] * 5, [[0, 1, 0]] * 5)])
+    count = wrong - 1 if wrong else 4
+    assert verdict.path_lists == [list(range(1, count + 1))]
+    assert verdict.next_token.tolist() == [1]
+
+
+def test_a_tie_goes_to_the_lowest_token_in_every_dtype():
+    for dtype in (torch.float64, torch.float32, torch.bfloat16, torch.float16):
+        logits = torch.zeros(1, 2, 1000, dtype=dtype)
+        logits[..., 700:] = 1.0
+        draft = Draft.chains([0], [[700]])
+        verdict = GreedyVerifier().verify(None, draft, Scores(logits), Sampler())
+        assert verdict.path_lists == [[1]]
+        assert verdict.next_token.tolist() == [700]
+        assert Sampler().choose(logits[0, 0]) == 700
+
+
+def test_padding_and_non_candidates_are_never_accepted():
+    right = [[0, 1, 0]] * 3
+    verdict = verify(
+        [
+            ([0, 1, 1], [-1, 0, 1], [True, False, True], right),
+            ([0, 1], [-1, 0], [True] * 2, right[:2]),
+        ]
+    )
+    assert verdict.path_lists == [[], [1]]
