@@ -1,4 +1,4 @@
-"""What tests of real models share: tiny random ones, adapters that fit them, and generate's word."""
+"""What tests of real models share: tiny random ones, adapters for them, and generate's word."""
 
 import pytest
 
@@ -28,9 +28,6 @@ def tiny():
 
 class Tiny:
     """Make tiny models and adapters with weights that matter everywhere: norms and biases too."""
-
-    def __init__(self):
-        self._told = {}
 
     def config(self, family="llama", **changes):
         from transformers import AutoConfig

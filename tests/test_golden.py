@@ -7,7 +7,7 @@ import pytest
 
 import specframe
 
-pytestmark = [pytest.mark.golden, pytest.mark.models]
+pytestmark = [pytest.mark.golden, pytest.mark.models, pytest.mark.usefixtures("tiny")]
 GOLDEN = Path(__file__).parent / "golden"
 TOLERANCE = 2e-4
 CASES = [json.loads(line) for line in (GOLDEN / "cases.jsonl").read_text().splitlines()]
@@ -32,7 +32,7 @@ def decode(case):
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["case"])
-def test_every_recorded_round_is_taken_alike(case, tiny):
+def test_every_recorded_round_is_taken_alike(case):
     result = decode(case)
     expected = until_eos(case["vanilla_new_ids"], case["eos_token_id"])
     assert result.token_ids == expected
@@ -59,7 +59,7 @@ def test_the_cases_cover_eos_in_every_place_and_both_early_stops():
 
 
 @pytest.fixture(params=["synth5", "mha6"])
-def recorded(request, tiny):
+def recorded(request):
     """Return the stored tensors of one forward, with an engine on the same base."""
     import torch
     from safetensors.torch import load_file

@@ -1,0 +1,228 @@
+"""Whatever the family, its configuration and the draft: the tokens are those of transformers."""
+
+from contextlib import contextmanager
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import specframe
+
+pytestmark = pytest.mark.models
+COUNT = 20
+SLIDING = {"use_sliding_window": True, "sliding_window": 6, "max_window_layers": 2}
+
+
+def rope(kind, **values):
+    return {"rope_parameters": {"rope_type": kind, "rope_theta": 10_000.0, **values}}
+
+
+CONFIGURATIONS = {
+    "llama": ("llama", {}),
+    "llama-tied": ("llama", {"tie_word_embeddings": True}),
+    "llama-biased": ("llama", {"attention_bias": True, "mlp_bias": True}),
+    "llama-one-key-head": ("llama", {"num_key_value_heads": 1, "rms_norm_eps": 1e-2}),
+    "llama-no-groups": ("llama", {"num_key_value_heads": 4, "num_hidden_layers": 5}),
+    "llama-odd-widths": (
+        "llama",
+        {
+            "hidden_size": 42,
+            "intermediate_size": 37,
+            "vocab_size": 59,
+            "num_attention_heads": 3,
+            "num_key_value_heads": 1,
+            "head_dim": 10,
+        },
+    ),
+    "llama-linear": ("llama", rope("linear", factor=3.0)),
+    "llama-llama3": (
+        "llama",
+        rope(
+            "llama3",
+            factor=8.0,
+            low_freq_factor=1.0,
+            high_freq_factor=4.0,
+            original_max_position_embeddings=32,
+        ),
+    ),
+    "llama-yarn": ("llama", rope("yarn", factor=4.0, original_max_position_embeddings=32)),
+    "mistral": ("mistral", {"sliding_window": None}),
+    "mistral-window": ("mistral", {"sliding_window": 7}),
+    "mistral-wide-window": ("mistral", {"sliding_window": 15, "head_dim": 12}),
+    "qwen2": ("qwen2", {}),
+    "qwen2-window": ("qwen2", SLIDING | {"tie_word_embeddings": True}),
+    "qwen3": ("qwen3", {"head_dim": 24}),
+    "qwen3-window": ("qwen3", SLIDING | {"head_dim": 6, "attention_bias": True}),
+}
+WAYS = [("handed over", "float64"), ("handed over", "float32")]
+WAYS += [("from a folder", "float64"), ("from a folder", "float32")]
+# exit layer, threshold, steps, adapter layers, prompt length
+DRAFTS = [
+    (1, 0.0, 6, 1, 1),
+    (2, 0.6, 5, 2, 2),
+    (3, 1.1, 4, 1, 3),
+    (1, 0.6, 3, 1, 14),
+    (2, 0.0, 2, 2, 9),
+    (3, 0.0, 1, 1, 5),
+]
+
+
+def prompt_of(length):
+    return [(7 * place * place + 11 * place + 3) % 59 for place in range(length)]
+
+
+@pytest.fixture(scope="module", params=CONFIGURATIONS)
+def configured(request, tiny, tmp_path_factory):
+    """Return one configuration's models by dtype, and a maker of decoders on them."""
+    family, changes = CONFIGURATIONS[request.param]
+    return Configured(tiny, tmp_path_factory.mktemp("tiny"), family, changes)
+
+
+class Configured:
+    def __init__(self, tiny, folder, family, changes):
+        self._tiny, self._folder = tiny, folder
+        self.models = {
+            dtype: tiny.model(family, dtype=dtype, **changes) for dtype in ("float64", "float32")
+        }
+        self._sources = {("handed over", dtype): model for dtype, model in self.models.items()}
+        for dtype, model in self.models.items():
+            self._sources["from a folder", dtype] = tiny.saved(folder / dtype, model)
+        self._told = {}
+
+    def expected(self, length, dtype="float64"):
+        if (length, dtype) not in self._told:
+            model = self.models[dtype]
+            self._told[length, dtype] = self._tiny.generate(model, prompt_of(length), COUNT)
+        return self._told[length, dtype]
+
+    def plain(self, way=WAYS[0]):
+        dtype = "auto" if way[0] == "handed over" else way[1]
+        return specframe.load(self._sources[way], strategy="none", dtype=dtype)
+
+    def kangaroo(self, exit_layer, threshold, steps, layers=1, way=WAYS[0]):
+        adapter = self._folder / f"adapter-{layers}"
+        if not adapter.exists():
+            self._tiny.adapter(adapter, self.models["float32"], layers=layers)
+        options = {
+            "adapter": str(adapter),
+            "exit_layer": exit_layer,
+            "threshold": threshold,
+            "steps": steps,
+        }
+        dtype = "auto" if way[0] == "handed over" else way[1]
+        return specframe.load(self._sources[way], options=options, dtype=dtype)
+
+
+@pytest.mark.parametrize("way", WAYS, ids=" in ".join)
+def test_plain_decoding_says_what_generate_says(configured, way):
+    decoder = configured.plain(way)
+    for length in (1, 2, 9):
+        result = decoder.decode(prompt_of(length), max_new_tokens=COUNT)
+        assert result.token_ids == configured.expected(length, way[1]), f"prompt of {length}"
+
+
+@pytest.mark.parametrize("way", WAYS, ids=" in ".join)
+def test_kangaroo_says_what_generate_says(configured, way):
+    accepted = refused = 0
+    for exit_layer, threshold, steps, layers, length in DRAFTS[WAYS.index(way) % 2 :: 2]:
+        decoder = configured.kangaroo(exit_layer, threshold, steps, layers, way)
+        result = decoder.decode(prompt_of(length), max_new_tokens=COUNT)
+        assert result.token_ids == configured.expected(length, way[1]), decoder.setup.options
+        accepted += result.metrics.num_accepted_draft_tokens
+        refused += result.metrics.num_draft_tokens - result.metrics.num_accepted_draft_tokens
+    assert accepted > 2
+    assert refused > 2
+
+
+@pytest.mark.parametrize("steps", range(1, 7))
+def test_every_budget_is_used_up_and_no_more(configured, steps):
+    decoder = configured.kangaroo(2, 0.0, steps)
+    length = 1 + steps % 3
+    for budget in range(1, 2 * steps + 3):
+        result = decoder.decode(prompt_of(length), max_new_tokens=budget)
+        assert result.token_ids == configured.expected(length)[:budget]
+        assert result.finish_reason == "length"
+
+
+def test_eos_ends_the_text_wherever_it_falls(configured, tiny):
+    decoder = configured.kangaroo(2, 0.0, 5)
+    expected = configured.expected(2)
+    for eos in dict.fromkeys(expected):
+        result = decoder.decode(prompt_of(2), max_new_tokens=COUNT, eos_token_id=eos)
+        assert result.token_ids == expected[: expected.index(eos) + 1]
+        assert result.finish_reason == "eos"
+    model = configured.models["float64"]
+    assert tiny.generate(model, prompt_of(2), COUNT, eos) == result.token_ids
+
+
+def test_one_decoder_serves_prompts_of_all_lengths_after_one_another(configured):
+    decoder = configured.kangaroo(1, 0.6, 4)
+    for length in (30, 1, 9, 14, 2):
+        result = decoder.decode(prompt_of(length), max_new_tokens=COUNT)
+        assert result.token_ids == configured.expected(length)
+
+
+@pytest.mark.parametrize("chunk", [1, 5, 8])
+def test_a_prompt_read_in_chunks_gives_the_same_text(configured, chunk, monkeypatch):
+    monkeypatch.setattr("specframe._engine.PREFILL_CHUNK", chunk)
+    for decoder in (configured.plain(), configured.kangaroo(2, 0.6, 4)):
+        for length in (14, 30):
+            result = decoder.decode(prompt_of(length), max_new_tokens=COUNT)
+            assert result.token_ids == configured.expected(length)
+
+
+@st.composite
+def configurations(draw):
+    """Draw a family and dimensions that transformers accepts for it."""
+    kv_heads, groups = draw(st.sampled_from([(1, 1), (1, 4), (2, 1), (2, 2), (3, 1)]))
+    head_dim = 2 * draw(st.integers(2, 6))
+    changes = {
+        "num_attention_heads": kv_heads * groups,
+        "num_key_value_heads": kv_heads,
+        "head_dim": head_dim,
+        "hidden_size": kv_heads * groups * head_dim,
+        "intermediate_size": draw(st.integers(9, 40)),
+        "num_hidden_layers": draw(st.integers(2, 4)),
+        "vocab_size": draw(st.integers(59, 67)),
+        "tie_word_embeddings": draw(st.booleans()),
+    }
+    family = draw(st.sampled_from(["llama", "mistral", "qwen2", "qwen3"]))
+    window = draw(st.none() | st.integers(2, 20))
+    if family == "llama":
+        changes |= {"attention_bias": draw(st.booleans()), "mlp_bias": draw(st.booleans())}
+    elif family == "mistral":
+        changes["sliding_window"] = window
+    elif window is not None:
+        first = draw(st.integers(0, changes["num_hidden_layers"]))
+        changes |= SLIDING | {"sliding_window": window, "max_window_layers": first}
+    if family == "qwen3":
+        changes["head_dim"] = 2 * draw(st.integers(2, 10))
+    return family, changes
+
+
+@contextmanager
+def drawn(tiny, folder, draw):
+    family, changes = draw(configurations())
+    model = tiny.model(family, dtype="float64", seed=draw(st.integers(0, 99)), **changes)
+    exit_layer = draw(st.integers(1, changes["num_hidden_layers"] - 1))
+    options = {
+        "adapter": tiny.adapter(folder, model, layers=draw(st.integers(1, 2))),
+        "exit_layer": exit_layer,
+        "threshold": draw(st.sampled_from([0.0, 0.3, 0.6, 1.1])),
+        "steps": draw(st.integers(1, 8)),
+    }
+    with specframe.load(model, options=options) as decoder:
+        yield model, decoder
+
+
+def test_any_configuration_says_what_generate_says(tiny, tmp_path):
+    @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(st.data())
+    def check(data):
+        with drawn(tiny, tmp_path, data.draw) as (model, decoder):
+            prompt = data.draw(st.lists(st.integers(0, 58), min_size=1, max_size=25))
+            budget = data.draw(st.integers(1, 24))
+            result = decoder.decode(prompt, max_new_tokens=budget)
+            assert result.token_ids == tiny.generate(model, prompt, budget)
+
+    check()
