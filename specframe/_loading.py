@@ -91,6 +91,11 @@ def _take(model: PreTrainedModel, source: Source, registry: Registry) -> Loaded:
         raise ModelError(
             f"model must be a folder, a hub id or a transformers model, got {type(model).__name__}"
         )
+    if model.get_output_embeddings() is None:
+        raise ModelError(
+            f"{type(model).__name__} is no causal language model, since it has no head that "
+            "predicts tokens: load it with AutoModelForCausalLM"
+        )
     weight = model.get_input_embeddings().weight
     for asked, name, actual in (
         (source.dtype, "dtype", str(weight.dtype).removeprefix("torch.")),
@@ -201,12 +206,13 @@ def _eos_of(model: PreTrainedModel) -> frozenset[int]:
 
 @contextlib.contextmanager
 def _eval_mode(model: PreTrainedModel) -> Iterator[None]:
-    was_training = model.training
+    modes = [(module, module.training) for module in model.modules()]
     model.eval()
     try:
         yield
     finally:
-        model.train(was_training)
+        for module, was_training in modes:
+            module.training = was_training
 
 
 @contextlib.contextmanager
