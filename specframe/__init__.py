@@ -9,11 +9,21 @@ if TYPE_CHECKING:
     from specframe._assembly import Setup
     from specframe._attention import Pass, RotaryTable
     from specframe._cache import SlotCache
-    from specframe._decoder import Decoder, Result, Stream, load
+    from specframe._decoder import Decoder, load
     from specframe._draft import Draft, Exit, Law
     from specframe._drafter import Capabilities, Drafter, Needs, SequenceDrafter
     from specframe._engine import Engine, Filled
-    from specframe._errors import AdapterError, InputError, MemoryShortageError, ModelError, NumericsError, OptionError, PluginError, SpecframeError, UnknownNameError
+    from specframe._errors import (
+        AdapterError,
+        InputError,
+        MemoryShortageError,
+        ModelError,
+        NumericsError,
+        OptionError,
+        PluginError,
+        SpecframeError,
+        UnknownNameError,
+    )
     from specframe._family import Family, Layer, Split
     from specframe._fingerprint import fingerprint
     from specframe._hooks import RegisterComponent, RegisterStrategy, hookimpl
@@ -29,12 +39,14 @@ if TYPE_CHECKING:
     from specframe._sampler import Sampler
     from specframe._stop_policy import NO_LIMIT, Step, StopPolicy
     from specframe._stops import Stops
+    from specframe._stream import Result, Stream
     from specframe._target import Target
     from specframe._tree import Nodes, TreeBuilder
     from specframe._verdict import Captured, Commit, Scores, Verdict
     from specframe._verifier import Guarantee, Verifier
 
 __all__ = [
+    "NO_LIMIT",
     "AdapterError",
     "Board",
     "Capabilities",
@@ -55,7 +67,6 @@ __all__ = [
     "MemoryShortageError",
     "Metrics",
     "ModelError",
-    "NO_LIMIT",
     "Needs",
     "Nodes",
     "NumericsError",
@@ -135,7 +146,7 @@ _HOMES = {
     "RMSNorm": "_norm",
     "RegisterComponent": "_hooks",
     "RegisterStrategy": "_hooks",
-    "Result": "_decoder",
+    "Result": "_stream",
     "RotaryTable": "_attention",
     "Round": "_round",
     "Row": "_rows",
@@ -152,7 +163,7 @@ _HOMES = {
     "StopPolicy": "_stop_policy",
     "Stops": "_stops",
     "Strategy": "_registry",
-    "Stream": "_decoder",
+    "Stream": "_stream",
     "Target": "_target",
     "TreeBuilder": "_tree",
     "UnknownNameError": "_errors",

@@ -88,7 +88,9 @@ class Parts:
 
     def _stop_values(self, component: Component) -> dict[str, object]:
         """Return the user's options over those that the drafter suggests and the policy has."""
-        known = {field.name for field in attrs.fields(component.options)} if component.options else ()
+        known = (
+            {field.name for field in attrs.fields(component.options)} if component.options else ()
+        )
         suggested = self.drafter.stop_settings()
         fitting = {name: value for name, value in suggested.items() if name in known}
         return {**fitting, **self.stop_options}
@@ -157,8 +159,12 @@ def blame(error: Exception, parts: Parts) -> Exception:
         if component is None or component.plugin.is_built_in:
             continue
         folder = component.plugin.module.partition(".")[0]
-        lines = [frame for frame in frames if folder in frame.filename.replace("\\", "/").split("/")
-                 or frame.filename.endswith(f"{folder}.py")]
+        lines = [
+            frame
+            for frame in frames
+            if folder in frame.filename.replace("\\", "/").split("/")
+            or frame.filename.endswith(f"{folder}.py")
+        ]
         if lines:
             at = f"{lines[-1].filename}:{lines[-1].lineno}"
             return component.plugin.fault(
@@ -200,8 +206,11 @@ def _drafter(
             f"registers {type(drafter).__name__} as drafter '{component.name}', "
             "which does not derive from specframe.Drafter"
         )
-    chosen = attrs.asdict(structured) if structured is not None else {}
-    return drafter, component, chosen
+    return drafter, component, _as_dict(structured)
+
+
+def _as_dict(options: Any) -> dict[str, Any]:
+    return {} if options is None else attrs.asdict(options)
 
 
 def _verifier(

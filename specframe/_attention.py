@@ -48,17 +48,17 @@ class Pass:
         self.placement = placement
         self._groups = groups
         self._dtype = dtype
-        self._cos, self._sin = rotary.rows(placement) if rotary else (None, None)
+        self._rotary = rotary.rows(placement) if rotary else None
         self._masks: dict[int | None, Tensor | None] = {}
 
     def rotate(
         self, states: Float[Tensor, "batch token heads head_dim"]
     ) -> Float[Tensor, "batch token heads head_dim"]:
         """Apply the rotary embedding of each token's position."""
-        if self._cos is None or self._sin is None:
+        if self._rotary is None:
             return states
-        half = states.shape[-1] // 2
-        return torch.addcmul(states * self._cos, states.roll(half, -1), self._sin)
+        cos, sin = self._rotary
+        return torch.addcmul(states * cos, states.roll(states.shape[-1] // 2, -1), sin)
 
     def attend(
         self,
@@ -130,5 +130,3 @@ def visible_in_window(placement: Placement, window: int | None) -> Tensor | None
     if visible is None:
         visible = keys[:, None] <= placement.positions[..., None]
     return visible & near
-
-

@@ -19,7 +19,7 @@ class SlotCache:
     masked slot that held NaN would still poison a softmax.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 (the shape of one tensor)
         self,
         layers: int,
         batch: int,
@@ -69,8 +69,8 @@ class SlotCache:
     def row(self, index: int) -> SlotCache:
         """Return a cache of one row that shares this one's buffers."""
         view = SlotCache.__new__(SlotCache)
-        view._storage = self._storage[:, :, index : index + 1]
-        view._bind()
+        view._storage = self._storage[:, :, index : index + 1]  # noqa: SLF001 (its own class)
+        view._bind()  # noqa: SLF001
         return view
 
     def gather(self, sources: list[list[int]], starts: list[int]) -> None:

@@ -7,10 +7,11 @@ from typing import Any
 
 import attrs
 
-from specframe._decoder import Decoder, Result, Stream
+from specframe._decoder import Decoder
 from specframe._metrics import compared
 from specframe._request import Prompt
 from specframe._round import RowRound
+from specframe._stream import Result, Stream
 
 
 class Comparison:
@@ -44,9 +45,7 @@ class Comparison:
     def result(self) -> Result:
         """Return the strategy's result, with what the comparison says about it."""
         result = self._fast.result
-        return attrs.evolve(
-            result, metrics=compared(result.metrics, result, self._plain.result)
-        )
+        return attrs.evolve(result, metrics=compared(result.metrics, result, self._plain.result))
 
     def _run(self) -> Iterator[RowRound]:
         tokens = plain_tokens = 0
@@ -63,6 +62,4 @@ class Comparison:
 def compare(decoder: Decoder, prompt: Prompt, **arguments: Any) -> Comparison:
     """Decode ``prompt`` with ``decoder``'s strategy and plainly; arguments as for ``stream``."""
     plain = decoder.plain()
-    return Comparison(
-        decoder.stream(prompt, **arguments), plain.stream(prompt, **arguments), plain
-    )
+    return Comparison(decoder.stream(prompt, **arguments), plain.stream(prompt, **arguments), plain)

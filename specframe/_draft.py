@@ -43,8 +43,8 @@ class Draft:
     ``parents`` is -1 at the root and smaller than the node's own index elsewhere; siblings stand in
     the order in which they were drawn. Nodes at and behind ``sizes`` are padding. ``candidates``:
     false = scored but never accepted. ``confidences``: un-tempered top-1 probability behind each
-    node. ``probs``: q at the nodes ``inner``, only where the verifier needs it. Dropping ``exit`` is
-    always legal: the target then runs every layer.
+    node. ``probs``: q at the nodes ``inner``, only where the verifier needs it. Dropping ``exit``
+    is always legal: the target then runs every layer.
     """
 
     tokens: Int[Tensor, "batch node"]
@@ -101,9 +101,16 @@ class Draft:
         chain = list(range(-1, width - 1))
         return all(parents == chain for parents in self.parent_lists)
 
-    def check(self, vocab_size: int) -> None:
-        """Raise PluginError unless the trees are well formed; says which row and node is wrong."""
+    def check(self, vocab_size: int, rooms: list[int]) -> None:
+        """Raise PluginError unless the trees are well formed; says which row and node is wrong.
+
+        ``rooms`` is the most levels of each row.
+        """
         batch, width = self.tokens.shape
+        if batch != len(rooms):
+            raise PluginError(
+                f"malformed draft: it holds {batch} row(s) and the batch has {len(rooms)}"
+            )
         if self.parents.shape != (batch, width) or self.sizes.shape != (batch,):
             raise PluginError(
                 f"malformed draft: tokens {tuple(self.tokens.shape)}, parents "
@@ -118,6 +125,12 @@ class Draft:
             zip(self.token_lists, self.parent_lists, strict=True)
         ):
             _check_row(row, tokens, parents, vocab_size)
+        for row, (depths, room) in enumerate(zip(self.depths, rooms, strict=True)):
+            if max(depths) > room:
+                raise PluginError(
+                    f"malformed draft: row {row} has room for {room} levels and was given "
+                    f"{max(depths)}"
+                )
 
 
 def depths_of(parents: list[int]) -> list[int]:

@@ -38,14 +38,14 @@ class Engine(abc.ABC):
 
     @abc.abstractmethod
     def open(self, batch: int, slots: int) -> None:
-        """Have a cache of at least ``slots`` slots for ``batch`` rows, its content free to change."""
+        """Have a cache of at least ``slots`` slots for ``batch`` rows; its content may change."""
 
     @abc.abstractmethod
     def fill(self, row: int, tokens: list[int], taps: Collection[int] = ()) -> Filled:
         """Run a prompt through all layers, from slot 0 of one row on, in chunks."""
 
     @abc.abstractmethod
-    def run(
+    def run(  # noqa: PLR0913 (two options that most callers leave out)
         self,
         hidden: Float[Tensor, "batch token hidden"],
         placement: Placement,
@@ -135,7 +135,7 @@ class LayerEngine(Engine):
                 kept[layer].append(states[0])
         return Filled(hidden[:, -1], {layer: torch.cat(parts) for layer, parts in kept.items()})
 
-    def run(
+    def run(  # noqa: PLR0913 (two options that most callers leave out)
         self,
         hidden: Float[Tensor, "batch token hidden"],
         placement: Placement,

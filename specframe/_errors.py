@@ -1,4 +1,4 @@
-"""Every exception that specframe raises on purpose; the command line turns each into one sentence."""
+"""Every exception that specframe raises on purpose: one sentence on the command line."""
 
 from __future__ import annotations
 

@@ -21,9 +21,7 @@ if TYPE_CHECKING:
 class Layer(Protocol):
     """One decoder layer on the slot cache."""
 
-    def __call__(
-        self, hidden: Tensor, cache: SlotCache, index: int, shared: Pass, /
-    ) -> Tensor:
+    def __call__(self, hidden: Tensor, cache: SlotCache, index: int, shared: Pass, /) -> Tensor:
         """Return the hidden states after layer ``index``; writes its keys and values."""
 
 

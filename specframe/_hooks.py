@@ -14,9 +14,9 @@ import pluggy
 if TYPE_CHECKING:
     import typer
 
-    from specframe._decoder import Result
     from specframe._registry import Strategy
     from specframe._round import Round
+    from specframe._stream import Result
 
 GROUP: Final = "specframe"
 _spec = pluggy.HookspecMarker(GROUP)

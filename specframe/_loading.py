@@ -65,11 +65,12 @@ def load_model(source: Source, registry: Registry) -> Loaded:
 
     Raises ModelError or InputError in one sentence.
     """
-    if source.model is None:
-        source = attrs.evolve(source, model=str(demo_folder()))
-    if isinstance(source.model, str | os.PathLike):
-        return _load_named(os.fspath(source.model), source, registry)
-    return _take(source.model, source, registry)
+    model = source.model
+    if model is None:
+        model = demo_folder()
+    if isinstance(model, str | os.PathLike):
+        return _load_named(os.fspath(model), source, registry)
+    return _take(model, source, registry)
 
 
 def demo_folder() -> Path:
@@ -106,7 +107,8 @@ def _take(model: PreTrainedModel, source: Source, registry: Registry) -> Loaded:
                 f"{name}={asked!r} was asked for and the model that was handed over has {actual}: "
                 f"it is left as it is, so leave {name} at 'auto' or convert the model before"
             )
-    return _admit(model, source.tokenizer, source, registry, folder=None)
+    known = _Known(model.config.name_or_path or type(model).__name__, None, owned=False)
+    return _admit(model, source.tokenizer, registry, known)
 
 
 def _load_named(name: str, source: Source, registry: Registry) -> Loaded:
@@ -118,7 +120,7 @@ def _load_named(name: str, source: Source, registry: Registry) -> Loaded:
     device = _device(source.device)
     model = _from_pretrained(name, source, device)
     tokenizer = source.tokenizer or _tokenizer(name, folder, source)
-    return _admit(model, tokenizer, source, registry, folder=folder, name=name)
+    return _admit(model, tokenizer, registry, _Known(name, folder, owned=True))
 
 
 def _looks_like_a_path(name: str) -> bool:
@@ -153,8 +155,12 @@ def _from_pretrained(name: str, source: Source, device: torch.device) -> PreTrai
             )
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:300]
-        raise ModelError(f"'{name}' cannot be loaded as a causal language model: {reason}") from error
-    return model.to(device).eval()
+        raise ModelError(
+            f"'{name}' cannot be loaded as a causal language model: {reason}"
+        ) from error
+    module: Any = model
+    module.to(device).eval()
+    return model
 
 
 def _tokenizer(name: str, folder: Path | None, source: Source) -> Any:
@@ -171,33 +177,31 @@ def _tokenizer(name: str, folder: Path | None, source: Source) -> Any:
         raise ModelError(f"the tokenizer of '{name}' cannot be loaded: {reason}") from error
 
 
-def _admit(
-    model: PreTrainedModel,
-    tokenizer: Any,
-    source: Source,
-    registry: Registry,
-    *,
-    folder: Path | None,
-    name: str | None = None,
-) -> Loaded:
-    family_name = model.config.model_type
+@attrs.frozen
+class _Known:
+    """Say where a model came from, and whether the engine may rearrange it."""
+
+    name: str
+    folder: Path | None
+    owned: bool = attrs.field(kw_only=True)
+
+
+def _admit(model: PreTrainedModel, tokenizer: Any, registry: Registry, known: _Known) -> Loaded:
+    family = model.config.model_type
     try:
-        component = registry.family(family_name)
+        component = registry.family(family)
     except UnknownNameError as error:
-        raise ModelError(
-            f"no family adapter splits models of type '{family_name}': {error}"
-        ) from error
-    sign = fingerprint(model)
+        raise ModelError(f"no family adapter splits models of type '{family}': {error}") from error
+    # Taken before the split, which may use the weights up.
+    origin = Origin(known.name, known.folder, fingerprint(model))
     eos = _eos_of(model)
-    name = name or model.config.name_or_path or type(model).__name__
-    owned = isinstance(source.model, str | os.PathLike)
     with torch.inference_mode(), _eval_mode(model):
-        engine = admit(model, component.build(), family_name, owned=owned)
-    return Loaded(engine, tokenizer, Origin(name, folder, sign), eos)
+        engine = admit(model, component.build(), family, owned=known.owned)
+    return Loaded(engine, tokenizer, origin, eos)
 
 
 def _eos_of(model: PreTrainedModel) -> frozenset[int]:
-    config = model.generation_config or model.config
+    config: Any = model.generation_config
     eos = config.eos_token_id
     if eos is None:
         return frozenset()
@@ -205,7 +209,7 @@ def _eos_of(model: PreTrainedModel) -> frozenset[int]:
 
 
 @contextlib.contextmanager
-def _eval_mode(model: PreTrainedModel) -> Iterator[None]:
+def _eval_mode(model: Any) -> Iterator[None]:
     modes = [(module, module.training) for module in model.modules()]
     model.eval()
     try:
@@ -218,7 +222,9 @@ def _eval_mode(model: PreTrainedModel) -> Iterator[None]:
 @contextlib.contextmanager
 def _quiet_transformers() -> Iterator[None]:
     """Keep transformers' own bars and notes off the terminal while it loads."""
-    from transformers.utils import logging  # noqa: PLC0415 (seconds)
+    from transformers.utils import logging as its_logging  # noqa: PLC0415 (seconds)
+
+    logging: Any = its_logging
 
     level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()

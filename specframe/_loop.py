@@ -13,7 +13,7 @@ from specframe._target import Target
 from specframe._verifier import Verifier
 
 
-def decode(
+def decode(  # noqa: PLR0913, PLR0917 (the loop)
     target: Target,
     drafter: Drafter,
     verifier: Verifier,
@@ -25,7 +25,7 @@ def decode(
     captured = target.prefill(rows, sampler, drafter.needs)
     drafter.start(target, rows, captured)
     stop.start(rows)
-    yield Round.prefill(rows, target.clock)
+    yield Round.prefill(rows, captured, target.clock)
     while rows.leave(target, drafter, stop, sampler):
         draft = drafter.propose(rows, stop, sampler)
         scores = target.score(rows, draft)

@@ -12,7 +12,7 @@ from specframe._draft import depths_of
 from specframe._round import RowRound
 
 if TYPE_CHECKING:
-    from specframe._decoder import Result
+    from specframe._stream import Result
 
 PARTS = ("prefill", "draft", "verify", "other")
 

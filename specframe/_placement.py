@@ -121,6 +121,8 @@ BAND_ROWS = 64
 
 def _is_chain(base: int, parents: list[int], slots: list[int]) -> bool:
     nodes = len(parents)
-    return parents[-1] == nodes - 2 and slots == list(range(base, base + nodes)) and (
-        parents == list(range(-1, nodes - 1))
+    return (
+        parents[-1] == nodes - 2
+        and slots == list(range(base, base + nodes))
+        and (parents == list(range(-1, nodes - 1)))
     )

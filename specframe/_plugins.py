@@ -32,8 +32,8 @@ from specframe._registry import (
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from specframe._decoder import Result
     from specframe._round import Round
+    from specframe._stream import Result
 
 SELECTION = "SPECFRAME_PLUGINS"
 _HOOK_OF_KIND: dict[Kind, str] = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -56,9 +56,10 @@ def admit(model: PreTrainedModel, family: Family, name: str, *, owned: bool) -> 
 
 def _random_tokens(model: PreTrainedModel) -> Tensor:
     generator = torch.Generator().manual_seed(0)
-    vocab = model.get_input_embeddings().weight.shape[0]
+    embedding: Any = model.get_input_embeddings()
+    vocab = embedding.weight.shape[0]
     tokens = torch.randint(vocab, (1, PROBE_TOKENS), generator=generator)
-    return tokens.to(model.get_input_embeddings().weight.device)
+    return tokens.to(embedding.weight.device)
 
 
 def _engine_difference(engine: LayerEngine, tokens: Tensor, expected: Tensor) -> float:

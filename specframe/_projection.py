@@ -23,7 +23,7 @@ class Projection:
 
     def __init__(self, layers: Sequence[nn.Linear], *, owned: bool, keep: bool = False) -> None:
         """Prepare the weights; ``keep``: the first layer's weight is used elsewhere too."""
-        self._apply = _prepare(layers, owned, keep)
+        self._apply = _prepare(layers, owned=owned, keep=keep)
 
     def __call__(self, states: Float[Tensor, "*any inputs"]) -> Float[Tensor, "*any outputs"]:
         """Return the outputs of all layers, concatenated in their order."""
@@ -33,7 +33,7 @@ class Projection:
 Apply = Callable[[Tensor], Tensor]
 
 
-def _prepare(layers: Sequence[nn.Linear], owned: bool, keep: bool) -> Apply:
+def _prepare(layers: Sequence[nn.Linear], *, owned: bool, keep: bool) -> Apply:
     if not owned:
         return _one_by_one(layers)
     weight, bias = _joined(layers)
@@ -56,12 +56,12 @@ def _one_by_one(layers: Sequence[nn.Linear]) -> Apply:
 def _joined(layers: Sequence[nn.Linear]) -> tuple[Tensor, Tensor | None]:
     weights = [layer.weight.detach() for layer in layers]
     weight = weights[0] if len(weights) == 1 else torch.cat(weights)
-    biases = [layer.bias for layer in layers]
+    biases: list[Tensor | None] = [layer.bias for layer in layers]
     if all(bias is None for bias in biases):
         return weight, None
     parts = [
-        weight.new_zeros(layer.out_features) if layer.bias is None else layer.bias.detach()
-        for layer in layers
+        weight.new_zeros(layer.out_features) if bias is None else bias.detach()
+        for layer, bias in zip(layers, biases, strict=True)
     ]
     return weight, torch.cat(parts)
 
@@ -90,6 +90,7 @@ def can_pack(weight: Tensor) -> bool:
 
 def _packed(weight: Tensor, bias: Tensor | None) -> Apply:
     # The operators that torch's own compiler emits for frozen weights on a CPU.
-    apply = torch.ops.mkldnn._linear_pointwise.default
-    layout = torch.ops.mkldnn._reorder_linear_weight(weight.contiguous(), PACKED_ROWS)
+    operators = torch.ops.mkldnn
+    apply = operators._linear_pointwise.default  # noqa: SLF001 (no public name)
+    layout = operators._reorder_linear_weight(weight.contiguous(), PACKED_ROWS)  # noqa: SLF001
     return lambda states: apply(states, layout, bias, "none", [], "")

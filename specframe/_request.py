@@ -25,25 +25,50 @@ class Request:
     eos_token_id: int | Sequence[int] | None = None
     stop: Sequence[str] = ()
     seed: int | Sequence[int] | None = None
+    temperature: float = 0.0
+    top_k: int | None = None
+    top_p: float | None = None
+    min_p: float | None = None
+    repetition_penalty: float | None = None
+    logits_processor: object = None
     stopping_criteria: Sequence[Callable[..., Any]] | None = None
+    batch_size: int | None = None
     output_logits: bool = False
 
     def __attrs_post_init__(self) -> None:
-        """Refuse what no model could serve."""
+        """Refuse what no model could serve, and what this version does not do."""
+        self._refuse_sampling_and_batches()
         if not _is_whole(self.max_new_tokens) or self.max_new_tokens < 1:
             raise InputError(
                 f"max_new_tokens must be a whole number >= 1, got {self.max_new_tokens!r}"
             )
-        if isinstance(self.stop, str) or not all(
-            isinstance(string, str) and string for string in self.stop
-        ):
+        stop: Any = self.stop
+        if isinstance(stop, str) or not all(isinstance(text, str) and text for text in stop):
             raise InputError(f"stop must be a list of non-empty strings, got {self.stop!r}")
+
+    def _refuse_sampling_and_batches(self) -> None:
+        asked = {
+            "temperature": self.temperature or None,
+            "top_k": self.top_k,
+            "top_p": self.top_p,
+            "min_p": self.min_p,
+            "repetition_penalty": self.repetition_penalty,
+            "logits_processor": self.logits_processor or None,
+            "batch_size": None if self.batch_size == 1 else self.batch_size,
+        }
+        for name, value in asked.items():
+            if value is not None:
+                raise InputError(
+                    f"{name}={value!r} is not part of this version, which decodes greedily and "
+                    "one prompt at a time: leave it out"
+                )
 
     def eos(self, loaded: Loaded) -> frozenset[int]:
         """Return the token ids that end a row."""
         if self.eos_token_id is None:
             return loaded.eos
-        ids = [self.eos_token_id] if _is_whole(self.eos_token_id) else list(self.eos_token_id)  # type: ignore[arg-type]
+        given: Any = self.eos_token_id
+        ids = [given] if _is_whole(given) else list(given)
         if not all(_is_whole(token) for token in ids):
             raise InputError(f"eos_token_id must be token ids, got {self.eos_token_id!r}")
         return frozenset(ids)
@@ -82,6 +107,13 @@ def make_row(prompt: Prompt, index: int, request: Request, loaded: Loaded) -> Ro
         None if loaded.tokenizer is None else decode_with(loaded.tokenizer),
     )
     return Row(index, len(ids), ids, stops, request.seed_of(index))
+
+
+def is_many(prompt: object) -> bool:
+    """Tell a list of prompts from one prompt of token ids."""
+    return isinstance(prompt, list | tuple) and any(
+        isinstance(part, str | list | tuple) for part in prompt
+    )
 
 
 def token_ids(prompt: Prompt, loaded: Loaded) -> list[int]:

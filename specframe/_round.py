@@ -5,10 +5,12 @@ from __future__ import annotations
 import time
 
 import attrs
+from jaxtyping import Float
+from torch import Tensor
 
 from specframe._draft import Draft
 from specframe._rows import Rows
-from specframe._verdict import Commit
+from specframe._verdict import Captured, Commit
 
 
 class Clock:
@@ -44,7 +46,8 @@ class Clock:
 class Round:
     """Hold one round of a batch; the prefill is the one with no draft.
 
-    ``indices`` are the rows' places in the caller's list.
+    ``indices`` are the rows' places in the caller's list; ``logits`` are those behind the
+    committed tokens, where they were asked for.
     """
 
     indices: list[int]
@@ -53,17 +56,18 @@ class Round:
     first_tokens: list[int] | None
     finish_reasons: list[str | None]
     seconds: dict[str, float]
+    logits: Float[Tensor, "batch new vocab"] | None = None
 
     @classmethod
-    def prefill(cls, rows: Rows, clock: Clock) -> Round:
+    def prefill(cls, rows: Rows, captured: Captured, clock: Clock) -> Round:
         """Describe the prefill, which commits each row's first token."""
         reasons = [row.finish_reason for row in rows.active]
-        return cls(rows.indices, None, None, rows.roots, reasons, clock.take())
+        return cls(rows.indices, None, None, rows.roots, reasons, clock.take(), captured.logits)
 
     @classmethod
     def of(cls, rows: Rows, draft: Draft, commit: Commit, clock: Clock) -> Round:
         """Describe a round after its commit."""
-        return cls(rows.indices, draft, commit, None, commit.reasons, clock.take())
+        return cls(rows.indices, draft, commit, None, commit.reasons, clock.take(), commit.logits)
 
     def row(self, place: int) -> RowRound:
         """Return the round as the row at ``place`` in the batch sees it, without text."""

@@ -95,9 +95,7 @@ class Rows:
         """Return the most levels that each row may draft in this round."""
         return [row.room for row in self.active]
 
-    def leave(
-        self, target: Target, drafter: Drafter, stop: StopPolicy, sampler: Keeper
-    ) -> bool:
+    def leave(self, target: Target, drafter: Drafter, stop: StopPolicy, sampler: Keeper) -> bool:
         """Let finished rows go, give the others their room, and tell whether any is left."""
         kept = [i for i, row in enumerate(self.active) if row.finish_reason is None]
         if kept and len(kept) < len(self.active):

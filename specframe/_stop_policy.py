@@ -34,12 +34,14 @@ class Step:
     def probs(self) -> Float[Tensor, "batch vocab"]:
         """Return the un-tempered draft distribution, in float32 at least."""
         dtype = torch.float64 if self.logits.dtype == torch.float64 else torch.float32
-        return self.logits.softmax(dim=-1, dtype=dtype)
+        probs: Tensor = torch.softmax(self.logits, dim=-1, dtype=dtype)
+        return probs
 
     @cached_property
     def confidence(self) -> Float[Tensor, " batch"]:
         """Return the top-1 probability; of a tree, its best path score."""
-        return self.probs.amax(dim=-1) if self.scores is None else self.scores
+        confidence: Tensor = self.probs.amax(dim=-1) if self.scores is None else self.scores
+        return confidence
 
     @cached_property
     def entropy(self) -> Float[Tensor, " batch"]:

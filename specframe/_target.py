@@ -12,7 +12,7 @@ from torch import Tensor
 from specframe._draft import Draft
 from specframe._drafter import Needs
 from specframe._engine import Engine, Filled
-from specframe._errors import NumericsError
+from specframe._errors import NumericsError, PluginError
 from specframe._origin import UNKNOWN, Origin
 from specframe._placement import Board, Placement
 from specframe._round import Clock
@@ -29,7 +29,8 @@ class Target:
     """Hold the engine, the board and the clock of one decode at a time.
 
     ``extra_nodes`` is the most nodes that a draft has beyond its deepest path, which decides how
-    many slots are taken; ``origin`` names the model. ``keeps_logits``: commits carry the logits behind their tokens.
+    many slots are taken; ``origin`` names the model.
+    ``keeps_logits``: commits carry the logits behind their tokens.
     """
 
     def __init__(
@@ -45,7 +46,6 @@ class Target:
         self.origin = origin
         self.clock = Clock()
         self.keeps_logits = keeps_logits
-        self.prefill_logits: Float[Tensor, "batch vocab"] | None = None
         self._extra_nodes = extra_nodes
         self._needs = Needs()
         self._board = Board(SPARE_SLOTS)
@@ -63,11 +63,10 @@ class Target:
         ]
         logits = self.logits(self.norm(torch.stack([part.last for part in filled])))[:, 0]
         self._check_finite(rows, logits.amax(dim=-1)[:, None], [[0]] * len(rows))
-        self.prefill_logits = logits if self.keeps_logits else None
         for row, token in zip(rows.active, sampler.choose(logits).tolist(), strict=True):
             row.commit([token])
         self.clock.lap("prefill")
-        return _merge(filled, taps)
+        return _merge(filled, taps, logits[:, None] if self.keeps_logits else None)
 
     def begin_round(self, rows: Rows) -> list[int]:
         """Start the round's clock; return how many levels each row's slots still allow."""
@@ -128,22 +127,24 @@ class Target:
         return step
 
     def score(self, rows: Rows, draft: Draft) -> Scores:
-        """Return the logits at every node, in one pass resumed at the draft's exit if it has one."""
+        """Return the logits at every node: one pass, resumed at the draft's exit if it has one."""
         self.clock.lap("draft")
-        draft.check(self.engine.vocab_size)
+        draft.check(self.engine.vocab_size, rows.rooms)
         exit = draft.exit
         slots = self._slots_of(rows, draft)
+        self._refuse_overflow(slots)
         bases = [length - 1 for length in rows.lengths]
         placement = self._board.trees(bases, draft.parent_lists, slots)
+        used = max(draft.size_list)  # a draft may have more padding than its largest tree needs
         if exit is None:
-            lo, hidden = 0, self.embed(draft.tokens.to(self.engine.device))
+            lo, hidden = 0, self.embed(draft.tokens[:, :used].to(self.engine.device))
         else:
-            lo, hidden = exit.layer, exit.hidden
+            lo, hidden = exit.layer, exit.hidden[:, :used]
         hidden, taps = self.engine.run(
             hidden, placement, lo, self.engine.num_layers, taps=self._needs.taps
         )
         normed = self.norm(hidden)
-        earlier = exit.taps if exit else {}
+        earlier = {layer: tap[:, :used] for layer, tap in exit.taps.items()} if exit else {}
         captured = Captured({**taps, **earlier}, normed if self._needs.normed else None)
         scores = Scores(self.logits(normed), captured)
         self._check_finite(rows, scores.best[0], draft.depths)
@@ -187,6 +188,15 @@ class Target:
         slots = draft.exit.slots.tolist()
         return [row[:size] for row, size in zip(slots, draft.size_list, strict=True)]
 
+    def _refuse_overflow(self, slots: list[list[int]]) -> None:
+        for place, taken in enumerate(slots):
+            if max(taken) >= self._board.padding_slot:
+                raise PluginError(
+                    f"malformed draft: row {place} has slots for "
+                    f"{self._board.padding_slot - taken[0]} nodes, the root included, and was "
+                    "given more: a drafter of trees states its most nodes in its capabilities"
+                )
+
     def _logits_behind(self, paths: list[list[int]]) -> Tensor | None:
         if self._scores is None:
             return None
@@ -219,15 +229,14 @@ class Target:
         return "every layer's output is finite, so they come from the head"
 
 
-def _merge(filled: list[Filled], taps: Collection[int]) -> Captured:
-    return Captured(
-        {
-            layer: torch.nn.utils.rnn.pad_sequence(
-                [part.taps[layer] for part in filled], batch_first=True
-            )
-            for layer in taps
-        }
-    )
+def _merge(filled: list[Filled], taps: Collection[int], logits: Tensor | None) -> Captured:
+    padded = {
+        layer: torch.nn.utils.rnn.pad_sequence(
+            [part.taps[layer] for part in filled], batch_first=True
+        )
+        for layer in taps
+    }
+    return Captured(padded, logits=logits)
 
 
 def _commit(

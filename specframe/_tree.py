@@ -128,16 +128,15 @@ class TreeBuilder:
 
     def _place(self, tokens: Tensor, active: tuple[bool, ...]) -> Nodes:
         first = self._width - 1 if len(self._tokens) == 1 else self._width
-        if len(self._bases) == 1 and tokens.shape[1] == 1 and self._parents[0][-1] == first - 1:
-            # A chain sees everything before it: no mask, no look at the tree.
-            if self._is_chain_above(first):
-                placement = self._board.chain(self._bases[0] + first, 1)
-                return Nodes(first, tokens, placement, active)
+        if self._is_chain_link(first, tokens.shape[1]):
+            # It sees everything before it: no mask, no look at the tree.
+            placement = self._board.chain(self._bases[0] + first, 1)
+            return Nodes(first, tokens, placement, active)
         placement = self._board.trees(self._bases, self._parents, self._slots, first)
         return Nodes(first, tokens, placement, active)
 
-    def _is_chain_above(self, first: int) -> bool:
-        return self._depths[0][-1] == first
+    def _is_chain_link(self, node: int, count: int) -> bool:
+        return len(self._bases) == 1 and count == 1 and self._depths[0][-1] == node
 
     def _all_confidences(self) -> Tensor | None:
         if sum(part.shape[1] for part in self._confidences) != self._width - 1:

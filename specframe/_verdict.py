@@ -16,11 +16,13 @@ class Captured:
     """Hold what a drafter's ``needs`` asked for, of a prefill or of one draft's nodes.
 
     ``taps`` maps a layer to the hidden states after that many layers; ``normed`` is the last one
-    after the final norm. Rows of a prefill are padded at the end to the longest prompt.
+    after the final norm. Rows of a prefill are padded at the end to the longest prompt; its
+    ``logits``, those behind the first new token, are there if the caller wants logits.
     """
 
     taps: Mapping[int, Float[Tensor, "batch token hidden"]] = attrs.field(factory=dict)
     normed: Float[Tensor, "batch token hidden"] | None = None
+    logits: Float[Tensor, "batch 1 vocab"] | None = None
 
 
 @attrs.frozen(eq=False)

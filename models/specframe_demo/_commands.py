@@ -17,7 +17,9 @@ def _demo() -> None:
 
 @demo.command()
 def build(
-    output: Annotated[Path, typer.Option(help="folder to write the model to", metavar="DIR")],
+    output: Annotated[
+        Path, typer.Option(help="folder to write the model to", metavar="DIR")
+    ] = Path("specframe-demo"),
 ) -> None:
     """Train the demo model and its adapter again, from the standard library's sources."""
     from specframe_demo._build import build as train  # noqa: PLC0415 (imports torch)

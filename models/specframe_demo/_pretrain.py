@@ -12,10 +12,11 @@ from typing import Any
 
 import attrs
 import torch
-from specframe_kangaroo import Adapter, AdapterConfig, distillation_loss
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 (torch's own abbreviation)
 from transformers import LlamaConfig, LlamaForCausalLM, Trainer, TrainingArguments
+
+from specframe_kangaroo import Adapter, AdapterConfig, distillation_loss
 
 EXIT_LAYER = 2
 EXIT_WEIGHT = 0.6
@@ -35,7 +36,7 @@ class Phase:
 
 # The long windows come last: they teach the positions up to the context limit.
 PHASES = (
-    Phase("main", 1_400, 8, 512, 4e-3, warmup_steps=50),
+    Phase("main", 1_000, 8, 512, 4e-3, warmup_steps=50),
     Phase("long", 60, 1, 4_096, 4e-4),
 )
 
@@ -69,6 +70,9 @@ def new_adapter(model: LlamaForCausalLM) -> Adapter:
 class JointLoss(nn.Module):
     """Return the loss of target and adapter on a batch of windows."""
 
+    # Read by the Trainer: the head is the embedding, and stands in no checkpoint.
+    _keys_to_ignore_on_save = ("model.lm_head.weight",)
+
     def __init__(self, model: LlamaForCausalLM, adapter: Adapter) -> None:
         """Train both; neither is copied."""
         super().__init__()
@@ -88,7 +92,11 @@ class JointLoss(nn.Module):
         loss = token_loss + EXIT_WEIGHT * exit_loss
         return {"loss": loss, "token_loss": token_loss, "exit_loss": exit_loss}
 
-    def state_dict(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+    def tie_weights(self) -> None:
+        """Tie the head again; the Trainer asks for it after loading a checkpoint."""
+        self.model.tie_weights()
+
+    def state_dict(self, *args: Any, **kwargs: Any) -> Any:
         """Leave out the head: it is the embedding, and safetensors refuses shared tensors."""
         state: dict[str, Any] = super().state_dict(*args, **kwargs)
         return {name: value for name, value in state.items() if "lm_head" not in name}

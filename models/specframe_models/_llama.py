@@ -63,7 +63,7 @@ class LlamaFamily(Family):
         body: Any = model.model
         config = model.config
         first = body.layers[0].self_attn
-        head = model.get_output_embeddings()
+        head: Any = model.lm_head
         is_tied = head.weight is body.embed_tokens.weight
         width, eps = config.hidden_size, config.rms_norm_eps
         embed_weight = body.embed_tokens.weight

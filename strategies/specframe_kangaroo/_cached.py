@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from specframe import Pass, Placement, Projection, RMSNorm, RotaryTable, SlotCache
-from specframe_kangaroo._adapter import Adapter, rotary_table
+from specframe_kangaroo._adapter import Adapter, AdapterConfig, rotary_table
 
 
 class CachedAdapter:
@@ -21,7 +23,7 @@ class CachedAdapter:
         adapter = adapter.to(device, dtype)
         self._config = adapter.config
         self._dtype, self._device = dtype, device
-        self._layers = [_Layer(layer, adapter.config.rms_norm_eps) for layer in adapter.layers]
+        self._layers = [_Layer(layer, adapter.config) for layer in adapter.layers]
         self._norm = RMSNorm(adapter.norm.weight.detach(), adapter.config.rms_norm_eps)
         self._groups = adapter.config.num_attention_heads // adapter.config.num_key_value_heads
         self._cache: SlotCache | None = None
@@ -73,10 +75,10 @@ class CachedAdapter:
 class _Layer:
     """One attention block without a feed-forward part."""
 
-    def __init__(self, block: torch.nn.Module, eps: float) -> None:
+    def __init__(self, block: Any, config: AdapterConfig) -> None:
         attention = block.self_attn
-        self._config = attention.config
-        self._norm = RMSNorm(block.input_layernorm.weight.detach(), eps)
+        self._config = config
+        self._norm = RMSNorm(block.input_layernorm.weight.detach(), config.rms_norm_eps)
         self._qkv = Projection([attention.q_proj, attention.k_proj, attention.v_proj], owned=True)
         self._out = Projection([attention.o_proj], owned=True)
 

@@ -8,7 +8,7 @@ below a threshold (the stop policy's business).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import torch
 from torch import Tensor
@@ -31,11 +31,12 @@ from specframe import (
     TreeBuilder,
 )
 from specframe_kangaroo._cached import CachedAdapter
-from specframe_kangaroo._checkpoint import Checkpoint, check_base, load_checkpoint
+from specframe_kangaroo._checkpoint import check_base, load_checkpoint
 
 if TYPE_CHECKING:
     from specframe_kangaroo._options import KangarooOptions
 
+Number = TypeVar("Number", int, float)
 EXIT_LAYER, STEPS, THRESHOLD = 2, 6, 0.6  # where neither option nor metadata says otherwise
 
 
@@ -64,7 +65,7 @@ class KangarooDrafter(Drafter):
         self._exit = _first(options.exit_layer, checkpoint.exit_layer, EXIT_LAYER)
         self._threshold = _first(options.threshold, checkpoint.threshold, THRESHOLD)
         self.most_levels = _first(options.steps, checkpoint.steps, STEPS)
-        self._refuse_exit_layer(target, checkpoint)
+        self._refuse_exit_layer(target)
         self._adapter = CachedAdapter(checkpoint.adapter, target.engine.dtype, target.engine.device)
         self.needs = Needs(taps=frozenset({self._exit}), prompt=True)
 
@@ -161,7 +162,7 @@ class KangarooDrafter(Drafter):
             )
         return str(folder)
 
-    def _refuse_exit_layer(self, target: Target, checkpoint: Checkpoint) -> None:
+    def _refuse_exit_layer(self, target: Target) -> None:
         layers = target.engine.num_layers
         if self._exit >= layers:
             raise OptionError(
@@ -170,7 +171,7 @@ class KangarooDrafter(Drafter):
             )
 
 
-def _first(*values: object) -> object:
+def _first(*values: Number | None) -> Number:
     return next(value for value in values if value is not None)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import math
 from typing import Any
 
@@ -183,3 +184,15 @@ class DistillationTrainer(Trainer):
         )
         self.evaluations[self.state.global_step] = metrics
         return metrics
+
+    def part(self) -> None:
+        """Close the connection to the other processes; nothing can be trained afterwards.
+
+        The wrapped model goes first: were it the last to hold the connection, closing it would
+        wait for a thread that itself waits for Python's lock.
+        """
+        self.accelerator.wait_for_everyone()
+        self.model_wrapped = self.student
+        self.accelerator.free_memory()
+        gc.collect()
+        self.accelerator.end_training()

@@ -160,7 +160,7 @@ def _finish(job: _Job, trainer: DistillationTrainer, facts: dict[str, Any]) -> N
         save_checkpoint(job.request.output, checkpoint)
         _note(f"the adapter is in {job.request.output}")
     if job.arguments.world_size > 1:
-        trainer.accelerator.end_training()
+        trainer.part()
 
 
 def _rehearse(job: _Job) -> None:
@@ -173,6 +173,9 @@ def _rehearse(job: _Job) -> None:
     outcome.loss.backward()  # type: ignore[no-untyped-call]  # torch's own
     if job.arguments.process_index == 0:
         print(_forecast(job, summarise(outcome.totals)))  # noqa: T201 (what a dry run is for)
+    if job.arguments.world_size > 1:
+        torch.distributed.barrier()
+        torch.distributed.destroy_process_group()
 
 
 def _forecast(job: _Job, means: dict[str, float]) -> str:

@@ -1,0 +1,122 @@
+"""Results, and the iterator that leads to one."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from typing import TYPE_CHECKING
+
+import attrs
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from specframe._metrics import Metrics, measure
+from specframe._plugins import load_plugins
+from specframe._request import decode_with
+from specframe._round import Round, RowRound
+from specframe._rows import Row
+from specframe._text import TextStream, text_of
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+
+@attrs.frozen(eq=False)
+class Result:
+    """Hold what was decoded of one prompt.
+
+    ``token_ids`` are the new tokens, with the EOS or the token that completed a stop string;
+    ``text`` is decoded from them, special tokens skipped, cut before the stop string (None without
+    a tokenizer); ``finish_reason`` is eos, stop, length, criteria or context, or None where the
+    decoding was interrupted; ``rounds`` excludes the prefill.
+    """
+
+    token_ids: list[int]
+    text: str | None
+    finish_reason: str | None
+    prompt_token_ids: list[int]
+    seed: int
+    metrics: Metrics
+    rounds: list[RowRound]
+    logits: Float[Tensor, "new vocab"] | None = None
+
+
+class Stream:
+    """Iterate over the rounds of one prompt; ``result`` is what has been decoded so far."""
+
+    def __init__(
+        self, row: Row, rounds: Generator[Round], tokenizer: PreTrainedTokenizerBase | None
+    ) -> None:
+        """Follow ``row`` through ``rounds``; nothing runs before the first round is asked for."""
+        self._row = row
+        self._rounds = rounds
+        self._decode = None if tokenizer is None else decode_with(tokenizer)
+        self._text = None if self._decode is None else TextStream(self._decode, row.stops.strings)
+        self._prefill: dict[str, float] = {}
+        self._logits: list[Tensor] = []
+        self.rounds: list[RowRound] = []
+        self._iterator = self._run()
+
+    def __iter__(self) -> Iterator[RowRound]:
+        """Return the iterator itself."""
+        return self
+
+    def __next__(self) -> RowRound:
+        """Return the next round."""
+        return next(self._iterator)
+
+    def drain(self) -> Result:
+        """Run to the end and return the result."""
+        for _ in self:
+            pass
+        return self.result
+
+    def close(self) -> None:
+        """Stop decoding and free the decoder for another call."""
+        self._iterator.close()
+        self._rounds.close()
+
+    @property
+    def result(self) -> Result:
+        """Return the result of all rounds until now."""
+        row = self._row
+        new = row.new_tokens
+        decode = self._decode
+        return Result(
+            token_ids=new,
+            text=None if decode is None else text_of(new, decode, row.stops.strings),
+            finish_reason=row.finish_reason,
+            prompt_token_ids=row.tokens[: row.prompt_length],
+            seed=row.seed,
+            metrics=measure(row.prompt_length, len(new), self.rounds, self._prefill),
+            rounds=list(self.rounds),
+            logits=torch.cat(self._logits).clone() if self._logits else None,
+        )
+
+    def _run(self) -> Generator[RowRound]:
+        for round in self._rounds:
+            yield self._seen(round)
+        load_plugins().observe_finished(self.result)
+
+    def _seen(self, round: Round) -> RowRound:
+        """Add text and logits to a round of the loop, and note it."""
+        if round.logits is not None:
+            self._logits.append(round.logits[0])
+        row_round = self._with_text(round.row(0))
+        if round.draft is None:
+            self._prefill = row_round.seconds
+        else:
+            self.rounds.append(row_round)
+        return row_round
+
+    def _with_text(self, round: RowRound) -> RowRound:
+        if self._text is None:
+            return round
+        pieces = [
+            (self._text.add([token]), place < round.accepted)
+            for place, token in enumerate(round.committed)
+        ]
+        if round.finish_reason is not None:
+            pieces.append((self._text.finish(), False))
+        pieces = [piece for piece in pieces if piece[0]]
+        return attrs.evolve(round, text="".join(text for text, _ in pieces), pieces=tuple(pieces))
