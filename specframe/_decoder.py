@@ -85,6 +85,16 @@ class Decoder:
         """Return the model's tokenizer, or None."""
         return self._open()[0].tokenizer
 
+    @property
+    def target(self) -> Target:
+        """Return the target, for inspection and benchmarks."""
+        return self._open()[1]
+
+    @property
+    def drafter(self) -> Drafter:
+        """Return the drafter, for inspection and benchmarks."""
+        return self._parts.drafter
+
     def decode(  # noqa: PLR0913 (the public entry point)
         self,
         prompt: Prompt | Sequence[Prompt],

@@ -46,7 +46,8 @@ class Step:
     @cached_property
     def entropy(self) -> Float[Tensor, " batch"]:
         """Return the entropy of the draft distribution, in nats."""
-        return torch.special.entr(self.probs).sum(dim=-1)
+        entropy: Tensor = torch.special.entr(self.probs).sum(dim=-1)
+        return entropy
 
 
 class StopPolicy:

@@ -36,8 +36,8 @@ class Phase:
 
 # The long windows come last: they teach the positions up to the context limit.
 PHASES = (
-    Phase("main", 1_000, 8, 512, 4e-3, warmup_steps=50),
-    Phase("long", 60, 1, 4_096, 4e-4),
+    Phase("main", 900, 8, 512, 4e-3, warmup_steps=50),
+    Phase("long", 50, 1, 4_096, 4e-4),
 )
 
 
@@ -193,7 +193,7 @@ def train_phase(
         bf16=True,
         torch_compile=True,
         logging_steps=20,
-        save_steps=50,
+        save_steps=25,
         save_total_limit=2,
         report_to=[],
         seed=0,
