@@ -1,8 +1,12 @@
-"""Decode the demo prompts with several strategies and with transformers, interleaved.
+"""Decode prompts with several strategies and with transformers, interleaved; print the rates.
 
-    python benchmarks/decode.py [--model FOLDER] [--strategies none kangaroo] [--repeats 3]
+    python benchmarks/decode.py                                  # the demo model, its held-out prompts
+    python benchmarks/decode.py --random llama:20x256            # random weights from a folder
+    python benchmarks/decode.py --random qwen3:8x512 --strategies none
 
-Prints the median rate of each over all prompts and its ratio to plain decoding in the same run.
+A random model's deeper layers say little, and its adapter passes the exit layer's states on, so
+that Kangaroo accepts about as much as on a trained model: its compute is real, its words are not.
+Each figure is the median over prompts; the fastest of several interleaved runs counts for each.
 """
 
 from __future__ import annotations
@@ -10,78 +14,180 @@ from __future__ import annotations
 import argparse
 import importlib.resources
 import json
+import platform
 import statistics
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
 
+import attrs
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from specframe_kangaroo import Adapter, AdapterConfig, Checkpoint, save_checkpoint
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 import specframe
 
-DEMO = importlib.resources.files("specframe_demo")
+DEMO = Path(str(importlib.resources.files("specframe_demo")))
 GENERATE = "transformers.generate"
+EXIT_LAYER = 2
+DEEP_LAYERS_SAY = 0.15  # gives the random model an acceptance like that of the demo model
+
+
+@attrs.frozen
+class Run:
+    """What decoding one prompt gave."""
+
+    tokens: list[int]
+    seconds: float
+    acceptance_length: float | None = None
+
+    @property
+    def rate(self) -> float:
+        """Return tokens per second, prefill included."""
+        return len(self.tokens) / self.seconds
+
+
+Decode = Callable[[list[int]], Run]
 
 
 def main() -> None:
     """Measure and print a table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--model", help="folder or hub id (default: the demo model)")
+    parser.add_argument("--model", help="folder (default: the demo model)")
+    parser.add_argument("--random", metavar="FAMILY:LAYERSxWIDTH", help="random weights instead")
     parser.add_argument("--strategies", nargs="+", default=["none", "kangaroo"])
     parser.add_argument("--max-new-tokens", type=int, default=128)
-    parser.add_argument("--num-prompts", type=int, default=8)
+    parser.add_argument("--num-prompts", type=int, default=12)
     parser.add_argument("--repeats", type=int, default=3)
     arguments = parser.parse_args()
-
-    runs = {
-        name: decode(specframe.load(arguments.model, strategy=name), arguments.max_new_tokens)
-        for name in arguments.strategies
-    }
-    runs[GENERATE] = generate(arguments.model or str(DEMO / "model"), arguments.max_new_tokens)
-    rates = measure(runs, prompts()[: arguments.num_prompts], arguments.repeats)
-    plain = rates.get("none", rates[GENERATE])
-    for name, rate in rates.items():
-        print(f"{name:24} {rate:8.1f} tokens/s {rate / plain:6.2f}x")
-
-
-def prompts() -> list[str]:
-    """Return the prompts that come with the demo model."""
-    lines = (DEMO / "prompts.jsonl").read_text("utf-8")
-    return [json.loads(line)["prompt"] for line in lines.splitlines()]
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(arguments.model or DEMO / "model")
+        if arguments.random:
+            folder = random_model(arguments.random, Path(scratch))
+        ids = prompts(folder)[: arguments.num_prompts]
+        budget = arguments.max_new_tokens
+        ways: dict[str, Decode] = {GENERATE: generate(folder, budget)}
+        ways |= {name: decode(folder, name, budget) for name in arguments.strategies}
+        show(folder, measure(ways, ids, arguments.repeats))
 
 
-def decode(decoder: specframe.Decoder, budget: int) -> Callable[[str], int]:
-    """Return a function that decodes a prompt and returns the number of new tokens."""
-    return lambda prompt: len(decoder.decode(prompt, max_new_tokens=budget).token_ids)
+def prompts(folder: Path) -> list[list[int]]:
+    """Return the demo's held-out prompts, or random ids where the model has no tokenizer."""
+    if (folder / "tokenizer.json").is_file():
+        tokenizer = AutoTokenizer.from_pretrained(folder)
+        lines = (DEMO / "prompts.jsonl").read_text("utf-8").splitlines()
+        return [tokenizer(json.loads(line)["prompt"])["input_ids"] for line in lines]
+    generator = torch.Generator().manual_seed(1)
+    return torch.randint(10, 4_000, (12, 128), generator=generator).tolist()
 
 
-def generate(folder: str, budget: int) -> Callable[[str], int]:
-    """Return the same for transformers' own greedy decoding: float32 on CPU, as in specframe."""
+def decode(folder: Path, strategy: str, budget: int) -> Decode:
+    """Return specframe's decoding with one strategy."""
+    decoder = specframe.load(folder, strategy=strategy)
+
+    def run(ids: list[int]) -> Run:
+        start = time.perf_counter()
+        result = decoder.decode(ids, max_new_tokens=budget, eos_token_id=())
+        seconds = time.perf_counter() - start
+        return Run(result.token_ids, seconds, result.metrics.mean_acceptance_length)
+
+    return run
+
+
+def generate(folder: Path, budget: int) -> Decode:
+    """Return transformers' own greedy decoding: float32 on a CPU, as in specframe."""
     on_gpu = torch.cuda.is_available()
-    model = AutoModelForCausalLM.from_pretrained(folder, dtype="auto" if on_gpu else torch.float32)
-    model.to("cuda" if on_gpu else "cpu")
-    tokenizer = AutoTokenizer.from_pretrained(folder)
+    model: Any = AutoModelForCausalLM.from_pretrained(
+        folder, dtype="auto" if on_gpu else torch.float32
+    )
+    model.to("cuda" if on_gpu else "cpu").eval()
+    model.generation_config.eos_token_id = None
 
-    def run(prompt: str) -> int:
-        ids = tokenizer(prompt, return_tensors="pt").to(model.device)
-        output = model.generate(**ids, max_new_tokens=budget, do_sample=False)
-        return int(output.shape[1] - ids["input_ids"].shape[1])
+    def run(ids: list[int]) -> Run:
+        tokens = torch.tensor([ids], device=model.device)
+        start = time.perf_counter()
+        output = model.generate(
+            tokens,
+            attention_mask=torch.ones_like(tokens),
+            max_new_tokens=budget,
+            do_sample=False,
+            pad_token_id=0,
+        )
+        return Run(output[0, len(ids) :].tolist(), time.perf_counter() - start)
 
     return run
 
 
 def measure(
-    runs: dict[str, Callable[[str], int]], texts: list[str], repeats: int
-) -> dict[str, float]:
-    """Return tokens per second: the median of ``repeats`` rounds, each after the other's."""
-    rates: dict[str, list[float]] = {name: [] for name in runs}
-    for repeat in range(repeats + 1):
-        for name, run in runs.items():
-            started = time.perf_counter()
-            tokens = sum(run(text) for text in texts)
-            if repeat:  # the first round warms up
-                rates[name].append(tokens / (time.perf_counter() - started))
-    return {name: statistics.median(values) for name, values in rates.items()}
+    ways: dict[str, Decode], ids: Sequence[list[int]], repeats: int
+) -> list[dict[str, Run]]:
+    """Return the fastest run of each way for each prompt; one prompt warms up first."""
+    for way in ways.values():
+        way(ids[0])
+    best: list[dict[str, Run]] = []
+    for prompt in ids:
+        runs = [{name: way(prompt) for name, way in ways.items()} for _ in range(repeats)]
+        best.append({name: max((run[name] for run in runs), key=lambda r: r.rate) for name in ways})
+    return best
+
+
+def show(folder: Path, best: list[dict[str, Run]]) -> None:
+    """Print the machine and, for each way, its rate and its ratios in this run."""
+    print(
+        f"{folder.name}, {len(best)} prompts; torch {torch.__version__}, "
+        f"{torch.get_num_threads()} threads, {platform.machine()}, {time.strftime('%Y-%m-%d')}"
+    )
+    plain = "none" if "none" in best[0] else GENERATE
+    for name in best[0]:
+        rate = statistics.median(runs[name].rate for runs in best)
+        over = [
+            statistics.median(runs[name].rate / runs[other].rate for runs in best)
+            for other in (plain, GENERATE)
+        ]
+        lengths = [runs[name].acceptance_length or 1.0 for runs in best]
+        same = sum(runs[name].tokens == runs[GENERATE].tokens for runs in best)
+        print(
+            f"{name:22} {rate:7.1f} tokens/s  {over[0]:5.2f}x plain  {over[1]:5.2f}x generate  "
+            f"{statistics.median(lengths):5.2f} tokens a round  same tokens {same}/{len(best)}"
+        )
+
+
+def random_model(shape: str, folder: Path) -> Path:
+    """Write a model of random weights, and an adapter for it, to ``folder``."""
+    family, _, size = shape.partition(":")
+    layers, width = (int(part) for part in size.split("x"))
+    config = AutoConfig.for_model(
+        family,
+        vocab_size=4_096,
+        hidden_size=width,
+        intermediate_size=2 * width,
+        num_hidden_layers=layers,
+        num_attention_heads=width // 64,
+        num_key_value_heads=width // 64,
+        head_dim=64,
+        max_position_embeddings=2_048,
+    )
+    torch.manual_seed(0)
+    model: Any = AutoModelForCausalLM.from_config(config)
+    for index, layer in enumerate(model.model.layers):
+        scale = 1.0 if index < EXIT_LAYER else DEEP_LAYERS_SAY
+        layer.self_attn.o_proj.weight.data *= 4 * scale
+        layer.mlp.down_proj.weight.data *= 4 * scale
+    model.save_pretrained(folder)
+    adapter = Adapter(AdapterConfig(width, width // 64, width // 64))
+    adapter.layers[0].self_attn.o_proj.weight.data.zero_()  # type: ignore[union-attr, operator]
+    adapter.norm.weight.data = model.model.norm.weight.data.clone()
+    checkpoint = Checkpoint(
+        adapter,
+        exit_layer=EXIT_LAYER,
+        steps=6,
+        threshold=0.0,
+        fingerprint=specframe.fingerprint(model),
+    )
+    save_checkpoint(folder / "kangaroo", checkpoint)
+    return folder
 
 
 if __name__ == "__main__":
