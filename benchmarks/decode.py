@@ -1,7 +1,7 @@
 """Decode prompts with several strategies and with transformers, interleaved; print the rates.
 
-    python benchmarks/decode.py                                  # the demo model, its held-out prompts
-    python benchmarks/decode.py --random llama:20x256            # random weights from a folder
+    python benchmarks/decode.py                              # the demo model and its prompts
+    python benchmarks/decode.py --random llama:20x256        # random weights from a folder
     python benchmarks/decode.py --random qwen3:8x512 --strategies none
 
 A random model's deeper layers say little, and its adapter passes the exit layer's states on, so
@@ -24,10 +24,10 @@ from typing import Any
 
 import attrs
 import torch
-from specframe_kangaroo import Adapter, AdapterConfig, Checkpoint, save_checkpoint
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 import specframe
+from specframe_kangaroo import Adapter, AdapterConfig, Checkpoint, save_checkpoint
 
 DEMO = Path(str(importlib.resources.files("specframe_demo")))
 GENERATE = "transformers.generate"

@@ -119,16 +119,8 @@ def is_many(prompt: object) -> bool:
 def token_ids(prompt: Prompt, loaded: Loaded) -> list[int]:
     """Return the prompt's token ids: a str as its tokenizer gives it, special tokens included."""
     if isinstance(prompt, str):
-        if loaded.tokenizer is None:
-            raise InputError(
-                "the prompt is text and the model came without a tokenizer: "
-                "give token ids, or tokenizer="
-            )
-        if not prompt:
-            return []
-        ids: list[int] = loaded.tokenizer(prompt)["input_ids"]
-        return ids
-    if isinstance(prompt, torch.Tensor):
+        prompt = _tokenised(prompt, loaded)
+    elif isinstance(prompt, torch.Tensor):
         prompt = prompt.flatten().tolist()
     vocab = loaded.engine.vocab_size
     ids = list(prompt)
@@ -138,6 +130,18 @@ def token_ids(prompt: Prompt, loaded: Loaded) -> list[int]:
                 f"the prompt holds {token!r}, which is no token id of this model (0 to {vocab - 1})"
             )
     return [int(token) for token in ids]
+
+
+def _tokenised(prompt: str, loaded: Loaded) -> list[int]:
+    if loaded.tokenizer is None:
+        raise InputError(
+            "the prompt is text and the model came without a tokenizer: "
+            "give token ids, or tokenizer="
+        )
+    if not prompt:  # special tokens alone are no prompt
+        return []
+    ids: list[int] = loaded.tokenizer(prompt)["input_ids"]
+    return ids
 
 
 def decode_with(tokenizer: Any) -> Callable[[Sequence[int]], str]:

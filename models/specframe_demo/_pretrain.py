@@ -36,8 +36,8 @@ class Phase:
 
 # The long windows come last: they teach the positions up to the context limit.
 PHASES = (
-    Phase("main", 900, 8, 512, 4e-3, warmup_steps=50),
-    Phase("long", 50, 1, 4_096, 4e-4),
+    Phase("main", 750, 8, 512, 4e-3, warmup_steps=50),
+    Phase("long", 30, 1, 4_096, 4e-4),
 )
 
 
