@@ -130,6 +130,7 @@ class Target:
         """Return the logits at every node: one pass, resumed at the draft's exit if it has one."""
         self.clock.lap("draft")
         draft.check(self.engine.vocab_size, rows.rooms)
+        _refuse_other_roots(rows, draft)
         exit = draft.exit
         slots = self._slots_of(rows, draft)
         self._refuse_overflow(slots)
@@ -227,6 +228,16 @@ class Target:
                 name = f"layer {layer - 1}" if layer else "the embedding"
                 return f"the first bad values come from {name}"
         return "every layer's output is finite, so they come from the head"
+
+
+def _refuse_other_roots(rows: Rows, draft: Draft) -> None:
+    # Scored below another token, every choice would be wrong and nothing would show it.
+    for place, (root, tokens) in enumerate(zip(rows.roots, draft.token_lists, strict=True)):
+        if tokens[0] != root:
+            raise PluginError(
+                f"malformed draft: row {place}, node 0 must hold the root, token {root}, "
+                f"got {tokens[0]}"
+            )
 
 
 def _merge(filled: list[Filled], taps: Collection[int], logits: Tensor | None) -> Captured:
