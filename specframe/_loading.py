@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import importlib
 import importlib.resources
-import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -81,9 +80,7 @@ def demo_folder() -> Path:
 
 def demo_prompt() -> str:
     """Return the bundled prompt that is decoded when none is given."""
-    lines = (demo_folder().parent / "prompts.jsonl").read_text("utf-8").splitlines()
-    prompt: str = json.loads(lines[0])["prompt"]
-    return prompt
+    return (demo_folder().parent / "prompt.txt").read_text("utf-8")
 
 
 def _take(model: Any, source: Source, registry: Registry) -> Loaded:

@@ -47,6 +47,7 @@ def measure_speed(model: Path, prompts: list[str]) -> dict[str, Any]:
     """Decode every prompt plainly and with Kangaroo, interleaved, and compare in the same run."""
     with specframe.load(model) as kangaroo, kangaroo.plain() as plain:
         pairs = [best_pair(kangaroo, plain, prompt, repeats=REPEATS) for prompt in prompts]
+        texts = [_decode(kangaroo, prompt).token_ids for prompt in prompts]
         options = kangaroo.setup.options
     lengths = [fast.mean_acceptance_length or 0.0 for fast, _ in pairs]
     rates = [fast.draft_acceptance_rate or 0.0 for fast, _ in pairs]
@@ -60,6 +61,7 @@ def measure_speed(model: Path, prompts: list[str]) -> dict[str, Any]:
         "mean_acceptance_length": statistics.median(lengths),
         "draft_acceptance_rate": statistics.median(rates),
         "speedup": statistics.median(speedup(pair) for pair in pairs),
+        "repeated_8_grams": statistics.median(map(repeated_share, texts)),
         "speedups": sorted(round(speedup(pair), 3) for pair in pairs),
         "plain_tokens_per_second": statistics.median(
             plain.tokens_per_second or 0.0 for _, plain in pairs
@@ -71,6 +73,12 @@ def count_parameters(folder: Path) -> int:
     """Return the number of stored parameters in a folder's ``model.safetensors``."""
     with safe_open(folder / "model.safetensors", framework="pt") as tensors:
         return sum(math.prod(tensors.get_slice(name).get_shape()) for name in tensors.keys())  # noqa: SIM118 (no mapping)
+
+
+def repeated_share(tokens: list[int], length: int = 8) -> float:
+    """Return the share of n-grams that stood in the text before: loops flatter acceptance."""
+    grams = [tuple(tokens[at : at + length]) for at in range(len(tokens) - length + 1)]
+    return 1 - len(set(grams)) / len(grams)
 
 
 def best_pair(
