@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from specframe._round import Round, RowRound
     from specframe._rows import Row, Rows
     from specframe._sampler import Sampler
-    from specframe._stop_policy import NO_LIMIT, Step, StopPolicy
+    from specframe._stop_policy import Step, StopPolicy
     from specframe._stops import Stops
     from specframe._stream import Result, Stream
     from specframe._target import Target
@@ -46,7 +46,6 @@ if TYPE_CHECKING:
     from specframe._verifier import Guarantee, Verifier
 
 __all__ = [
-    "NO_LIMIT",
     "AdapterError",
     "Board",
     "Capabilities",
@@ -134,7 +133,6 @@ _HOMES = {
     "MemoryShortageError": "_errors",
     "Metrics": "_metrics",
     "ModelError": "_errors",
-    "NO_LIMIT": "_stop_policy",
     "Needs": "_drafter",
     "Nodes": "_tree",
     "NumericsError": "_errors",

@@ -66,6 +66,10 @@ class SlotCache:
             values[self._rows, :, placement.slots] = value
         return keys[:, :, : placement.reach], values[:, :, : placement.reach]
 
+    def clear(self) -> None:
+        """Fill everything with zeros again, for another decode in the same buffers."""
+        self._storage.zero_()
+
     def row(self, index: int) -> SlotCache:
         """Return a cache of one row that shares this one's buffers."""
         view = SlotCache.__new__(SlotCache)

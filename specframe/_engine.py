@@ -106,6 +106,7 @@ class LayerEngine(Engine):
         """Allocate, or go on with the buffers of the decode before if they are large enough."""
         cache = self._cache
         if cache is not None and cache.batch == batch and cache.slots >= slots:
+            cache.clear()
             return
         split = self._split
         self._cache = None  # frees the old buffers before the new ones are taken

@@ -57,7 +57,7 @@ class Target:
         self.clock.restart()
         self._needs = needs
         self._open(rows)
-        taps = needs.taps if needs.prompt else frozenset[int]()
+        taps = self._prompt_taps(needs)
         filled = [
             self.engine.fill(place, row.tokens, taps) for place, row in enumerate(rows.active)
         ]
@@ -66,7 +66,24 @@ class Target:
         for row, token in zip(rows.active, sampler.choose(logits).tolist(), strict=True):
             row.commit([token])
         self.clock.lap("prefill")
-        return _merge(filled, taps, logits[:, None] if self.keeps_logits else None)
+        return self._captured(filled, needs, logits[:, None])
+
+    def _prompt_taps(self, needs: Needs) -> frozenset[int]:
+        if not needs.prompt:
+            return frozenset()
+        return needs.taps | ({self.engine.num_layers} if needs.normed else set())
+
+    def _captured(self, filled: list[Filled], needs: Needs, logits: Tensor) -> Captured:
+        padded = {
+            layer: torch.nn.utils.rnn.pad_sequence(
+                [part.taps[layer] for part in filled], batch_first=True
+            )
+            for layer in self._prompt_taps(needs)
+        }
+        normed = None
+        if needs.normed and needs.prompt:
+            normed = self.norm(padded[self.engine.num_layers])
+        return Captured(padded, normed, logits if self.keeps_logits else None)
 
     def begin_round(self, rows: Rows) -> list[int]:
         """Start the round's clock; return how many levels each row's slots still allow."""
@@ -238,16 +255,6 @@ def _refuse_other_roots(rows: Rows, draft: Draft) -> None:
                 f"malformed draft: row {place}, node 0 must hold the root, token {root}, "
                 f"got {tokens[0]}"
             )
-
-
-def _merge(filled: list[Filled], taps: Collection[int], logits: Tensor | None) -> Captured:
-    padded = {
-        layer: torch.nn.utils.rnn.pad_sequence(
-            [part.taps[layer] for part in filled], batch_first=True
-        )
-        for layer in taps
-    }
-    return Captured(padded, logits=logits)
 
 
 def _commit(

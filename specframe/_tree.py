@@ -115,6 +115,8 @@ class TreeBuilder:
         if len(self._parents[row]) != self._width:
             raise PluginError(f"row {row} was left out of the tree before and cannot come back")
         for parent in above:
+            if (row, parent) in self._dropped:
+                raise PluginError(f"row {row}: node {parent} was pruned and can have no child")
             depth = self._depths[row][parent] + 1
             slot = self._bases[row] + len(self._parents[row])
             if depth > self._rooms[row] or slot >= self._board.padding_slot:

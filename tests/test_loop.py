@@ -103,6 +103,8 @@ def test_what_is_captured_belongs_to_its_nodes(table, some, plan, ends, growth, 
         for layer in taps:
             states = drafter.prompted.taps[layer][place, : len(prompt), 0].tolist()
             assert states == columns(table, [], prompt, layer)
+        normed = drafter.prompted.normed[place, : len(prompt), 0]
+        assert (-normed - 1).tolist() == columns(table, [], prompt, table.layers)
         assert drafter.prompted.logits[place, 0].tolist() == table.logits(prompt)
     for before, draft, scores, commit in drafter.seen:
         for place, prefix in enumerate(before):

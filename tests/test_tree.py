@@ -146,3 +146,11 @@ def test_selected_nodes_keep_their_confidences_taps_and_order():
     assert torch.equal(part.exit.hidden[1, :2], whole.exit.hidden[1, [0, 1]])
     assert torch.equal(part.exit.slots[0], whole.exit.slots[0, [0, 2, 3]])
     assert torch.equal(part.exit.taps[1][0], whole.exit.taps[1][0, [0, 2, 3]])
+
+
+def test_a_pruned_node_can_have_no_child():
+    _, _, tree = start([[1, 2]])
+    tree.add(torch.tensor([[3]]))
+    tree.prune(0, [1])
+    with pytest.raises(PluginError, match="node 1 was pruned"):
+        tree.add(torch.tensor([[4]]))

@@ -31,7 +31,9 @@ class CachedAdapter:
 
     def open(self, batch: int, slots: int) -> None:
         """Have a cache for ``batch`` rows of ``slots`` slots; large enough buffers are kept."""
-        if self._cache is not None and self._cache.batch == batch and self._cache.slots >= slots:
+        cache = self._cache
+        if cache is not None and cache.batch == batch and cache.slots >= slots:
+            cache.clear()
             return
         config = self._config
         self._cache = SlotCache(
