@@ -32,7 +32,7 @@ from specframe_kangaroo import Adapter, AdapterConfig, Checkpoint, save_checkpoi
 DEMO = Path(str(importlib.resources.files("specframe_demo")))
 GENERATE = "transformers.generate"
 EXIT_LAYER = 2
-DEEP_LAYERS_SAY = 0.03  # gives the random model an acceptance like that of the demo model
+DEEP_LAYERS_SAY = 0.01  # gives the random model an acceptance like that of the demo model
 
 
 @attrs.frozen
