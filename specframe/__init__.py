@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from specframe._hooks import RegisterComponent, RegisterStrategy, hookimpl
     from specframe._loop import decode
     from specframe._metrics import Metrics
+    from specframe._noise import Purpose
     from specframe._norm import RMSNorm
     from specframe._options import Check, at_least, at_most, not_nan, not_negative, option
     from specframe._placement import Board, Placement
@@ -36,7 +37,8 @@ if TYPE_CHECKING:
     from specframe._registry import Strategy
     from specframe._round import Round, RowRound
     from specframe._rows import Row, Rows
-    from specframe._sampler import Sampler
+    from specframe._sampler import Paths, Sampler
+    from specframe._sampling import Sampling
     from specframe._stop_policy import Step, StopPolicy
     from specframe._stops import Stops
     from specframe._stream import Result, Stream
@@ -71,9 +73,11 @@ __all__ = [
     "NumericsError",
     "OptionError",
     "Pass",
+    "Paths",
     "Placement",
     "PluginError",
     "Projection",
+    "Purpose",
     "RMSNorm",
     "RegisterComponent",
     "RegisterStrategy",
@@ -84,6 +88,7 @@ __all__ = [
     "RowRound",
     "Rows",
     "Sampler",
+    "Sampling",
     "Scores",
     "SequenceDrafter",
     "Setup",
@@ -138,9 +143,11 @@ _HOMES = {
     "NumericsError": "_errors",
     "OptionError": "_errors",
     "Pass": "_attention",
+    "Paths": "_sampler",
     "Placement": "_placement",
     "PluginError": "_errors",
     "Projection": "_projection",
+    "Purpose": "_noise",
     "RMSNorm": "_norm",
     "RegisterComponent": "_hooks",
     "RegisterStrategy": "_hooks",
@@ -151,6 +158,7 @@ _HOMES = {
     "RowRound": "_round",
     "Rows": "_rows",
     "Sampler": "_sampler",
+    "Sampling": "_sampling",
     "Scores": "_verdict",
     "SequenceDrafter": "_drafter",
     "Setup": "_assembly",

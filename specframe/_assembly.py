@@ -35,6 +35,15 @@ class Setup:
     device: str
 
 
+@attrs.frozen(eq=False)
+class NamedVerifier:
+    """Hold a verifier with its name, and where it was registered if it was."""
+
+    name: str
+    verifier: Verifier
+    component: Component | None = None
+
+
 @attrs.define(eq=False)
 class Parts:
     """Hold the three parts of a strategy; the stop policy is built once the drafter is ready."""
@@ -43,9 +52,7 @@ class Parts:
     strategy: str
     drafter: Drafter
     drafter_component: Component | None
-    verifier: Verifier
-    verifier_name: str
-    verifier_component: Component | None
+    named_verifier: NamedVerifier | None
     stop_name: str
     stop_component: Component | None
     stop_options: dict[str, object]
@@ -72,15 +79,29 @@ class Parts:
             self.made_stop = self.stop_component.build(options)
         self._refuse_blind_policy()
 
-    def setup(self, loaded: Loaded) -> Setup:
-        """Describe the parts on a model."""
+    def verifier_at(self, temperature: float) -> NamedVerifier:
+        """Return the verifier in force at a temperature: the named one, else its default."""
+        named = self.named_verifier
+        if named is None:
+            name = _defaults.SAMPLING_VERIFIER if temperature else _defaults.VERIFIER
+            return _verifier(self.registry, name, {})
+        if temperature and not named.verifier.samples:
+            raise InputError(
+                f"verifier '{named.name}' decodes at temperature 0 only and temperature is "
+                f"{temperature}: name '{_defaults.SAMPLING_VERIFIER}', or none at all"
+            )
+        return named
+
+    def setup(self, loaded: Loaded, temperature: float = 0.0) -> Setup:
+        """Describe the parts on a model, as they are in force at a temperature."""
         engine = loaded.engine
+        named = self.verifier_at(temperature)
         return Setup(
             self.strategy,
             {**self.options, **self.drafter.settings()},
-            self.verifier_name,
+            named.name,
             self.stop_name,
-            self.verifier.guarantee,
+            named.verifier.guarantee,
             loaded.origin.name,
             str(engine.dtype).removeprefix("torch."),
             str(engine.device),
@@ -115,9 +136,11 @@ def assemble(
     own, for_verifier, for_stop = _sorted_options(options)
     bundle = registry.strategy(strategy) if isinstance(strategy, str) else None
     drafter, component, chosen = _drafter(registry, strategy, own)
-    verifier = verifier or (bundle.verifier if bundle else None) or _defaults.VERIFIER
+    verifier = verifier or (bundle.verifier if bundle else None)
+    if verifier is None and for_verifier:
+        verifier = _defaults.VERIFIER  # which says that it has no such option
     stop_policy = stop_policy or (bundle.stop_policy if bundle else _defaults.STOP_POLICY)
-    made_verifier, verifier_component = _verifier(registry, verifier, for_verifier)
+    named = None if verifier is None else _verifier(registry, verifier, for_verifier)
     stop_component, made_stop = None, None
     if isinstance(stop_policy, str):
         stop_component = registry.stop_policy(stop_policy)
@@ -130,9 +153,7 @@ def assemble(
         strategy if isinstance(strategy, str) else type(strategy).__name__,
         drafter,
         component,
-        made_verifier,
-        verifier if isinstance(verifier, str) else type(verifier).__name__,
-        verifier_component,
+        named,
         stop_policy if isinstance(stop_policy, str) else type(stop_policy).__name__,
         stop_component,
         for_stop,
@@ -155,7 +176,8 @@ def blame(error: Exception, parts: Parts) -> Exception:
     if isinstance(error, SpecframeError):
         return error
     frames = traceback.extract_tb(error.__traceback__)
-    for component in (owner, parts.verifier_component, parts.stop_component):
+    verifier = parts.named_verifier.component if parts.named_verifier else None
+    for component in (owner, verifier, parts.stop_component):
         if component is None or component.plugin.is_built_in:
             continue
         folder = component.plugin.module.partition(".")[0]
@@ -215,14 +237,13 @@ def _as_dict(options: Any) -> dict[str, Any]:
 
 def _verifier(
     registry: Registry, verifier: str | Verifier, options: dict[str, object]
-) -> tuple[Verifier, Component | None]:
+) -> NamedVerifier:
     if not isinstance(verifier, str):
         _refuse_options_of_instance(options, "verifier")
-        return verifier, None
+        return NamedVerifier(type(verifier).__name__, verifier)
     component = registry.verifier(verifier)
     structured = structure_options(component.options, options, owner=f"verifier '{verifier}'")
-    made: Verifier = component.build(structured)
-    return made, component
+    return NamedVerifier(verifier, component.build(structured), component)
 
 
 def _refuse_options_of_instance(options: Mapping[str, object], kind: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterator
 from typing import Any
 
@@ -62,4 +63,6 @@ class Comparison:
 def compare(decoder: Decoder, prompt: Prompt, **arguments: Any) -> Comparison:
     """Decode ``prompt`` with ``decoder``'s strategy and plainly; arguments as for ``stream``."""
     plain = decoder.plain()
+    if arguments.get("seed") is None:  # both must draw the same noise
+        arguments["seed"] = secrets.randbits(31)
     return Comparison(decoder.stream(prompt, **arguments), plain.stream(prompt, **arguments), plain)

@@ -21,7 +21,7 @@ from specframe._request import Prompt, Request, is_many, make_row
 from specframe._round import Round
 from specframe._rows import Row, Rows
 from specframe._sampler import Sampler
-from specframe._stream import Stream
+from specframe._stream import Result, RowLog, Stream, drain
 from specframe._target import Target
 
 if TYPE_CHECKING:
@@ -59,6 +59,9 @@ def load(  # noqa: PLR0913 (the public entry point)
     # Names and options are checked before the model is loaded, which takes seconds.
     parts = assemble(registry, strategy, verifier, stop_policy, dict(options or {}))
     return Decoder(load_model(source, registry), parts)
+
+
+LARGEST_DEFAULT_BATCH = 8
 
 
 class Decoder:
@@ -99,7 +102,7 @@ class Decoder:
         self,
         prompt: Prompt | Sequence[Prompt],
         *,
-        max_new_tokens: int = 128,
+        max_new_tokens: int | Sequence[int] = 128,
         eos_token_id: int | Sequence[int] | None = None,
         stop: Sequence[str] = (),
         seed: int | Sequence[int] | None = None,
@@ -115,8 +118,11 @@ class Decoder:
     ) -> Any:
         """Decode one prompt (str or token ids) to a Result, or a list of prompts to a list.
 
-        ``eos_token_id=None``: the model's own; an empty tuple: never. ``stop``: strings. Raises
-        InputError for what cannot be served; nothing is decoded then.
+        ``eos_token_id=None``: the model's own; an empty tuple: never. ``stop``: strings.
+        ``temperature`` 0 is greedy; the sampling arguments mean what they mean in transformers.
+        ``seed`` and ``max_new_tokens`` serve every row alike, or are lists with one for each.
+        ``batch_size`` prompts are decoded at a time (None: all, at most 8). Raises InputError for
+        what cannot be served; nothing is decoded then.
         """
         request = Request(
             max_new_tokens=max_new_tokens,
@@ -137,7 +143,12 @@ class Decoder:
         loaded, _ = self._open()
         # All prompts are checked before the first is decoded.
         rows = [make_row(one, index, request, loaded) for index, one in enumerate(prompts)]
-        results = [self._follow(row, request).drain() for row in rows]
+        size = self._batch_size(request.batch_size, len(rows))
+        results = [
+            result
+            for start in range(0, len(rows), size)
+            for result in self._batch(rows[start : start + size], request)
+        ]
         return results if is_many(prompt) else results[0]
 
     def stream(  # noqa: PLR0913 (takes what decode takes)
@@ -179,7 +190,8 @@ class Decoder:
         )
         if is_many(prompt):
             raise InputError("stream takes one prompt; use decode for a list of prompts")
-        return self._follow(make_row(prompt, 0, request, self._open()[0]), request)
+        row = make_row(prompt, 0, request, self._open()[0])
+        return Stream(RowLog(row, self.tokenizer), self._rounds(Rows([row]), request))
 
     def plain(self) -> Decoder:
         """Return a decoder without drafting on the same weights, with a cache of its own."""
@@ -187,27 +199,47 @@ class Decoder:
         parts = assemble(load_plugins().registry, _defaults.PLAIN, None, None, {})
         return Decoder(attrs.evolve(loaded, engine=loaded.engine.twin()), parts)
 
-    def _follow(self, row: Row, request: Request) -> Stream:
-        rounds = self._rounds(Rows([row]), output_logits=request.output_logits)
-        return Stream(row, rounds, self.tokenizer)
+    def setup_at(self, temperature: float) -> Setup:
+        """Return what is in force at a temperature: without a name, the verifier follows it."""
+        return self._parts.setup(self._open()[0], temperature)
 
-    def _rounds(self, rows: Rows, *, output_logits: bool) -> Generator[Round]:
+    def _batch_size(self, asked: int | None, prompts: int) -> int:
+        """Return how many rows are decoded together."""
+        if self.drafter.capabilities.batch:
+            return max(1, min(asked or LARGEST_DEFAULT_BATCH, prompts))
+        if asked is not None and asked > 1:
+            raise InputError(
+                f"batch_size is {asked} and drafter '{self._parts.strategy}' drafts for one row at "
+                "a time: leave batch_size out"
+            )
+        return 1
+
+    def _batch(self, rows: list[Row], request: Request) -> list[Result]:
+        """Decode rows together and return their results in the same order."""
+        logs = [RowLog(row, self.tokenizer) for row in rows]
+        return drain(logs, self._rounds(Rows(rows), request))
+
+    def _rounds(self, rows: Rows, request: Request) -> Generator[Round]:
         """Run the loop on ``rows``; refuses to serve two calls at a time."""
         _, target = self._open()
+        verifier = self._parts.verifier_at(request.temperature).verifier
+        sampler = Sampler(request.sampling, wants_q=verifier.needs_q)
         if not self._serving.acquire(blocking=False):
             raise InputError("this decoder is serving another call: load a second one, or wait")
         try:
-            target.keeps_logits = output_logits
-            yield from self._guarded(target, rows)
+            target.keeps_logits = request.output_logits
+            yield from self._guarded(target, verifier, sampler, rows)
         finally:
             self._serving.release()
 
     @torch.inference_mode()
-    def _guarded(self, target: Target, rows: Rows) -> Generator[Round]:
+    def _guarded(
+        self, target: Target, verifier: Verifier, sampler: Sampler, rows: Rows
+    ) -> Generator[Round]:
         parts, plugins = self._parts, load_plugins()
         try:
             for round in run_loop(
-                target, parts.drafter, parts.verifier, parts.stop_policy, Sampler(), rows
+                target, parts.drafter, verifier, parts.stop_policy, sampler, rows
             ):
                 plugins.observe_round(round)
                 yield round
@@ -215,7 +247,7 @@ class Decoder:
             if _is_memory(error):
                 raise MemoryShortageError(
                     f"out of memory while decoding ({' '.join(str(error).split())[:120]}): lower "
-                    "max_new_tokens or the prompt's length, or use a narrower dtype"
+                    "max_new_tokens, batch_size or the prompt's length, or use a narrower dtype"
                 ) from error
             raise blame(error, parts) from error
 

@@ -7,5 +7,6 @@ from typing import Final
 STRATEGY: Final = "kangaroo"
 PLAIN: Final = "none"  # the yardstick: the drafter that proposes nothing
 VERIFIER: Final = "greedy"
+SAMPLING_VERIFIER: Final = "match"  # above temperature 0
 STOP_POLICY: Final = "fixed"
 MODEL: Final = "specframe_demo"  # the package that brings the demo model

@@ -13,6 +13,8 @@ from torch import Tensor
 
 from specframe._errors import PluginError
 
+Q_TOLERANCE = 1e-3  # how far from 1 a q may sum: it may have been computed in 16 bit
+
 
 class Law(enum.IntEnum):
     """Say how the siblings of a tree were chosen, which sampling verifiers must know."""
@@ -43,14 +45,15 @@ class Draft:
     ``parents`` is -1 at the root and smaller than the node's own index elsewhere; siblings stand in
     the order in which they were drawn. Nodes at and behind ``sizes`` are padding. ``candidates``:
     false = scored but never accepted. ``confidences``: un-tempered top-1 probability behind each
-    node. ``probs``: q at the nodes ``inner``, only where the verifier needs it. Dropping ``exit``
-    is always legal: the target then runs every layer.
+    node. ``probs``: q at the nodes ``inner`` (-1 is padding), only where the verifier needs it: the
+    distribution that their children were really drawn from. ``law`` is one for all rows, or a value
+    of Law for each. Dropping ``exit`` is always legal: the target then runs every layer.
     """
 
     tokens: Int[Tensor, "batch node"]
     parents: Int[Tensor, "batch node"]
     sizes: Int[Tensor, " batch"]
-    law: Law = Law.DETERMINISTIC
+    law: Law | Int[Tensor, " batch"] = Law.DETERMINISTIC
     candidates: Bool[Tensor, "batch node"] | None = None
     confidences: Float[Tensor, "batch node"] | None = None
     probs: Float[Tensor, "batch inner vocab"] | None = None
@@ -101,6 +104,48 @@ class Draft:
         chain = list(range(-1, width - 1))
         return all(parents == chain for parents in self.parent_lists)
 
+    @cached_property
+    def laws(self) -> list[Law]:
+        """Return how the siblings of each row were chosen."""
+        if isinstance(self.law, Law):
+            return [self.law] * self.tokens.shape[0]
+        return [Law(value) for value in self.law.tolist()]
+
+    @cached_property
+    def candidate_lists(self) -> list[list[bool]]:
+        """Return for each row which nodes may be accepted, on the host."""
+        if self.candidates is None:
+            return [[True] * size for size in self.size_list]
+        return [
+            row[:size] for row, size in zip(self.candidates.tolist(), self.size_list, strict=True)
+        ]
+
+    def depth(self, row: int, node: int) -> int:
+        """Return a node's level; the root's is 0."""
+        return self.depths[row][node]
+
+    def path_tokens(self, row: int, node: int) -> list[int]:
+        """Return the tokens below the root that lead to a node, its own last."""
+        tokens, parents = self.token_lists[row], self.parent_lists[row]
+        path = []
+        while node > 0:
+            path.append(tokens[node])
+            node = parents[node]
+        return path[::-1]
+
+    def q(self, row: int, node: int) -> Float[Tensor, " vocab"] | None:
+        """Return the distribution that a node's children were drawn from, if it was given."""
+        if self.probs is None or self.inner is None:
+            return None
+        places = [place for place, inner in enumerate(self._inner_lists[row]) if inner == node]
+        return self.probs[row, places[0]] if places else None
+
+    @cached_property
+    def _inner_lists(self) -> list[list[int]]:
+        assert self.inner is not None
+        lists: list[list[int]] = self.inner.tolist()
+        return lists
+
     def check(self, vocab_size: int, rooms: list[int]) -> None:
         """Raise PluginError unless the trees are well formed; says which row and node is wrong.
 
@@ -131,6 +176,28 @@ class Draft:
                     f"malformed draft: row {row} has room for {room} levels and was given "
                     f"{max(depths)}"
                 )
+        for row, law in enumerate(self.laws):
+            if law is not Law.DETERMINISTIC:
+                self._check_q(row, vocab_size)
+
+    def _check_q(self, row: int, vocab_size: int) -> None:
+        """Raise PluginError unless every drawn child has a q that gives it some mass."""
+        for node, parent in enumerate(self.parent_lists[row][1:], start=1):
+            q = self.q(row, parent)
+            where = f"malformed draft: row {row}, node {parent}"
+            if q is None or q.shape != (vocab_size,):
+                raise PluginError(
+                    f"{where} has children of law {self.laws[row].name} and no q over the "
+                    f"{vocab_size} tokens that they were drawn from"
+                )
+            if not abs(float(q.sum()) - 1) < Q_TOLERANCE or float(q.min()) < 0:
+                raise PluginError(
+                    f"{where}: q must be a distribution, its values sum to {float(q.sum()):.4g} "
+                    f"and the least is {float(q.min()):.4g}"
+                )
+            token = self.token_lists[row][node]
+            if not float(q[token]) > 0:
+                raise PluginError(f"{where}: q gives no mass to its child, token {token}")
 
 
 def depths_of(parents: list[int]) -> list[int]:

@@ -12,6 +12,7 @@ import torch
 from specframe._errors import InputError
 from specframe._loading import Loaded
 from specframe._rows import Row
+from specframe._sampling import Sampling, processors_of
 from specframe._stops import Stops
 
 Prompt = str | Sequence[int]
@@ -21,7 +22,7 @@ Prompt = str | Sequence[int]
 class Request:
     """Hold the arguments of one ``decode``, but for the prompt."""
 
-    max_new_tokens: int = 128
+    max_new_tokens: int | Sequence[int] = 128
     eos_token_id: int | Sequence[int] | None = None
     stop: Sequence[str] = ()
     seed: int | Sequence[int] | None = None
@@ -30,38 +31,46 @@ class Request:
     top_p: float | None = None
     min_p: float | None = None
     repetition_penalty: float | None = None
-    logits_processor: object = None
+    logits_processor: Any = None
     stopping_criteria: Sequence[Callable[..., Any]] | None = None
     batch_size: int | None = None
     output_logits: bool = False
+    sampling: Sampling = attrs.field(init=False)
+
+    @sampling.default
+    def _sampling(self) -> Sampling:
+        return Sampling(
+            self.temperature,
+            self.top_k,
+            self.top_p,
+            self.min_p,
+            self.repetition_penalty,
+            processors_of(self.logits_processor),
+        )
 
     def __attrs_post_init__(self) -> None:
-        """Refuse what no model could serve, and what this version does not do."""
-        self._refuse_sampling_and_batches()
-        if not _is_whole(self.max_new_tokens) or self.max_new_tokens < 1:
+        """Refuse what no model could serve."""
+        budgets = [self.max_new_tokens] if _is_whole(self.max_new_tokens) else self.max_new_tokens
+        if not isinstance(budgets, list | tuple) or not all(map(_is_positive, budgets)):
             raise InputError(
                 f"max_new_tokens must be a whole number >= 1, got {self.max_new_tokens!r}"
             )
+        if self.batch_size is not None and not _is_positive(self.batch_size):
+            raise InputError(f"batch_size must be a whole number >= 1, got {self.batch_size!r}")
         stop: Any = self.stop
         if isinstance(stop, str) or not all(isinstance(text, str) and text for text in stop):
             raise InputError(f"stop must be a list of non-empty strings, got {self.stop!r}")
 
-    def _refuse_sampling_and_batches(self) -> None:
-        asked = {
-            "temperature": self.temperature or None,
-            "top_k": self.top_k,
-            "top_p": self.top_p,
-            "min_p": self.min_p,
-            "repetition_penalty": self.repetition_penalty,
-            "logits_processor": self.logits_processor or None,
-            "batch_size": None if self.batch_size == 1 else self.batch_size,
-        }
-        for name, value in asked.items():
-            if value is not None:
-                raise InputError(
-                    f"{name}={value!r} is not part of this version, which decodes greedily and "
-                    "one prompt at a time: leave it out"
-                )
+    def budget_of(self, index: int) -> int:
+        """Return the most new tokens of the prompt at ``index``."""
+        if isinstance(self.max_new_tokens, int):
+            return self.max_new_tokens
+        if index >= len(self.max_new_tokens):
+            raise InputError(
+                f"max_new_tokens must be a whole number, or one for each prompt, "
+                f"got {self.max_new_tokens!r}"
+            )
+        return self.max_new_tokens[index]
 
     def eos(self, loaded: Loaded) -> frozenset[int]:
         """Return the token ids that end a row."""
@@ -75,13 +84,13 @@ class Request:
 
     def seed_of(self, index: int) -> int:
         """Return the seed of the prompt at ``index``; one is drawn where none was given."""
-        if self.seed is None:
-            return secrets.randbits(31)
-        if _is_whole(self.seed):
-            return int(self.seed)  # type: ignore[arg-type]
-        seeds = list(self.seed)  # type: ignore[arg-type]
-        if index >= len(seeds) or not _is_whole(seeds[index]):
-            raise InputError(f"seed must be a whole number, or one for each prompt, got {seeds!r}")
+        given: Any = secrets.randbits(31) if self.seed is None else self.seed
+        seeds = [given] * (index + 1) if _is_whole(given) else list(given)
+        if index >= len(seeds) or not (_is_whole(seeds[index]) and 0 <= seeds[index] < 2**64):
+            raise InputError(
+                "seed must be a whole number from 0 to 2**64 - 1, or one for each prompt, "
+                f"got {self.seed!r}"
+            )
         return int(seeds[index])
 
 
@@ -99,7 +108,7 @@ def make_row(prompt: Prompt, index: int, request: Request, loaded: Loaded) -> Ro
     if request.stop and loaded.tokenizer is None:
         raise InputError("stop strings need a tokenizer, and this model came without one")
     stops = Stops(
-        request.max_new_tokens,
+        request.budget_of(index),
         context,
         request.eos(loaded),
         tuple(request.stop),
@@ -166,3 +175,7 @@ def _criterion(criterion: Callable[..., Any]) -> Callable[[Sequence[int]], bool]
 
 def _is_whole(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_positive(value: object) -> bool:
+    return _is_whole(value) and value >= 1  # type: ignore[operator]

@@ -43,6 +43,11 @@ class Row:
         return self.tokens[-1]
 
     @property
+    def count(self) -> int:
+        """Return how many tokens have been committed beyond the prompt; it names the round too."""
+        return len(self.tokens) - self.prompt_length
+
+    @property
     def new_tokens(self) -> list[int]:
         """Return what has been committed beyond the prompt."""
         return self.tokens[self.prompt_length :]
@@ -50,7 +55,7 @@ class Row:
     @property
     def budget(self) -> int:
         """Return how many more tokens may be committed."""
-        return self.stops.budget(self.prompt_length, len(self.tokens) - self.prompt_length)
+        return self.stops.budget(self.prompt_length, self.count)
 
     def commit(self, tokens: list[int]) -> list[int]:
         """Append ``tokens`` one by one until the row is finished; return those that were taken."""

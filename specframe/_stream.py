@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import attrs
@@ -41,45 +41,36 @@ class Result:
     logits: Float[Tensor, "new vocab"] | None = None
 
 
-class Stream:
-    """Iterate over the rounds of one prompt; ``result`` is what has been decoded so far."""
+class RowLog:
+    """Note what one row does, round by round; ``result`` is what has been decoded so far."""
 
-    def __init__(
-        self, row: Row, rounds: Generator[Round], tokenizer: PreTrainedTokenizerBase | None
-    ) -> None:
-        """Follow ``row`` through ``rounds``; nothing runs before the first round is asked for."""
-        self._row = row
-        self._rounds = rounds
+    def __init__(self, row: Row, tokenizer: PreTrainedTokenizerBase | None) -> None:
+        """Follow ``row``; owns its text."""
+        self.row = row
         self._decode = None if tokenizer is None else decode_with(tokenizer)
         self._text = None if self._decode is None else TextStream(self._decode, row.stops.strings)
         self._prefill: dict[str, float] = {}
         self._logits: list[Tensor] = []
         self.rounds: list[RowRound] = []
-        self._iterator = self._run()
 
-    def __iter__(self) -> Iterator[RowRound]:
-        """Return the iterator itself."""
-        return self
-
-    def __next__(self) -> RowRound:
-        """Return the next round."""
-        return next(self._iterator)
-
-    def drain(self) -> Result:
-        """Run to the end and return the result."""
-        for _ in self:
-            pass
-        return self.result
-
-    def close(self) -> None:
-        """Stop decoding and free the decoder for another call."""
-        self._iterator.close()
-        self._rounds.close()
+    def add(self, round: Round) -> RowRound | None:
+        """Note a round of the batch, if the row took part in it, and return it with its text."""
+        if self.row.index not in round.indices:
+            return None
+        place = round.indices.index(self.row.index)
+        row_round = self._with_text(round.row(place))
+        if round.logits is not None:
+            self._logits.append(round.logits[place, : len(row_round.committed)])
+        if round.draft is None:
+            self._prefill = row_round.seconds
+        else:
+            self.rounds.append(row_round)
+        return row_round
 
     @property
     def result(self) -> Result:
         """Return the result of all rounds until now."""
-        row = self._row
+        row = self.row
         new = row.new_tokens
         decode = self._decode
         return Result(
@@ -93,22 +84,6 @@ class Stream:
             logits=torch.cat(self._logits).clone() if self._logits else None,
         )
 
-    def _run(self) -> Generator[RowRound]:
-        for round in self._rounds:
-            yield self._seen(round)
-        load_plugins().observe_finished(self.result)
-
-    def _seen(self, round: Round) -> RowRound:
-        """Add text and logits to a round of the loop, and note it."""
-        if round.logits is not None:
-            self._logits.append(round.logits[0])
-        row_round = self._with_text(round.row(0))
-        if round.draft is None:
-            self._prefill = row_round.seconds
-        else:
-            self.rounds.append(row_round)
-        return row_round
-
     def _with_text(self, round: RowRound) -> RowRound:
         if self._text is None:
             return round
@@ -120,3 +95,54 @@ class Stream:
             pieces.append((self._text.finish(), False))
         pieces = [piece for piece in pieces if piece[0]]
         return attrs.evolve(round, text="".join(text for text, _ in pieces), pieces=tuple(pieces))
+
+
+class Stream:
+    """Iterate over the rounds of one prompt; ``result`` is what has been decoded so far."""
+
+    def __init__(self, log: RowLog, rounds: Generator[Round]) -> None:
+        """Follow a row through ``rounds``; nothing runs before the first round is asked for."""
+        self._log = log
+        self._rounds = rounds
+        self._iterator = self._run()
+
+    def __iter__(self) -> Iterator[RowRound]:
+        """Return the iterator itself."""
+        return self
+
+    def __next__(self) -> RowRound:
+        """Return the next round."""
+        return next(self._iterator)
+
+    def close(self) -> None:
+        """Stop decoding and free the decoder for another call."""
+        self._iterator.close()
+        self._rounds.close()
+
+    @property
+    def rounds(self) -> list[RowRound]:
+        """Return the rounds until now, the prefill left out."""
+        return self._log.rounds
+
+    @property
+    def result(self) -> Result:
+        """Return the result of all rounds until now."""
+        return self._log.result
+
+    def _run(self) -> Generator[RowRound]:
+        for round in self._rounds:
+            seen = self._log.add(round)
+            assert seen is not None
+            yield seen
+        load_plugins().observe_finished(self.result)
+
+
+def drain(logs: Sequence[RowLog], rounds: Iterable[Round]) -> list[Result]:
+    """Run a batch to its end and return the result of each row."""
+    for round in rounds:
+        for log in logs:
+            log.add(round)
+    results = [log.result for log in logs]
+    for result in results:
+        load_plugins().observe_finished(result)
+    return results

@@ -63,7 +63,7 @@ class Target:
         ]
         logits = self.logits(self.norm(torch.stack([part.last for part in filled])))[:, 0]
         self._check_finite(rows, logits.amax(dim=-1)[:, None], [[0]] * len(rows))
-        for row, token in zip(rows.active, sampler.choose(logits).tolist(), strict=True):
+        for row, token in zip(rows.active, sampler.first(rows, logits).tolist(), strict=True):
             row.commit([token])
         self.clock.lap("prefill")
         return self._captured(filled, needs, logits[:, None])

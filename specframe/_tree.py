@@ -54,6 +54,7 @@ class TreeBuilder:
         self._width = 1
         self._tokens = [torch.tensor([[root] for root in rows.roots], device=device)]
         self._confidences: list[Tensor] = []
+        self._q: list[tuple[list[list[int]], Tensor]] = []
         self._computed: dict[int, tuple[int, Tensor]] = {}
         self._taps: dict[int, dict[int, Tensor]] = {}
         self.root = self._place(self._tokens[0], (True,) * len(self._bases))
@@ -65,19 +66,25 @@ class TreeBuilder:
         *,
         active: Sequence[bool] | None = None,
         confidences: Float[Tensor, "batch node"] | None = None,
+        probs: Float[Tensor, "batch inner vocab"] | None = None,
     ) -> Nodes:
         """Add nodes below ``parents`` (ids per row; None: below the newest node) and place them.
 
-        Raises PluginError for a level that the row has no room for: a draft is never cut after it
+        ``probs`` is q behind each of the distinct parents, in the order of their ids. Raises
+        PluginError for a level that the row has no room for: a draft is never cut after it
         was drawn.
         """
         rows_active = tuple(active) if active is not None else (True,) * len(self._bases)
         count = tokens.shape[1]
+        inner: list[list[int]] = []
         for row, is_active in enumerate(rows_active):
+            above = [self._width - 1] * count if parents is None else list(parents[row])
+            inner.append(sorted(set(above)) if is_active else [])
             if is_active:
-                above = [self._width - 1] * count if parents is None else list(parents[row])
                 self._extend(row, above)
         self._tokens.append(tokens)
+        if probs is not None:
+            self._q.append((inner, probs))
         if confidences is not None:
             self._confidences.append(confidences)
         nodes = self._place(tokens, rows_active)
@@ -95,6 +102,20 @@ class TreeBuilder:
         self._computed[nodes.first] = (layer, hidden)
         self._taps[nodes.first] = self._taps.get(nodes.first, {}) | taps
 
+    def depth(self, row: int, node: int) -> int:
+        """Return a node's level; the root's is 0."""
+        return self._depths[row][node] if node < len(self._depths[row]) else 0
+
+    def path_tokens(self, row: int, node: int) -> list[int]:
+        """Return the tokens below the root that lead to a node, its own last."""
+        if node >= len(self._parents[row]):  # padding: the row was left out before
+            return []
+        tokens, path = torch.cat(self._tokens, dim=1)[row].tolist(), []
+        while node > 0:
+            path.append(int(tokens[node]))
+            node = self._parents[row][node]
+        return path[::-1]
+
     def computed(self, nodes: Nodes) -> tuple[int, Tensor | None]:
         """Return how many layers have run on ``nodes``, and what came out."""
         return self._computed.get(nodes.first, (0, None))
@@ -107,6 +128,8 @@ class TreeBuilder:
             sizes=torch.tensor([len(row) for row in self._parents]),
             law=law,
             confidences=self._all_confidences(),
+            probs=torch.cat([probs for _, probs in self._q], dim=1) if self._q else None,
+            inner=self._inner() if self._q else None,
             exit=self._exit(),
         )
         return self._without_dropped(draft) if self._dropped else draft
@@ -161,6 +184,14 @@ class TreeBuilder:
         slots = self._padded(self._slots, self._board.padding_slot)
         return Exit(layers.pop(), hidden, slots, taps)
 
+    def _inner(self) -> Tensor:
+        """Return the node behind each q ``[batch, inner]``, -1 where a row was left out."""
+        parts = [
+            torch.tensor([ids + [-1] * (probs.shape[1] - len(ids)) for ids in inner])
+            for inner, probs in self._q
+        ]
+        return torch.cat(parts, dim=1)
+
     def _padded(self, rows: list[list[int]], fill: int) -> Tensor:
         return torch.tensor([row + [fill] * (self._width - len(row)) for row in rows])
 
@@ -189,6 +220,7 @@ def select_nodes(draft: Draft, kept: list[list[int]]) -> Draft:
     exit = draft.exit
     return attrs.evolve(
         draft,
+        inner=None if draft.inner is None else _renumbered(draft.inner, kept),
         tokens=pick(draft.tokens),
         parents=torch.tensor(parents),
         sizes=torch.tensor([len(nodes) for nodes in kept]),
@@ -202,3 +234,12 @@ def select_nodes(draft: Draft, kept: list[list[int]]) -> Draft:
             {layer: pick(tap) for layer, tap in exit.taps.items()},
         ),
     )
+
+
+def _renumbered(inner: Tensor, kept: list[list[int]]) -> Tensor:
+    """Return the ids of nodes under their new numbers, -1 for those that are gone."""
+    rows = []
+    for ids, nodes in zip(inner.tolist(), kept, strict=True):
+        new_id = {old: new for new, old in enumerate(nodes)}
+        rows.append([new_id.get(node, -1) for node in ids])
+    return torch.tensor(rows)

@@ -24,6 +24,7 @@ class Verifier(abc.ABC):
 
     guarantee: ClassVar[Guarantee]
     needs_q: ClassVar[bool] = False
+    samples: ClassVar[bool] = True
     capturable: ClassVar[bool] = False
 
     @abc.abstractmethod

@@ -20,7 +20,7 @@ from specframe import (
     Target,
     decode,
 )
-from specframe_verifiers._greedy import GreedyVerifier
+from specframe_verifiers._match import GreedyVerifier
 
 torch.set_num_threads(1)  # on tensors this small a second thread only waits for the first
 PRIME = 2_147_483_647  # digests stay below 2**53: float64 holds them exactly

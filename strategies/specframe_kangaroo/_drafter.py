@@ -20,6 +20,7 @@ from specframe import (
     Commit,
     Draft,
     Drafter,
+    Law,
     Needs,
     OptionError,
     Rows,
@@ -49,7 +50,9 @@ class KangarooDrafter(Drafter):
     together with the next root.
     """
 
-    capabilities = Capabilities(shows=frozenset({"confidence", "probs", "entropy", "hidden"}))
+    capabilities = Capabilities(
+        sampling=True, shows=frozenset({"confidence", "probs", "entropy", "hidden"})
+    )
 
     def __init__(self, options: KangarooOptions) -> None:
         """Note the options; weights are read by ``prepare``."""
@@ -100,7 +103,7 @@ class KangarooDrafter(Drafter):
         if any(rows.rooms):
             state = self._expand_roots(rows, exited)
             self._grow(tree, state, rows, stop, sampler)
-        return tree.draft()
+        return tree.draft(Law.IID if sampler.wants_q else Law.DETERMINISTIC)
 
     def update(self, rows: Rows, draft: Draft, scores: Scores, commit: Commit) -> None:
         """Keep the exit-layer states of committed tokens that the adapter has not seen."""
@@ -125,8 +128,13 @@ class KangarooDrafter(Drafter):
             active = _unless(active, stop.before(step))
             if not bool(active.any()):
                 return
-            tokens = sampler.choose(step.logits)[:, None]
-            nodes = tree.add(tokens, active=active.tolist(), confidences=step.confidence[:, None])
+            tokens, q = sampler.draft(rows, tree, level - 1, step.logits)
+            nodes = tree.add(
+                tokens[:, None],
+                active=active.tolist(),
+                confidences=step.confidence[:, None],
+                probs=None if q is None else q[:, None],
+            )
             exited = self._target.run(nodes, 0, self._exit)
             active = _unless(active & (rooms > level), stop.after(step))
             if not bool(active.any()):

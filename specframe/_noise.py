@@ -1,0 +1,52 @@
+"""Random numbers that are a function of what they are for, not of when they are drawn."""
+
+from __future__ import annotations
+
+import enum
+
+import attrs
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+
+class Purpose(enum.IntEnum):
+    """Name the streams of noise; none shares a number with another.
+
+    ``COUPLE`` is keyed by the index of the new token alone, so that drafter and target, or plain
+    and speculative decoding, meet the same noise there. The others are keyed by round, node and
+    draw as well: sharing their noise would bias the output.
+    """
+
+    COUPLE = 0
+    DRAFT = 1
+    ACCEPT = 2
+    RESIDUAL = 3
+
+
+@attrs.frozen
+class Key:
+    """Say what a random number is for: whose row, which stream, which token, node and draw."""
+
+    seed: int
+    purpose: Purpose
+    index: int
+    node: int = 0
+    draw: int = 0
+
+
+def uniforms(key: Key, count: int = 1) -> Float[Tensor, " count"]:
+    """Return numbers strictly between 0 and 1, in float64, the same on every machine.
+
+    Philox 4x64 (Salmon et al., SC 2011); its raw words are part of NumPy's compatibility promise.
+    """
+    counter = np.array([0, key.index, key.node, key.draw], dtype=np.uint64)
+    secret = np.array([key.seed, key.purpose], dtype=np.uint64)
+    words = np.random.Philox(counter=counter, key=secret).random_raw(count)
+    return torch.from_numpy(((words >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53)
+
+
+def gumbels(key: Key, count: int) -> Float[Tensor, " count"]:
+    """Return standard Gumbel noise: ``argmax(log p + noise)`` is a draw from p."""
+    return uniforms(key, count).log_().neg_().log_().neg_()
