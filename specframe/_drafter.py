@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Self
 
 import attrs
 
@@ -61,6 +61,16 @@ class Drafter(abc.ABC):
     needs: Needs = Needs()
     most_levels: int = NO_LIMIT
     """Most levels of one draft, whatever the stop policy says; final after ``prepare``."""
+
+    @classmethod
+    def for_testing(cls, options: object | None = None) -> Self:
+        """Return a drafter that fits any target, which the conformance kit asks for.
+
+        A drafter with weights makes random ones of the target's size in its ``prepare``.
+        """
+        build: Any = cls
+        made: Self = build() if options is None else build(options)
+        return made
 
     def prepare(self, target: Target) -> None:
         """Read and check weights; called once, before anything else. ``needs`` is valid after."""

@@ -128,7 +128,7 @@ class Terminal(io.StringIO):
 def decode(show=None, error=None, notes=None, tokenizer=None):
     decoder = ReadyDecoder(Stream(Result(), error), tokenizer)
     loading = Ready(strategy="kangaroo", decoder=decoder)
-    code = run_prompt("hello", loading, Limits(5), show or Show(), notes or Notes())
+    code = run_prompt("hello", loading, Limits(max_new_tokens=5), show or Show(), notes or Notes())
     return code, decoder
 
 
@@ -167,7 +167,7 @@ def test_text_goes_to_stdout_and_statistics_to_stderr(capsys):
         "2.00 tokens a round over 2 rounds; 50.0% of 4 drafted tokens accepted",
         "time: prefill 0.10 s, draft 0.30 s, verify 0.50 s, other 0.10 s",
         (
-            "strategy kangaroo, verifier greedy (guarantees tokens), stop policy confidence; "
+            "strategy kangaroo, verifier greedy (lossless: the same tokens as plain decoding), stop policy confidence; "
             "tiny, float32 on cpu"
         ),
     ]

@@ -94,7 +94,7 @@ def run(folder, records, decoder=None, limits=None, chat=None):
     prompts, output = folder / "in.jsonl", folder / "out.jsonl"
     prompts.write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
     loading = Ready(strategy="kangaroo", decoder=decoder)
-    code = run_file(Job(prompts, output, chat), loading, limits or Limits(2), Notes())
+    code = run_file(Job(prompts, output, chat), loading, limits or Limits(max_new_tokens=2), Notes())
     return code, decoder, output
 
 
@@ -158,7 +158,7 @@ def test_nothing_is_decoded_before_all_lines_are_good(tmp_path):
 
 def test_output_has_one_line_a_prompt_in_input_order(tmp_path, capsys):
     records = [*prompts_of("bb", "a"), {"id": 3, "prompt_ids": [5, 6, 7], "max_new_tokens": 1}]
-    code, decoder, output = run(tmp_path, records, limits=Limits(2, ("END",), 5))
+    code, decoder, output = run(tmp_path, records, limits=Limits(max_new_tokens=2, ("END",), 5))
     assert code == 0
     assert [line["id"] for line in lines_of(output)] == ["bb", "a", 3]
     assert list(lines_of(output)[0]) == ["id", "token_ids", "text", "finish_reason", "metrics"]
@@ -220,9 +220,9 @@ def test_ctrl_c_keeps_what_is_done_and_a_rerun_goes_on(tmp_path, capsys):
     ("other", "named"),
     [
         ({"decoder": EchoDecoder(Setup(options={"threshold": 0.4}))}, 'options {"threshold": 0.6}'),
-        ({"limits": Limits(9)}, "max_new_tokens 2; now max_new_tokens 9"),
-        ({"limits": Limits(2, ("x",))}, 'stop []; now stop ["x"]'),
-        ({"limits": Limits(2, (), 1)}, "seed null; now seed 1"),
+        ({"limits": Limits(max_new_tokens=9)}, "max_new_tokens 2; now max_new_tokens 9"),
+        ({"limits": Limits(max_new_tokens=2, ("x",))}, 'stop []; now stop ["x"]'),
+        ({"limits": Limits(max_new_tokens=2, (), 1)}, "seed null; now seed 1"),
         ({"chat": False}, "chat true; now chat false"),
     ],
 )
@@ -237,7 +237,7 @@ def test_other_options_than_the_first_runs_are_refused(tmp_path, other, named):
 
 def test_first_run_that_wrote_no_line_binds_nobody(tmp_path):
     run(tmp_path, prompts_of("ctrl-c"))
-    assert run(tmp_path, prompts_of("a"), limits=Limits(9))[0] == 0
+    assert run(tmp_path, prompts_of("a"), limits=Limits(max_new_tokens=9))[0] == 0
 
 
 @pytest.mark.parametrize("content", [b"my notes\n", b"my notes", b'{"a": 1}\n'])
@@ -262,4 +262,4 @@ def test_prompts_and_output_must_be_two_files(tmp_path):
     path = tmp_path / "one.jsonl"
     loading = Ready(strategy="kangaroo", decoder=EchoDecoder())
     with pytest.raises(InputError, match="are the same file"):
-        run_file(Job(path, path), loading, Limits(2), Notes())
+        run_file(Job(path, path), loading, Limits(max_new_tokens=2), Notes())

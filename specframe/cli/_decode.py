@@ -27,6 +27,11 @@ def decode(  # noqa: PLR0913 (one parameter a flag)
     dtype: _flags.DtypeFlag = "auto",
     device: _flags.DeviceFlag = "auto",
     seed: _flags.Seed = None,
+    temperature: _flags.Temperature = 0.0,
+    top_k: _flags.TopK = None,
+    top_p: _flags.TopP = None,
+    min_p: _flags.MinP = None,
+    repetition_penalty: _flags.RepetitionPenalty = None,
     chat: _flags.Chat = None,
     no_stream: _flags.NoStream = False,
     compare: _flags.Compare = False,
@@ -34,6 +39,7 @@ def decode(  # noqa: PLR0913 (one parameter a flag)
     quiet: _flags.Quiet = False,
     prompts: _flags.PromptsFile = None,
     output: _flags.OutputFlag = None,
+    batch_size: _flags.BatchSize = None,
     trust_remote_code: _flags.TrustRemoteCode = False,
     revision: _flags.Revision = None,
 ) -> int:
@@ -50,12 +56,24 @@ def decode(  # noqa: PLR0913 (one parameter a flag)
         revision=revision,
     )
     loading.check()
-    limits = _flags.Limits(max_new_tokens, tuple(stop or ()), seed)
+    limits = _flags.Limits(
+        max_new_tokens=max_new_tokens,
+        stop=tuple(stop or ()),
+        seed=seed,
+        temperature=temperature,
+        top_k=top_k,
+        top_p=top_p,
+        min_p=min_p,
+        repetition_penalty=repetition_penalty,
+    )
+    limits.check()
     notes = Notes(quiet)
     if prompts or output:
         single = {"PROMPT": prompt, "--prompt-file": prompt_file, "--compare": compare}
         refuse_beside_prompts(single | {"--json": json, "--no-stream": no_stream})
-        return run_file(Job(*both(prompts, output), chat), loading, limits, notes)
+        return run_file(Job(*both(prompts, output), chat, batch_size), loading, limits, notes)
+    if batch_size is not None:
+        raise InputError("--batch-size decodes the prompts of a file together: it needs --prompts")
     text = _prompt.read_prompt(prompt, prompt_file, notes)
     show = Show(live=not no_stream, compare=compare, json=json, chat=chat)
     return run_prompt(text, loading, limits, show, notes)

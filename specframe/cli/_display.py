@@ -90,13 +90,20 @@ def percent(value: float | None) -> str:
     return "n/a" if value is None else f"{value:.1%}"
 
 
+PROMISES = {
+    "tokens": "lossless: the same tokens as plain decoding",
+    "distribution": "lossless in distribution",
+    "none": "LOSSY: it changes what the model says",
+}
+
+
 def statistics(result: Result, setup: Setup) -> list[str]:
     """Return the statistics of a result as lines for people."""
     seconds = result.metrics.seconds
     parts = ("prefill", "draft", "verify", "other")
     split = ", ".join(f"{part} {number(seconds[part], 2)} s" for part in parts)
     names = (
-        f"strategy {setup.strategy}, verifier {setup.verifier} (guarantees {setup.guarantee}), "
+        f"strategy {setup.strategy}, verifier {setup.verifier} ({PROMISES[setup.guarantee]}), "
         f"stop policy {setup.stop_policy}"
     )
     return [
@@ -142,16 +149,17 @@ def comparison(result: Result, setup: Setup) -> list[str]:
     ours = f"{setup.strategy} {number(metrics.tokens_per_second)} tokens/s"
     return [
         f"{ours}, plain {number(plain.metrics.tokens_per_second)} tokens/s: {speedup}",
-        "the tokens are identical" if metrics.identical else difference(result, plain),
+        "the tokens are identical" if metrics.identical else difference(result, plain, setup),
         f"needs >= {needed} tokens a round at these costs; got {got}",
     ]
 
 
-def difference(result: Result, plain: Result) -> str:
-    """Name the first new token in which two results differ."""
+def difference(result: Result, plain: Result, setup: Setup) -> str:
+    """Name the first new token in which two results differ, and whether they may."""
+    may = "" if setup.guarantee == "tokens" else f" (verifier {setup.verifier} promises no tokens)"
     pairs = zip(result.token_ids, plain.token_ids, strict=False)
     for place, (ours, theirs) in enumerate(pairs):
         if ours != theirs:
-            return f"the tokens differ, first at new token {place}: {ours}, plain has {theirs}"
+            return f"the tokens differ, first at new token {place}: {ours}, plain has {theirs}{may}"
     counts = f"{len(result.token_ids)} tokens, plain has {len(plain.token_ids)}"
-    return f"the tokens differ in number: {counts}"
+    return f"the tokens differ in number: {counts}{may}"

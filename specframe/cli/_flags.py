@@ -61,6 +61,28 @@ StopTexts = Annotated[
 Seed = Annotated[
     int | None, typer.Option("--seed", min=0, metavar="N", help="seed of the sampling")
 ]
+Temperature = Annotated[
+    float, typer.Option("--temperature", min=0, metavar="T", help="0 is greedy")
+]
+TopK = Annotated[
+    int | None, typer.Option("--top-k", min=0, metavar="K", help="sample from the K likeliest")
+]
+TopP = Annotated[
+    float | None,
+    typer.Option("--top-p", metavar="P", help="sample from the fewest tokens that hold P"),
+]
+MinP = Annotated[
+    float | None,
+    typer.Option("--min-p", metavar="P", help="drop tokens below P times the likeliest one"),
+]
+RepetitionPenalty = Annotated[
+    float | None,
+    typer.Option("--repetition-penalty", metavar="R", help="above 1 discourages repetition"),
+]
+BatchSize = Annotated[
+    int | None,
+    typer.Option("--batch-size", min=1, metavar="N", help="prompts of --prompts decoded together"),
+]
 Chat = Annotated[
     bool | None, typer.Option("--chat/--no-chat", help="apply the chat template, if there is one")
 ]
@@ -140,13 +162,27 @@ class Loading:
         return load(arguments.pop("model"), **arguments)
 
 
-@attrs.frozen
+@attrs.frozen(kw_only=True)
 class Limits:
-    """Where a decode ends, and its seed."""
+    """Where a decode ends, and how it samples."""
 
     max_new_tokens: int
     stop: tuple[str, ...] = ()
     seed: int | None = None
+    temperature: float = 0.0
+    top_k: int | None = None
+    top_p: float | None = None
+    min_p: float | None = None
+    repetition_penalty: float | None = None
+
+    def check(self) -> None:
+        """Raise InputError for what is out of range, before anything heavy is imported."""
+        if self.top_p is not None and not 0 < self.top_p <= 1:
+            raise InputError(f"--top-p must be above 0 and at most 1, got {self.top_p}")
+        if self.min_p is not None and not 0 <= self.min_p <= 1:
+            raise InputError(f"--min-p must lie between 0 and 1, got {self.min_p}")
+        if self.repetition_penalty is not None and not self.repetition_penalty > 0:
+            raise InputError(f"--repetition-penalty must be above 0, got {self.repetition_penalty}")
 
     def arguments(self) -> dict[str, Any]:
         """Return them as keyword arguments of ``decode`` and ``stream``."""

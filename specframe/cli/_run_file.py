@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from specframe import Decoder, Setup
+    from specframe import Decoder, Result
     from specframe.cli._display import Notes
     from specframe.cli._flags import Limits, Loading
     from specframe.cli._prompt_file import PromptLine
@@ -34,6 +34,7 @@ class Job:
     prompts: Path
     output: Path
     chat: bool | None = None
+    batch_size: int | None = None
 
 
 @attrs.define
@@ -62,14 +63,15 @@ def run_file(job: Job, loading: Loading, limits: Limits, notes: Notes) -> int:
     notes.note(f"loading {loading.model or 'the demo model'}")
     with (
         loading.open() as decoder,
-        OutputFile.open(job.output, settings(decoder.setup, limits, chat=job.chat)) as output,
+        OutputFile.open(job.output, settings(decoder, limits, chat=job.chat)) as output,
     ):
         ours = {line.id for line in lines}
         if standing := len(ours & output.done.keys()):
             notes.note(f"{standing} of {len(lines)} prompts stand in {job.output} already")
         tally = Tally()
         try:
-            decode_lines(lines, decoder, Decoding(limits, job.chat, notes), output, tally)
+            decoding = Decoding(decoder, limits, job.chat, notes)
+            decode_lines(lines, decoding, job.batch_size or 1, output, tally)
         except KeyboardInterrupt:
             done = len(ours & output.done.keys())
             notes.lines([f"{done} of {len(lines)} prompts are in {job.output}; {tally}"])
@@ -80,66 +82,86 @@ def run_file(job: Job, loading: Loading, limits: Limits, notes: Notes) -> int:
         return MISMATCH if failed else FINE
 
 
-def settings(setup: Setup, limits: Limits, *, chat: bool | None) -> dict[str, Any]:
+def settings(decoder: Decoder, limits: Limits, *, chat: bool | None) -> dict[str, Any]:
     """Return what must not change between the runs that write one file."""
-    return attrs.asdict(setup) | limits.arguments() | {"chat": chat is not False}
+    setup = attrs.asdict(decoder.setup_at(limits.temperature))
+    return setup | limits.arguments() | {"chat": chat is not False}
 
 
 @attrs.frozen
 class Decoding:
-    """How each prompt of a file is decoded."""
+    """How the prompts of a file are decoded."""
 
+    decoder: Decoder
     limits: Limits
     chat: bool | None
     notes: Notes
 
-    def record(self, line: PromptLine, decoder: Decoder) -> dict[str, Any]:
-        """Decode a prompt and return its output line; a failure is a line as well."""
-        arguments = self.limits.arguments()
-        if line.max_new_tokens is not None:
-            arguments["max_new_tokens"] = line.max_new_tokens
-        prompt = line.prompt
+    def records(self, lines: list[PromptLine]) -> list[dict[str, Any]]:
+        """Decode prompts together and return their output lines.
+
+        A failure is a line as well. It must not cost the others, so a batch that fails is decoded
+        once more, prompt by prompt.
+        """
         try:
-            if isinstance(prompt, str):
-                prompt = for_model(prompt, decoder.tokenizer, self.notes, chat=self.chat)
-            result = decoder.decode(prompt, **arguments)
-        except SpecframeError as error:
-            return {"error": str(error)}
-        except Exception as error:  # noqa: BLE001 (one prompt must not cost the others)
+            return [record_of(result) for result in self.results(lines)]
+        except Exception as error:  # noqa: BLE001 (any fault becomes the line of its prompt)
+            if len(lines) > 1:
+                return [record for line in lines for record in self.records([line])]
+            if isinstance(error, SpecframeError):
+                return [{"error": str(error)}]
             if os.environ.get("SPECFRAME_DEBUG") == "1":
                 traceback.print_exc()
-            return {"error": f"{type(error).__name__}: {error}"}
-        return {
-            "token_ids": result.token_ids,
-            "text": result.text,
-            "finish_reason": result.finish_reason,
-            "metrics": result.metrics.as_dict(),
-        }
+            return [{"error": f"{type(error).__name__}: {error}"}]
+
+    def results(self, lines: list[PromptLine]) -> list[Result]:
+        """Decode prompts together; raises what goes wrong with any of them."""
+        arguments = self.limits.arguments()
+        arguments["max_new_tokens"] = [
+            line.max_new_tokens or self.limits.max_new_tokens for line in lines
+        ]
+        prompts = [self.prompt_of(line) for line in lines]
+        results: list[Result] = self.decoder.decode(prompts, **arguments, batch_size=len(lines))
+        return results
+
+    def prompt_of(self, line: PromptLine) -> str | list[int]:
+        """Return what is decoded: token ids as they are, text through the chat template."""
+        if isinstance(line.prompt, str):
+            return for_model(line.prompt, self.decoder.tokenizer, self.notes, chat=self.chat)
+        return line.prompt
+
+
+def record_of(result: Result) -> dict[str, Any]:
+    """Return a result as an output line, but for its id."""
+    return {
+        "token_ids": result.token_ids,
+        "text": result.text,
+        "finish_reason": result.finish_reason,
+        "metrics": result.metrics.as_dict(),
+    }
 
 
 def decode_lines(
-    lines: list[PromptLine],
-    decoder: Decoder,
-    decoding: Decoding,
-    output: OutputFile,
-    tally: Tally,
+    lines: list[PromptLine], decoding: Decoding, batch_size: int, output: OutputFile, tally: Tally
 ) -> None:
     """Decode, in order, every prompt whose id is not done, and add its line."""
+    waiting = [line for line in lines if line.id not in output.done]
     with progress(len(lines), decoding.notes) as advance:
-        for line in lines:
-            if line.id not in output.done:
-                record = decoding.record(line, decoder)
+        advance(len(lines) - len(waiting))
+        for start in range(0, len(waiting), batch_size):
+            together = waiting[start : start + batch_size]
+            for line, record in zip(together, decoding.records(together), strict=True):
                 output.add(line.id, record)
                 if "error" not in record:
                     tally.add(record["metrics"])
-            advance()
+                advance(1)
 
 
 @contextmanager
-def progress(total: int, notes: Notes) -> Iterator[Callable[[], None]]:
-    """Show a bar on a terminal, and nothing elsewhere; yields what moves it by one."""
+def progress(total: int, notes: Notes) -> Iterator[Callable[[int], None]]:
+    """Show a bar on a terminal, and nothing elsewhere; yields what moves it on."""
     if notes.quiet or not is_terminal(sys.stderr):
-        yield lambda: None
+        yield lambda _: None
         return
     from rich.console import Console  # noqa: PLC0415 (only a terminal pays for it)
     from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415
@@ -147,4 +169,4 @@ def progress(total: int, notes: Notes) -> Iterator[Callable[[], None]]:
     columns = (TextColumn("prompts"), *Progress.get_default_columns()[1:2], MofNCompleteColumn())
     with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as bar:
         task = bar.add_task("prompts", total=total)
-        yield lambda: bar.advance(task)
+        yield lambda count: bar.advance(task, count)

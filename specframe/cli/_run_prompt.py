@@ -16,7 +16,7 @@ from specframe.cli._prompt import for_model
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from specframe import Decoder, Result, RowRound, Stream
+    from specframe import Decoder, Result, RowRound, Setup, Stream
     from specframe._compare import Comparison
     from specframe.cli._display import Notes
     from specframe.cli._flags import Limits, Loading
@@ -40,20 +40,20 @@ def run_prompt(text: str, loading: Loading, limits: Limits, show: Show, notes: N
         stream = start(decoder, prompt, limits, compare=show.compare)
         writer = TextWriter(sys.stdout, wants_colour(sys.stdout))
         is_complete = follow(stream, writer if show.live and not show.json else None)
-        result = stream.result
+        result, setup = stream.result, decoder.setup_at(limits.temperature)
         if show.json:
-            say(to_line(result_object(text, result, decoder.setup), ascii_only=True))
+            say(to_line(result_object(text, result, setup), ascii_only=True))
         else:
             writer.end(result)
-            notes.lines(statistics(result, decoder.setup))
+            notes.lines(statistics(result, setup))
         if not is_complete:
             notes.note("interrupted; above is what was decoded until then")
             return INTERRUPTED
         if not show.compare:
             return FINE
         if not show.json:
-            notes.lines(comparison(result, decoder.setup))
-        return exit_code(result)
+            notes.lines(comparison(result, setup))
+        return exit_code(result, setup)
 
 
 def start(
@@ -82,6 +82,7 @@ def follow(rounds: Iterable[RowRound], writer: TextWriter | None) -> bool:
     return True
 
 
-def exit_code(result: Result) -> int:
-    """Return what a comparison amounts to."""
-    return FINE if result.metrics.identical else MISMATCH
+def exit_code(result: Result, setup: Setup) -> int:
+    """Return what a comparison amounts to: other tokens are a mismatch where they are promised."""
+    promised = setup.guarantee == "tokens"
+    return FINE if result.metrics.identical or not promised else MISMATCH

@@ -7,8 +7,8 @@ below a threshold (the stop policy's business).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Callable, Mapping
+from typing import Self, TypeVar
 
 import torch
 from torch import Tensor
@@ -31,11 +31,10 @@ from specframe import (
     Target,
     TreeBuilder,
 )
+from specframe_kangaroo._adapter import Adapter, AdapterConfig
 from specframe_kangaroo._cached import CachedAdapter
-from specframe_kangaroo._checkpoint import check_base, load_checkpoint
-
-if TYPE_CHECKING:
-    from specframe_kangaroo._options import KangarooOptions
+from specframe_kangaroo._checkpoint import Checkpoint, check_base, load_checkpoint
+from specframe_kangaroo._options import KangarooOptions
 
 Number = TypeVar("Number", int, float)
 EXIT_LAYER, STEPS, THRESHOLD = 2, 6, 0.6  # where neither option nor metadata says otherwise
@@ -54,15 +53,24 @@ class KangarooDrafter(Drafter):
         sampling=True, shows=frozenset({"confidence", "probs", "entropy", "hidden"})
     )
 
-    def __init__(self, options: KangarooOptions) -> None:
-        """Note the options; weights are read by ``prepare``."""
+    def __init__(
+        self, options: KangarooOptions, make: Callable[[Target], Checkpoint] | None = None
+    ) -> None:
+        """Note the options; ``prepare`` reads the weights, or has them made for the target."""
         self._options = options
+        self._make = make
         self._backlog: list[list[Tensor]] = []
         self._expanded: list[int] = []
 
+    @classmethod
+    def for_testing(cls, options: object | None = None) -> Self:
+        """Return a drafter whose adapter is random, of the target's size."""
+        assert options is None or isinstance(options, KangarooOptions)
+        return cls(options or KangarooOptions(), random_checkpoint)
+
     def prepare(self, target: Target) -> None:
         """Read the adapter and settle options that its metadata may give."""
-        checkpoint = load_checkpoint(self._folder(target))
+        checkpoint = self._make(target) if self._make else load_checkpoint(self._folder(target))
         check_base(checkpoint, target.engine.hidden_size, target.origin.fingerprint)
         options = self._options
         self._exit = _first(options.exit_layer, checkpoint.exit_layer, EXIT_LAYER)
@@ -177,6 +185,16 @@ class KangarooDrafter(Drafter):
                 f"option 'exit_layer' of strategy 'kangaroo' must be below the model's number of "
                 f"layers, {layers}, got {self._exit}"
             )
+
+
+def random_checkpoint(target: Target) -> Checkpoint:
+    """Return an adapter with the same random weights each time, for the target's first layer."""
+    generator = torch.Generator().manual_seed(0)
+    adapter = Adapter(AdapterConfig(target.engine.hidden_size, 1, 1))
+    for weight in adapter.parameters():
+        noise = torch.randn(weight.shape, generator=generator)
+        weight.data = noise * weight.shape[-1] ** -0.5 if weight.dim() > 1 else 1 + 0.1 * noise
+    return Checkpoint(adapter, exit_layer=1, threshold=0.0)
 
 
 def _first(*values: Number | None) -> Number:
