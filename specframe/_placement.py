@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import attrs
+import numpy as np
 import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
-from specframe._draft import ancestors_of, depths_of
+from specframe._draft import depths_of
 
 
 @attrs.frozen(eq=False)
@@ -85,26 +86,29 @@ class Board:
             return self.chain(bases[0] + first, len(parents[0]) - first)
         width = max(map(len, parents))
         reach = max(slot for row in slots for slot in row) + 1
-        device = self.line.device
-        positions = torch.zeros(len(bases), width, dtype=torch.long)
-        places = torch.full((len(bases), width), self.padding_slot)
-        visible = torch.zeros(len(bases), width, self.slots, dtype=torch.bool)
-        keys = torch.arange(self.slots).repeat(len(bases), 1)
-        visible[:, :, 0] = True
-        for row, (base, above, places_of_row) in enumerate(zip(bases, parents, slots, strict=True)):
+        # Small arrays filled node by node: NumPy takes a fifth of torch's time for that.
+        positions = np.zeros((len(bases), width), dtype=np.int64)
+        places = np.full((len(bases), width), self.padding_slot)
+        visible = np.zeros((len(bases), width, reach), dtype=bool)
+        keys = np.tile(np.arange(reach), (len(bases), 1))
+        for row, (base, above, own) in enumerate(zip(bases, parents, slots, strict=True)):
             nodes = len(above)
-            positions[row, :nodes] = base + torch.tensor(depths_of(above))
-            places[row, :nodes] = torch.tensor(places_of_row)
-            keys[row, places[row, :nodes]] = positions[row, :nodes]
-            visible[row, :nodes, :base] = True
-            for node, ancestors in enumerate(ancestors_of(above)):
-                visible[row, node, [places_of_row[a] for a in ancestors]] = True
+            positions[row, :nodes] = np.array(depths_of(above)) + base
+            places[row, :nodes] = own
+            keys[row, own] = positions[row, :nodes]
+            visible[row, 0, :base] = True
+            visible[row, 0, own[0]] = True
+            for node in range(1, nodes):  # its parent stands before it
+                visible[row, node] = visible[row, above[node]]
+                visible[row, node, own[node]] = True
+            visible[row, nodes:, 0] = True
+        device = self.line.device
         return Placement(
-            positions[:, first:].to(device),
-            places[:, first:].to(device),
+            torch.from_numpy(positions[:, first:]).to(device),
+            torch.from_numpy(places[:, first:]).to(device),
             reach,
-            visible=visible[:, first:, :reach].to(device),
-            key_positions=keys[:, :reach].to(device),
+            visible=torch.from_numpy(visible[:, first:]).to(device),
+            key_positions=torch.from_numpy(keys).to(device),
         )
 
     def _causal(self, start: int, count: int) -> Tensor:

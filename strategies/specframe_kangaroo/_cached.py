@@ -62,6 +62,11 @@ class CachedAdapter:
         assert self._cache is not None
         return self._norm(self._run(self._cache, hidden, placement))
 
+    def gather(self, sources: list[list[int]], starts: list[int]) -> None:
+        """Move each row's slots ``sources[b]`` to ``starts[b]`` and on: an accepted path."""
+        assert self._cache is not None
+        self._cache.gather(sources, starts)
+
     def keep(self, kept: list[int]) -> None:
         """Go on with the rows ``kept`` alone."""
         assert self._cache is not None

@@ -8,6 +8,7 @@ below a threshold (the stop policy's business).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Self, TypeVar
 
 import torch
@@ -26,32 +27,28 @@ from specframe import (
     Rows,
     Sampler,
     Scores,
-    Step,
     StopPolicy,
     Target,
-    TreeBuilder,
 )
 from specframe_kangaroo._adapter import Adapter, AdapterConfig
 from specframe_kangaroo._cached import CachedAdapter
 from specframe_kangaroo._checkpoint import Checkpoint, check_base, load_checkpoint
+from specframe_kangaroo._growth import Ground, TreeShape, grow_chain, grow_tree
 from specframe_kangaroo._options import KangarooOptions
 
 Number = TypeVar("Number", int, float)
-EXIT_LAYER, STEPS, THRESHOLD = 2, 6, 0.6  # where neither option nor metadata says otherwise
+# Where neither option nor metadata says otherwise; the paper's values.
+EXIT_LAYER, STEPS, THRESHOLD, TREE_THRESHOLD = 2, 6, 0.6, 0.4
 
 
 class KangarooDrafter(Drafter):
-    """Draft a chain per row on the target's own first layers.
+    """Draft a chain or a tree per row on the target's own first layers.
 
     Every token runs through the shallow layers once, in the target's cache; the verification goes
-    on from their output. The adapter's cache lags behind: the last token of a draft is never run
-    through it, so if that token is accepted its state waits in ``_backlog`` and is caught up
+    on from their output. The adapter's cache lags behind: the last level of a draft is never run
+    through it, so if a token of it is accepted its state waits in ``_backlog`` and is caught up
     together with the next root.
     """
-
-    capabilities = Capabilities(
-        sampling=True, shows=frozenset({"confidence", "probs", "entropy", "hidden"})
-    )
 
     def __init__(
         self, options: KangarooOptions, make: Callable[[Target], Checkpoint] | None = None
@@ -59,8 +56,15 @@ class KangarooDrafter(Drafter):
         """Note the options; ``prepare`` reads the weights, or has them made for the target."""
         self._options = options
         self._make = make
+        self._shape = _shape_of(options)
+        self.capabilities = Capabilities(
+            tree=options.tree,
+            sampling=True,
+            max_nodes=options.max_nodes if options.tree else None,
+            shows=frozenset({"confidence", "probs", "entropy", "hidden"}),
+        )
         self._backlog: list[list[Tensor]] = []
-        self._expanded: list[int] = []
+        self._seen: list[int] = []  # nodes of each row that the adapter has seen this round
 
     @classmethod
     def for_testing(cls, options: object | None = None) -> Self:
@@ -74,7 +78,9 @@ class KangarooDrafter(Drafter):
         check_base(checkpoint, target.engine.hidden_size, target.origin.fingerprint)
         options = self._options
         self._exit = _first(options.exit_layer, checkpoint.exit_layer, EXIT_LAYER)
-        self._threshold = _first(options.threshold, checkpoint.threshold, THRESHOLD)
+        stored = checkpoint.tree_threshold if options.tree else checkpoint.threshold
+        default = TREE_THRESHOLD if options.tree else THRESHOLD
+        self._threshold = _first(options.threshold, stored, default)
         self.most_levels = _first(options.steps, checkpoint.steps, STEPS)
         self._refuse_exit_layer(target)
         self._adapter = CachedAdapter(checkpoint.adapter, target.engine.dtype, target.engine.device)
@@ -104,53 +110,36 @@ class KangarooDrafter(Drafter):
             self._adapter.fill(place, exited[place : place + 1, :count], placement)
 
     def propose(self, rows: Rows, stop: StopPolicy, sampler: Sampler) -> Draft:
-        """Draft token by token until the stop policy or the room ends it in every row."""
+        """Draft level by level until the stop policy or the room ends it in every row."""
         tree = self._target.tree(rows)
-        exited = self._target.run(tree.root, 0, self._exit)
-        self._expanded = [0] * len(rows)
+        ground = Ground(self._target, self._adapter, self._exit, rows, stop, sampler, tree)
+        exited = ground.run_shallow(tree.root)
+        self._seen = [0] * len(rows)
         if any(rows.rooms):
-            state = self._expand_roots(rows, exited)
-            self._grow(tree, state, rows, stop, sampler)
-        return tree.draft(Law.IID if sampler.wants_q else Law.DETERMINISTIC)
+            state = self._expand_roots(rows, exited)[:, -1:]
+            grow = grow_chain if self._shape is None else partial(grow_tree, shape=self._shape)
+            self._seen = grow(ground, state)
+        is_drawn = sampler.wants_q and self._shape is None
+        return tree.draft(Law.IID if is_drawn else Law.DETERMINISTIC)
 
     def update(self, rows: Rows, draft: Draft, scores: Scores, commit: Commit) -> None:
-        """Keep the exit-layer states of committed tokens that the adapter has not seen."""
+        """Put the accepted path in order, and keep the states that the adapter has not seen."""
         assert draft.exit is not None
+        slots = draft.exit.slots.tolist()
+        sources, starts = [], []
         for place, path in enumerate(commit.path_lists):
-            unseen = [node for node in [0, *path] if node >= self._expanded[place]]
-            self._backlog[place] += [draft.exit.hidden[place, node] for node in unseen]
+            root = slots[place][0]
+            accepted = [0, *path]
+            seen = [n for n in accepted if slots[place][n] < root + self._seen[place]]
+            self._backlog[place] += [draft.exit.hidden[place, n] for n in accepted[len(seen) :]]
+            sources.append([slots[place][node] for node in seen])
+            starts.append(root)
+        self._adapter.gather(sources, starts)
 
     def keep(self, kept: list[int]) -> None:
         """Go on with the rows ``kept`` alone."""
         self._backlog = [self._backlog[place] for place in kept]
         self._adapter.keep(kept)
-
-    def _grow(
-        self, tree: TreeBuilder, state: Tensor, rows: Rows, stop: StopPolicy, sampler: Sampler
-    ) -> None:
-        rooms = torch.tensor(rows.rooms, device=state.device)
-        active = rooms > 0
-        level = 1
-        while True:
-            step = Step(level, self._target.logits(state)[:, -1], active, state[:, -1])
-            active = _unless(active, stop.before(step))
-            if not bool(active.any()):
-                return
-            tokens, q = sampler.draft(rows, tree, level - 1, step.logits)
-            nodes = tree.add(
-                tokens[:, None],
-                active=active.tolist(),
-                confidences=step.confidence[:, None],
-                probs=None if q is None else q[:, None],
-            )
-            exited = self._target.run(nodes, 0, self._exit)
-            active = _unless(active & (rooms > level), stop.after(step))
-            if not bool(active.any()):
-                return
-            state = self._adapter(exited, nodes.placement)
-            level += 1
-            for place in active.nonzero()[:, 0].tolist():
-                self._expanded[place] = level
 
     def _expand_roots(self, rows: Rows, exited: Tensor) -> Tensor:
         """Run the adapter on the roots, and on what each row has to catch up before its root."""
@@ -165,7 +154,6 @@ class KangarooDrafter(Drafter):
                 ]
             )
         self._backlog = [[] for _ in counts]
-        self._expanded = [1] * len(counts)
         return self._adapter(feed, self._target.place(starts, counts))
 
     def _folder(self, target: Target) -> str:
@@ -197,12 +185,16 @@ def random_checkpoint(target: Target) -> Checkpoint:
     return Checkpoint(adapter, exit_layer=1, threshold=0.0)
 
 
+def _shape_of(options: KangarooOptions) -> TreeShape | None:
+    if not options.tree:
+        return None
+    return TreeShape(
+        options.tree_first_k or options.tree_top_k, options.tree_top_k, options.max_nodes
+    )
+
+
 def _first(*values: Number | None) -> Number:
     return next(value for value in values if value is not None)
-
-
-def _unless(active: Tensor, stopped: Tensor | None) -> Tensor:
-    return active if stopped is None else active & ~stopped
 
 
 def _right_aligned(states: list[Tensor], width: int) -> Tensor:

@@ -30,7 +30,22 @@ class KangarooOptions:
     threshold: float | None = option(
         None,
         help="stop drafting after a token whose top-1 probability lies below this (above 1: "
-        "after every first draft); else the adapter's metadata, else 0.6",
+        "after every first draft), in tree mode the probability of the best path; "
+        "else the adapter's metadata, else 0.6, in tree mode 0.4",
         unit="probability",
         check=not_negative,
+    )
+    tree: bool = option(default=False, help="draft a tree instead of a chain")
+    tree_top_k: int = option(
+        10, help="nodes on each level of a tree", unit="tokens", check=at_least(1)
+    )
+    tree_first_k: int | None = option(
+        None,
+        help="nodes on level 1 of a tree; else tree_top_k; 1 roots the tree at the first drafted "
+        "token, as in the paper",
+        unit="tokens",
+        check=at_least(1),
+    )
+    max_nodes: int = option(
+        64, help="most nodes of a tree, the root included", unit="tokens", check=at_least(2)
     )

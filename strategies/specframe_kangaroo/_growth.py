@@ -1,0 +1,190 @@
+"""How a draft grows: level by level on the shallow layers and the adapter, as a chain or a tree."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import attrs
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from specframe import Nodes, Rows, Sampler, Step, StopPolicy, Target, TreeBuilder
+from specframe_kangaroo._cached import CachedAdapter
+
+
+@attrs.frozen(eq=False)
+class Ground:
+    """Hold what a draft grows on, for one round."""
+
+    target: Target
+    adapter: CachedAdapter
+    exit_layer: int
+    rows: Rows
+    stop: StopPolicy
+    sampler: Sampler
+    tree: TreeBuilder
+
+    @property
+    def rooms(self) -> Tensor:
+        """Return the most levels of each row, on the device."""
+        return torch.tensor(self.rows.rooms, device=self.target.engine.device)
+
+    def run_shallow(self, nodes: Nodes) -> Float[Tensor, "batch node hidden"]:
+        """Run the layers below the exit on nodes."""
+        return self.target.run(nodes, 0, self.exit_layer)
+
+
+def grow_chain(ground: Ground, state: Float[Tensor, "batch one hidden"]) -> list[int]:
+    """Draft one token a level until the stop policy or the room ends it in every row.
+
+    ``state`` is the adapter's behind the roots. Returns how many nodes of each row the adapter has
+    seen: all but the last one drafted.
+    """
+    stop, tree, sampler = ground.stop, ground.tree, ground.sampler
+    rooms = ground.rooms
+    active = rooms > 0
+    seen = [1] * len(ground.rows)
+    level = 1
+    while True:
+        step = Step(level, ground.target.logits(state)[:, -1], active, state[:, -1])
+        active = unless(active, stop.before(step))
+        if not bool(active.any()):
+            return seen
+        tokens, q = sampler.draft(ground.rows, tree, level - 1, step.logits)
+        nodes = tree.add(
+            tokens[:, None],
+            active=active.tolist(),
+            confidences=step.confidence[:, None],
+            probs=None if q is None else q[:, None],
+        )
+        exited = ground.run_shallow(nodes)
+        active = unless(active & (rooms > level), stop.after(step))
+        if not bool(active.any()):
+            return seen
+        state = ground.adapter(exited, nodes.placement)
+        level += 1
+        seen = [level if goes_on else s for goes_on, s in zip(active.tolist(), seen, strict=True)]
+
+
+@attrs.frozen
+class TreeShape:
+    """Say how wide a tree may become: nodes on level 1, on each level below, and in all."""
+
+    first: int
+    top_k: int
+    max_nodes: int
+
+    def width(self, level: int, size: int) -> int:
+        """Return how many nodes level ``level`` gets in a tree of ``size`` nodes."""
+        return min(self.first if level == 1 else self.top_k, self.max_nodes - size)
+
+
+@attrs.frozen(eq=False)
+class Frontier:
+    """Hold the deepest level of a tree: its first node's id and each node's path.
+
+    ``scores`` are log-probabilities of the paths as the next choice is ranked, ``beliefs`` those
+    without temperature and noise, by which drafting stops. They differ only when sampling.
+    """
+
+    first: int
+    scores: Float[Tensor, "batch node"]
+    beliefs: Float[Tensor, "batch node"]
+
+
+@attrs.frozen(eq=False)
+class Level:
+    """Hold the nodes that were chosen for the next level; ``parents`` count from the frontier."""
+
+    tokens: Tensor
+    parents: Tensor
+    scores: Tensor
+    beliefs: Tensor
+    confidences: Tensor
+
+
+def grow_tree(
+    ground: Ground, state: Float[Tensor, "batch one hidden"], shape: TreeShape
+) -> list[int]:
+    """Draft the dynamic tree of Kangaroo, section 4.2; returns what ``grow_chain`` does.
+
+    Of the K x K likeliest continuations of a level, the K whose paths are most probable become the
+    next; of its nodes without a child, the less probable half is pruned. All nodes of a level pass
+    the shallow layers at once.
+    """
+    stop, tree, rooms = ground.stop, ground.tree, ground.rooms
+    active = rooms > 0
+    nothing = torch.zeros(len(ground.rows), 1, device=rooms.device)
+    frontier, size, level = Frontier(0, nothing, nothing), 1, 1
+    seen = [1] * len(ground.rows)
+    while True:
+        logits = ground.target.logits(state)
+        chosen = choose_level(ground, frontier, logits, shape.width(level, size))
+        step = level_step(level, logits, state, active, chosen)
+        active = unless(active, stop.before(step))
+        if not bool(active.any()):
+            return seen
+        goes_on = active.tolist()
+        parents = (chosen.parents + frontier.first).tolist()
+        nodes = tree.add(chosen.tokens, parents, active=goes_on, confidences=chosen.confidences)
+        exited = ground.run_shallow(nodes)
+        prune_childless(tree, frontier, parents, goes_on)
+        size += len(nodes)
+        active = unless(active & (rooms > level), stop.after(step))
+        level += 1
+        if not bool(active.any()) or shape.width(level, size) < 1:
+            return seen
+        state = ground.adapter(exited, nodes.placement)
+        expanded = nodes.first + len(nodes)
+        seen = [expanded if on else s for on, s in zip(active.tolist(), seen, strict=True)]
+        frontier = Frontier(nodes.first, chosen.scores, chosen.beliefs)
+
+
+def choose_level(
+    ground: Ground, frontier: Frontier, logits: Float[Tensor, "batch node vocab"], width: int
+) -> Level:
+    """Choose the ``width`` most probable paths that are one token longer than the frontier's."""
+    ids = list(range(frontier.first, frontier.first + logits.shape[1]))
+    ranked = ground.sampler.ranked(ground.rows, ground.tree, [ids] * len(ground.rows), logits)
+    logs = ranked.log_softmax(dim=-1)
+    beliefs = logs if ranked is logits else logits.log_softmax(dim=-1)
+    best, likeliest = logs.topk(min(width, logs.shape[-1]), dim=-1)  # [batch, node, child]
+    paths = (frontier.scores[..., None] + best).flatten(1)
+    scores, places = paths.topk(min(width, paths.shape[1]), dim=-1)
+    parents, tokens = places // best.shape[-1], likeliest.flatten(1).gather(1, places)
+    rows = torch.arange(logits.shape[0], device=logits.device)[:, None]
+    return Level(
+        tokens,
+        parents,
+        scores,
+        frontier.beliefs.gather(1, parents) + beliefs[rows, parents, tokens],
+        beliefs.amax(dim=-1).gather(1, parents).exp(),
+    )
+
+
+def level_step(
+    level: int, logits: Tensor, state: Tensor, active: Bool[Tensor, " batch"], chosen: Level
+) -> Step:
+    """Show the stop policy a level of a tree: its most believed path, and what that grew from."""
+    rows = torch.arange(logits.shape[0], device=logits.device)
+    belief, place = chosen.beliefs.max(dim=-1)
+    above = chosen.parents[rows, place]
+    return Step(level, logits[rows, above], active, state[rows, above], belief.exp())
+
+
+def prune_childless(
+    tree: TreeBuilder, frontier: Frontier, parents: Sequence[Sequence[int]], active: Sequence[bool]
+) -> None:
+    """Drop the less probable half of those frontier nodes that nothing was chosen below."""
+    count = frontier.scores.shape[1]
+    for row, above in enumerate(parents):
+        if active[row] and frontier.first:
+            ids = range(frontier.first, frontier.first + count)  # the likeliest first
+            childless = [node for node in ids if node not in set(above)]
+            tree.prune(row, childless[(len(childless) + 1) // 2 :])
+
+
+def unless(active: Bool[Tensor, " batch"], stopped: Tensor | None) -> Bool[Tensor, " batch"]:
+    """Return the rows that go on."""
+    return active if stopped is None else active & ~stopped
