@@ -47,6 +47,7 @@ bench: .venv/ready
 	.venv/bin/python benchmarks/decode.py
 	.venv/bin/python benchmarks/decode.py --random llama:20x256
 	.venv/bin/python benchmarks/decode.py --random qwen3:8x512 --strategies none
+	.venv/bin/python benchmarks/batches.py
 	.venv/bin/python benchmarks/demo.py
 	.venv/bin/python benchmarks/engine.py
 	.venv/bin/python benchmarks/projection.py
