@@ -2,6 +2,10 @@
 
 import pytest
 
+import shapes
+
+shapes.install()  # every test checks the shapes that specframe's annotations promise
+
 SHAPE = {
     "vocab_size": 61,
     "hidden_size": 32,

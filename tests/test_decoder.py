@@ -110,10 +110,13 @@ def test_an_instance_serves_as_strategy(model, expected):
     assert result.rounds[0].draft_confidences is None
 
 
+CHAIN = {"tree": False, "tree_top_k": 10, "tree_first_k": None, "max_nodes": 64}
+
+
 def test_options_reach_the_drafter_and_are_reported(model, adapter, expected):
     options = {"adapter": adapter, "exit_layer": 3, "steps": 2, "threshold": "0.25"}
     decoder = specframe.load(model, options=options)
-    assert decoder.setup.options == {**options, "threshold": 0.25}
+    assert decoder.setup.options == {**options, "threshold": 0.25, **CHAIN}
     result = decoder.decode(PROMPT, max_new_tokens=20)
     assert result.token_ids == expected
     assert max(len(round.draft_tokens) for round in result.rounds) == 2
@@ -124,7 +127,7 @@ def test_defaults_come_from_the_metadata_and_then_from_the_method(tiny, model, t
     told = {"adapter": tiny.adapter(tmp_path / "told", model, exit_layer=3)}
     defaults = {"steps": 6, "threshold": 0.6}
     chosen = specframe.load(model, options=silent).setup.options
-    assert chosen == {**silent, "exit_layer": 2, **defaults}
+    assert chosen == {**silent, "exit_layer": 2, **defaults, **CHAIN}
     assert specframe.load(model, options=told).setup.options["exit_layer"] == 3
     overruled = specframe.load(model, options=told | {"exit_layer": 1}).setup.options
     assert overruled["exit_layer"] == 1

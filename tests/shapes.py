@@ -1,0 +1,95 @@
+"""Check every shape annotation of specframe while its tests run.
+
+Annotations are jaxtyping's. Each public or private function that has one is wrapped: within one
+call, an axis name stands for one length. The generated ``__init__`` of attrs classes is checked by
+its fields, which jaxtyping's own import hook passes over.
+"""
+
+import functools
+import importlib
+import inspect
+import pkgutil
+import types
+
+import jaxtyping
+import torch
+
+PACKAGES = (
+    "specframe",
+    "specframe_kangaroo",
+    "specframe_models",
+    "specframe_plain",
+    "specframe_stops",
+    "specframe_verifiers",
+)
+CHECKED_ELSEWHERE = ("Draft.__init__",)  # by Draft.check, which is what its tests are about
+APART = ("__main__", "cli", "testing", "_progress", "_training", "_trainer", "_run", "_teacher")
+
+
+def install():
+    """Wrap what stands in the modules of PACKAGES; return how many functions were wrapped."""
+    return sum(wrap_members(module, module.__name__) for module in modules())
+
+
+def modules():
+    for package in map(importlib.import_module, PACKAGES):
+        yield package
+        for found in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
+            if found.name.rpartition(".")[2] not in APART:
+                yield importlib.import_module(found.name)
+
+
+def wrap_members(owner, home):
+    wrapped = 0
+    for name, member in list(vars(owner).items()):
+        if getattr(member, "__module__", None) != home:
+            continue
+        if inspect.isclass(member):
+            wrapped += wrap_members(member, home)
+        elif isinstance(member, types.FunctionType):
+            hints = shapes_of(member)
+            if hints and member.__qualname__ not in CHECKED_ELSEWHERE:
+                setattr(owner, name, checked(member, hints))
+                wrapped += 1
+    return wrapped
+
+
+def shapes_of(function):
+    """Return the annotations of a function that speak of shapes, evaluated."""
+    named = {}
+    for name, hint in getattr(function, "__annotations__", {}).items():
+        if isinstance(hint, str) and "Tensor, " in hint and "Callable" not in hint:
+            try:
+                named[name] = eval(hint, function.__globals__)
+            except (NameError, TypeError):  # imported for type checkers alone
+                continue
+    return {name: hint for name, hint in named.items() if is_checkable(hint)}
+
+
+def is_checkable(hint):
+    parts = hint.__args__ if isinstance(hint, types.UnionType) else (hint,)
+    return not any(hasattr(part, "__origin__") for part in parts)
+
+
+def checked(function, hints):
+    signature = inspect.signature(function)
+
+    @functools.wraps(function)
+    def run(*arguments, **named):
+        with jaxtyping.jaxtyped("context"):
+            bound = signature.bind(*arguments, **named).arguments
+            for name, hint in hints.items():
+                if name in bound:
+                    check(function, name, bound[name], hint)
+            answer = function(*arguments, **named)
+            if "return" in hints:
+                check(function, "return", answer, hints["return"])
+            return answer
+
+    return run
+
+
+def check(function, name, value, hint):
+    if not isinstance(value, hint):
+        shape = tuple(value.shape) if isinstance(value, torch.Tensor) else type(value)
+        raise TypeError(f"{function.__qualname__}: {name} is {shape}, annotated {hint}")
