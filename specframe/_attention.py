@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -15,23 +17,28 @@ class RotaryTable:
 
     Rotary embedding (Su et al., arXiv 2104.09864) in the half-split layout of transformers:
     ``x * cos + concat(-x2, x1) * sin``; the sign is moved into ``sin``, so that the concatenation
-    becomes a roll by half a head.
+    becomes a roll by half the table's width. A table narrower than a head turns the head's first
+    part alone.
     """
 
     def __init__(
-        self, cos: Float[Tensor, "position head_dim"], sin: Float[Tensor, "position head_dim"]
+        self, cos: Float[Tensor, "position width"], sin: Float[Tensor, "position width"]
     ) -> None:
         """Take the tables of transformers' rotary modules, one row a position."""
         half = sin.shape[-1] // 2
-        self._cos = cos[:, None].contiguous()  # [position, 1, head_dim]
+        self._cos = cos[:, None].contiguous()  # [position, 1, width]
         self._sin = torch.cat([-sin[:, :half], sin[:, half:]], dim=-1)[:, None].contiguous()
 
     def rows(self, placement: Placement) -> tuple[Tensor, Tensor]:
-        """Return cos and sin ``[batch or 1, token, 1, head_dim]`` of the placed tokens."""
+        """Return cos and sin ``[batch or 1, token, 1, width]`` of the placed tokens."""
         if placement.start is not None:
             rows = slice(placement.start, placement.start + placement.positions.shape[1])
             return self._cos[rows], self._sin[rows]
         return self._cos[placement.positions], self._sin[placement.positions]
+
+
+Rotary = RotaryTable | Mapping[str | None, RotaryTable] | None
+"""One table for all layers, one per kind of layer, or none."""
 
 
 class Pass:
@@ -42,25 +49,30 @@ class Pass:
     """
 
     def __init__(
-        self, placement: Placement, rotary: RotaryTable | None, groups: int, dtype: torch.dtype
+        self, placement: Placement, rotary: Rotary, groups: int, dtype: torch.dtype
     ) -> None:
         """Look up the rotary rows once; masks are made on first use, one per window."""
         self.placement = placement
         self._groups = groups
         self._dtype = dtype
-        self._rotary = rotary.rows(placement) if rotary else None
-        self._masks: dict[int | None, Tensor | None] = {}
+        tables = {None: rotary} if isinstance(rotary, RotaryTable) else rotary or {}
+        self._rotary = {kind: table.rows(placement) for kind, table in tables.items()}
+        self._masks: dict[tuple[int | None, bool], Tensor | None] = {}
 
     def rotate(
-        self, states: Float[Tensor, "batch token heads head_dim"]
+        self, states: Float[Tensor, "batch token heads head_dim"], kind: str | None = None
     ) -> Float[Tensor, "batch token heads head_dim"]:
-        """Apply the rotary embedding of each token's position."""
-        if self._rotary is None:
+        """Apply the rotary embedding of each token's position, from the table of ``kind``."""
+        if not self._rotary:
             return states
-        cos, sin = self._rotary
-        return torch.addcmul(states * cos, states.roll(states.shape[-1] // 2, -1), sin)
+        cos, sin = self._rotary[kind]
+        width = cos.shape[-1]
+        if width < states.shape[-1]:
+            turned = _turn(states[..., :width], cos, sin)
+            return torch.cat([turned, states[..., width:]], dim=-1)
+        return _turn(states, cos, sin)
 
-    def attend(
+    def attend(  # noqa: PLR0913 (three options that most layers leave out)
         self,
         query: Float[Tensor, "batch token heads head_dim"],
         key: Float[Tensor, "batch kv_heads reach head_dim"],
@@ -68,22 +80,26 @@ class Pass:
         *,
         scale: float | None = None,
         window: int | None = None,
+        softcap: float | None = None,
     ) -> Float[Tensor, "batch token width"]:
-        """Attend over the cached keys; a token's heads stand side by side in the answer."""
+        """Attend over the cached keys; a token's heads stand side by side in the answer.
+
+        ``softcap`` bounds the scaled scores by tanh before the mask, which costs an explicit
+        product of queries and keys.
+        """
         batch, length, heads, head_dim = query.shape
         kv_heads, groups = key.shape[1], heads // key.shape[1]
-        mask = self._mask(window)
+        mask = self._mask(window, spelt_out=softcap is not None)
         # Flags instead of masks need one query row per token, so groups cannot be packed there.
         if mask is None and self.placement.causal:
             return self._attend_causally(query, key, value, scale)
         packed = query.view(batch, length, kv_heads, groups, head_dim).permute(0, 2, 3, 1, 4)
-        attended = F.scaled_dot_product_attention(
-            packed.reshape(batch, kv_heads, groups * length, head_dim),
-            key,
-            value,
-            attn_mask=mask,
-            scale=scale,
-        )
+        rows = packed.reshape(batch, kv_heads, groups * length, head_dim)
+        if softcap is None:
+            attended = F.scaled_dot_product_attention(rows, key, value, attn_mask=mask, scale=scale)
+        else:
+            scaled = rows * (head_dim**-0.5 if scale is None else scale)
+            attended = _attend_capped(scaled, key, value, mask, softcap)
         unpacked = attended.view(batch, kv_heads, groups, length, head_dim).permute(0, 3, 1, 2, 4)
         return unpacked.reshape(batch, length, heads * head_dim)
 
@@ -100,19 +116,41 @@ class Pass:
         )
         return attended.transpose(1, 2).flatten(2)
 
-    def _mask(self, window: int | None) -> Tensor | None:
-        if window not in self._masks:
-            self._masks[window] = self._make_mask(window)
-        return self._masks[window]
+    def _mask(self, window: int | None, *, spelt_out: bool) -> Tensor | None:
+        key = window, spelt_out
+        if key not in self._masks:
+            self._masks[key] = self._make_mask(window, spelt_out=spelt_out)
+        return self._masks[key]
 
-    def _make_mask(self, window: int | None) -> Tensor | None:
-        """Return an additive mask ``[batch, 1, group * token, reach]``, or None if not needed."""
+    def _make_mask(self, window: int | None, *, spelt_out: bool) -> Tensor | None:
+        """Return an additive mask ``[batch, 1, group * token, reach]``, or None if not needed.
+
+        ``spelt_out``: the placement's ``causal`` flag becomes a mask too.
+        """
         visible = visible_in_window(self.placement, window)
+        if visible is None and spelt_out and self.placement.causal:
+            visible = _causal(self.placement)
         if visible is None:
             return None
         packed = visible.repeat(1, self._groups, 1)[:, None]
         mask = torch.zeros(packed.shape, dtype=self._dtype, device=packed.device)
         return mask.masked_fill_(~packed, float("-inf"))
+
+
+def _turn(states: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    rolled = states.roll(states.shape[-1] // 2, -1)
+    return torch.addcmul(states * cos, rolled, sin).to(states.dtype)
+
+
+def _attend_capped(
+    query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, softcap: float
+) -> Tensor:
+    """Attend with scores bounded to ``softcap`` (Gemma 2, arXiv 2408.00118, section 2)."""
+    scores = torch.tanh(query @ key.transpose(-1, -2) / softcap) * softcap
+    if mask is not None:
+        scores += mask
+    wide = torch.promote_types(scores.dtype, torch.float32)
+    return scores.softmax(dim=-1, dtype=wide).to(value.dtype) @ value
 
 
 def visible_in_window(placement: Placement, window: int | None) -> Tensor | None:
@@ -126,7 +164,10 @@ def visible_in_window(placement: Placement, window: int | None) -> Tensor | None
     if keys is None:
         keys = torch.arange(placement.reach, device=placement.positions.device)[None]
     near = keys[:, None] > placement.positions[..., None] - window
-    visible = placement.visible
-    if visible is None:
-        visible = keys[:, None] <= placement.positions[..., None]
+    visible = _causal(placement) if placement.visible is None else placement.visible
     return visible & near
+
+
+def _causal(placement: Placement) -> Tensor:
+    keys = torch.arange(placement.reach, device=placement.positions.device)
+    return keys <= placement.positions[..., None]

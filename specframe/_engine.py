@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from specframe._attention import Pass, RotaryTable
+from specframe._attention import Pass, Rotary
 from specframe._cache import SlotCache
 from specframe._family import Split
 from specframe._placement import Placement
@@ -62,7 +62,7 @@ class Engine(abc.ABC):
 
     @abc.abstractmethod
     def embed(self, tokens: Int[Tensor, "batch token"]) -> Float[Tensor, "batch token hidden"]:
-        """Return what the first layer reads."""
+        """Return what the first layer reads, but for learned positions: ``run`` adds those."""
 
     @abc.abstractmethod
     def norm(
@@ -100,7 +100,7 @@ class LayerEngine(Engine):
         self.context = split.context
         self.device, self.dtype = split.device, split.dtype
         self._cache: SlotCache | None = None
-        self._rotary: RotaryTable | None = None
+        self._rotary: Rotary = None
 
     def open(self, batch: int, slots: int) -> None:
         """Allocate, or go on with the buffers of the decode before if they are large enough."""
@@ -129,9 +129,8 @@ class LayerEngine(Engine):
         for start in range(0, len(tokens), PREFILL_CHUNK):
             chunk = torch.tensor([tokens[start : start + PREFILL_CHUNK]], device=self.device)
             placement = _chunk(start, chunk.shape[1], self.device)
-            hidden, tapped = self._run(
-                cache, self.embed(chunk), placement, range(self.num_layers), taps
-            )
+            hidden = self._enter(self.embed(chunk), placement)
+            hidden, tapped = self._run(cache, hidden, placement, range(self.num_layers), taps)
             for layer, states in tapped.items():
                 kept[layer].append(states[0])
         return Filled(hidden[:, -1], {layer: torch.cat(parts) for layer, parts in kept.items()})
@@ -149,7 +148,13 @@ class LayerEngine(Engine):
         """Run layers ``lo`` to ``hi`` - 1 on the batch's cache."""
         assert self._cache is not None
         layers = range(lo, hi) if not skip else [i for i in range(lo, hi) if i not in skip]
+        if lo == 0:
+            hidden = self._enter(hidden, placement)
         return self._run(self._cache, hidden, placement, layers, taps)
+
+    def _enter(self, hidden: Tensor, placement: Placement) -> Tensor:
+        learned = self._split.positions
+        return hidden if learned is None else hidden + learned(placement.positions)
 
     def _run(
         self,

@@ -11,11 +11,14 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from specframe._attention import Pass, RotaryTable
+from specframe._attention import Pass, Rotary
 from specframe._cache import SlotCache
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
+
+
+LearnedPositions = Callable[[Int[Tensor, "batch token"]], Float[Tensor, "batch token hidden"]]
 
 
 class Layer(Protocol):
@@ -29,16 +32,18 @@ class Layer(Protocol):
 class Split:
     """Hold a model's parts as the engine runs them.
 
-    ``groups`` is the number of query heads per key head; ``rotary`` answers the tables of the given
-    positions (or None); ``head`` includes soft-capping and scaling; ``context`` is the number of
-    positions that the model was made for.
+    ``groups`` is the number of query heads per key head; ``rotary`` answers the table of the given
+    positions, one table for each kind of layer that its layers name to ``Pass.rotate``, or None;
+    ``head`` includes soft-capping and scaling; ``context`` is the number of positions that the
+    model was made for; ``positions`` answers the learned embeddings of positions, which are added
+    to those of the tokens before layer 0.
     """
 
     layers: Sequence[Layer]
     embed: Callable[[Int[Tensor, "batch token"]], Float[Tensor, "batch token hidden"]]
     norm: Callable[[Float[Tensor, "batch token hidden"]], Float[Tensor, "batch token hidden"]]
     head: Callable[[Float[Tensor, "batch token hidden"]], Float[Tensor, "batch token vocab"]]
-    rotary: Callable[[Int[Tensor, " position"]], RotaryTable | None]
+    rotary: Callable[[Int[Tensor, " position"]], Rotary]
     hidden_size: int
     vocab_size: int
     kv_heads: int
@@ -47,6 +52,7 @@ class Split:
     context: int
     dtype: torch.dtype
     device: torch.device
+    positions: LearnedPositions | None = None
 
 
 class Family(abc.ABC):

@@ -14,7 +14,11 @@ class RMSNorm:
     """
 
     def __init__(self, weight: Tensor, eps: float) -> None:
-        """Scale by ``weight`` afterwards, which broadcasts against the states."""
+        """Scale by ``weight`` afterwards, which broadcasts against the states.
+
+        A weight wider than the states is applied before they are rounded to their own dtype (as
+        Gemma and OLMo 2 do), any other one after it (as Llama does).
+        """
         self._weight = weight
         self._width = weight.shape[-1]
         wide = weight.dtype if weight.dtype == torch.float64 else torch.float32
@@ -25,4 +29,4 @@ class RMSNorm:
         wide = states.to(self._eps.dtype)
         length = torch.linalg.vector_norm(wide, dim=-1, keepdim=True)
         scale = torch.addcmul(self._eps, length, length, value=1 / self._width).rsqrt_()
-        return (wide * scale).to(states.dtype) * self._weight
+        return ((wide * scale).to(self._weight.dtype) * self._weight).to(states.dtype)

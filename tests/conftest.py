@@ -18,6 +18,9 @@ SHAPE = {
     "eos_token_id": None,
     "pad_token_id": None,
 }
+EMBEDDINGS = ("embed_tokens", "lm_head", "wte", "wpe", "embed_in")
+ATTENTION = ("q_proj", "k_proj", "qkv_proj", "c_attn", "query_key_value")
+OUTPUTS = ("o_proj", "down_proj", "c_proj", "dense.", "dense_4h_to_h")
 LATER_LAYERS_SAY = 0.5  # so that what leaves the model early is often right, and often wrong
 
 
@@ -38,17 +41,25 @@ class Tiny:
 
         return AutoConfig.for_model(family, **(SHAPE | changes))
 
-    def model(self, family="llama", *, dtype="float32", seed=0, attention="sdpa", **changes):
+    def model(self, family="llama", *, dtype="float32", seed=0, attention=None, **changes):
         import torch
         from transformers import AutoModelForCausalLM
 
         config = self.config(family, **changes)
         model = AutoModelForCausalLM.from_config(
-            config, dtype=torch.float32, attn_implementation=attention
+            config,
+            dtype=torch.float32,
+            # Gemma 2 caps its scores, which sdpa cannot.
+            attn_implementation=attention or ("eager" if family == "gemma2" else "sdpa"),
+            experts_implementation="eager",  # the others do not run in float64
         )
         generator = torch.Generator().manual_seed(seed)
         for name, weight in model.named_parameters():
             weight.data = _weight(name, weight, generator)
+            if family.startswith("gemma") and weight.dim() == 1:
+                weight.data -= 1  # its norms scale by 1 + weight
+            if family.startswith("gemma") and "embed_tokens" in name:
+                weight.data *= config.hidden_size**-0.5  # it scales what it looks up
         return model.to(getattr(torch, dtype)).eval()
 
     def saved(self, folder, model):
@@ -68,7 +79,7 @@ class Tiny:
         adapter = Adapter(AdapterConfig(width, heads, kv_heads, num_hidden_layers=layers))
         for block in adapter.layers:
             block.self_attn.o_proj.weight.data *= 0.5
-        adapter.norm.weight.data = model.model.norm.weight.detach().float().clone()
+        adapter.norm.weight.data = last_scale(model)
         checkpoint = Checkpoint(adapter, exit_layer=exit_layer, fingerprint=fingerprint)
         save_checkpoint(folder, checkpoint)
         return str(folder)
@@ -90,17 +101,30 @@ class Tiny:
         return output[0, len(prompt) :].tolist()
 
 
+def body_of(model):
+    """Return what is below the head, under the name that the architecture has for it."""
+    return getattr(model, model.base_model_prefix)
+
+
+def last_scale(model):
+    """Return what the model's own last norm scales by, copied."""
+    body = body_of(model)
+    norms = (getattr(body, name, None) for name in ("norm", "ln_f", "final_layer_norm"))
+    weight = next(norm for norm in norms if norm is not None).weight.detach().float()
+    return weight + 1 if model.config.model_type.startswith("gemma") else weight.clone()
+
+
 def _weight(name, weight, generator):
     import torch
 
     noise = torch.randn(weight.shape, generator=generator)
     if weight.dim() == 1:
         return 0.3 * noise if name.endswith("bias") else 1 + 0.3 * noise
-    if "embed_tokens" in name or "lm_head" in name:
+    if any(part in name for part in EMBEDDINGS):
         return 0.5 * noise
-    spread = weight.shape[1] ** -0.5
-    if "q_proj" in name or "k_proj" in name:
+    spread = weight.shape[0 if ".h." in name else -1] ** -0.5  # GPT-2's are [inputs, outputs]
+    if any(part in name for part in ATTENTION):
         return 2 * spread * noise  # attention that looks at few tokens shows a wrong mask
-    is_output = "o_proj" in name or "down_proj" in name
-    is_first = ".layers.0." in name
+    is_output = any(part in name for part in OUTPUTS)
+    is_first = ".0." in name
     return (LATER_LAYERS_SAY if is_output and not is_first else 1.5) * spread * noise

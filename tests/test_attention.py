@@ -42,35 +42,42 @@ placements = st.one_of(
 
 
 @settings(max_examples=200, deadline=None)
-@given(placements, st.sampled_from([None, 1, 2, 5, 100]), st.sampled_from([1, 2, 4]), st.integers())
-def test_attention_over_the_cache_is_the_textbooks(placement, window, kv_heads, seed):
+@given(
+    placements,
+    st.sampled_from([None, 1, 2, 5, 100]),
+    st.sampled_from([None, 0.3, 2.0]),
+    st.sampled_from([1, 2, 4]),
+    st.integers(),
+)
+def test_attention_over_the_cache_is_the_textbooks(placement, window, softcap, kv_heads, seed):
     batch, count = placement.positions.shape
     query = noise(batch, count, HEADS, HEAD_DIM, seed=seed % 1000)
     buffers = noise(2, batch, kv_heads, SLOTS, HEAD_DIM, seed=1 + seed % 1000)
     key, value = buffers[:, :, :, : placement.reach]
     shared = Pass(placement, None, HEADS // kv_heads, torch.float64)
-    attended = shared.attend(query, key, value, window=window)
+    attended = shared.attend(query, key, value, window=window, softcap=softcap)
     for row, seen in enumerate(seen_slots(placement)):
         sees = [
             [slot for at, slot in pairs if window is None or at > position - window]
             for position, pairs in zip(placement.positions[row].tolist(), seen, strict=True)
         ]
         expected = textbook_attention(
-            query[row], key[row].transpose(0, 1), value[row].transpose(0, 1), sees
+            query[row], key[row].transpose(0, 1), value[row].transpose(0, 1), sees, softcap=softcap
         )
         torch.testing.assert_close(attended[row], expected, **FLOAT64)
 
 
-def test_the_scale_that_is_given_is_used():
+@pytest.mark.parametrize("softcap", [None, 0.5])
+def test_the_scale_that_is_given_is_used(softcap):
     for placement in (Board(SLOTS).chain(0, 5), Board(SLOTS).chain(4, 1), Board(SLOTS).chain(3, 2)):
         count = placement.positions.shape[1]
         query = noise(1, count, HEADS, HEAD_DIM)
         key, value = noise(2, 1, KV_HEADS, placement.reach, HEAD_DIM, seed=1)
         shared = Pass(placement, None, HEADS // KV_HEADS, torch.float64)
-        attended = shared.attend(query, key, value, scale=0.9)
+        attended = shared.attend(query, key, value, scale=0.9, softcap=softcap)
         sees = [[slot for _, slot in seen] for seen in seen_slots(placement)[0]]
         expected = textbook_attention(
-            query[0], key[0].transpose(0, 1), value[0].transpose(0, 1), sees, scale=0.9
+            query[0], key[0].transpose(0, 1), value[0].transpose(0, 1), sees, 0.9, softcap
         )
         torch.testing.assert_close(attended[0], expected, **FLOAT64)
 
@@ -85,6 +92,61 @@ def test_a_rotary_table_turns_every_token_by_its_position(placement):
     for row, positions in enumerate(placement.positions.tolist()):
         expected = textbook_rotation(states[row], positions)
         torch.testing.assert_close(turned[row], expected, **FLOAT64)
+
+
+def test_capped_and_plain_layers_of_one_pass_see_the_same():
+    """Each has a mask of its own for a causal block, where plain attention needs none."""
+    query, (key, value) = noise(1, 5, HEADS, HEAD_DIM), noise(2, 1, KV_HEADS, 5, HEAD_DIM)
+    shared = Pass(Board(SLOTS).chain(0, 5), None, HEADS // KV_HEADS, torch.float64)
+    capped = [shared.attend(query, key, value, softcap=1e6)]
+    plain = shared.attend(query, key, value)
+    capped.append(shared.attend(query, key, value, softcap=1e6))
+    for each in capped:
+        torch.testing.assert_close(each, plain, rtol=0, atol=1e-9)
+
+
+def test_a_rotary_table_narrower_than_a_head_leaves_the_rest_of_it():
+    states = noise(1, 3, HEADS, HEAD_DIM + 3)
+    table = RotaryTable(*rotary_rows(torch.arange(SLOTS)))
+    turned = Pass(Board(SLOTS).chain(4, 3), table, 1, torch.float64).rotate(states)
+    expected = textbook_rotation(states[0, ..., :HEAD_DIM], [4, 5, 6])
+    torch.testing.assert_close(turned[0, ..., :HEAD_DIM], expected, **FLOAT64)
+    assert torch.equal(turned[..., HEAD_DIM:], states[..., HEAD_DIM:])
+
+
+def test_each_kind_of_layer_is_rotated_by_its_own_table():
+    states, places = noise(1, 3, HEADS, HEAD_DIM), torch.arange(SLOTS)
+    tables = {
+        "near": RotaryTable(*rotary_rows(places)),
+        "far": RotaryTable(*rotary_rows(9 * places)),
+    }
+    shared = Pass(Board(SLOTS).chain(4, 3), tables, 1, torch.float64)
+    for kind, positions in (("far", [36, 45, 54]), ("near", [4, 5, 6])):
+        expected = textbook_rotation(states[0], positions)
+        torch.testing.assert_close(shared.rotate(states, kind)[0], expected, **FLOAT64)
+
+
+def test_without_a_table_nothing_is_rotated():
+    states = noise(1, 3, HEADS, HEAD_DIM)
+    for rotary in (None, {}):
+        assert Pass(Board(SLOTS).chain(4, 3), rotary, 1, torch.float64).rotate(states) is states
+
+
+def test_learned_positions_are_added_once_before_layer_0_wherever_the_tokens_stand():
+    model, learned = TinyModel(), noise(SLOTS, 8, seed=3)
+    engine = model.engine(positions=lambda places: learned[places])
+    engine.open(1, SLOTS)
+    filled = engine.fill(0, [3, 1, 4], taps=[0])
+    torch.testing.assert_close(filled.taps[0], model.table[[3, 1, 4]] + learned[:3], **FLOAT64)
+    tokens, tree = torch.tensor([[1, 5, 9]]), Board(SLOTS).trees([3], [[-1, 0, 0]], [[3, 4, 5]])
+    for skip in ((), (0,)):
+        _, taps = engine.run(engine.embed(tokens), tree, 0, 3, skip=skip, taps=[0, 1])
+        entered = taps[1] if skip else taps[0]
+        expected = model.table[tokens] + learned[[3, 4, 4]]
+        torch.testing.assert_close(entered, expected, **FLOAT64)
+    hidden = noise(1, 3, 8)
+    _, taps = engine.run(hidden, tree, 1, 3, taps=[1])
+    assert taps[1] is hidden
 
 
 @pytest.mark.parametrize("kind", ["chain", "tree"])

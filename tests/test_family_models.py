@@ -113,12 +113,13 @@ def test_rotary_tables_that_grow_with_the_text_are_refused(tiny):
 
 
 def test_a_model_of_an_unknown_type_is_refused_with_the_types_there_are():
-    from transformers import GPT2Config, GPT2LMHeadModel
+    from transformers import OPTConfig, OPTForCausalLM
 
-    model = GPT2LMHeadModel(GPT2Config(vocab_size=61, n_embd=16, n_layer=2, n_head=2))
+    shape = {"hidden_size": 16, "ffn_dim": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
+    model = OPTForCausalLM(OPTConfig(vocab_size=61, word_embed_proj_dim=16, **shape))
     message = refusal(model)
-    assert "'gpt2'" in message
-    assert "llama, mistral, qwen2, qwen3" in message
+    assert "'opt'" in message
+    assert "llama, mistral, mixtral" in message
 
 
 def test_an_encoder_is_refused_from_a_folder_and_handed_over(tmp_path):

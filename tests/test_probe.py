@@ -49,11 +49,13 @@ def norm_skipped():
 
 
 def window_one_short():
+    from specframe_models._blocks import LayerKind
+
     class WindowOneShort(families().LlamaFamily):
         def split(self, model, *, owned):
             split = super().split(model, owned=owned)
-            layers = families().LlamaLayer
-            windowed = [layers(layer, 6, owned=owned) for layer in model.model.layers]
+            kind = LayerKind(window=6)
+            windowed = [self.layer(layer, kind, owned=owned) for layer in model.model.layers]
             return swap(split, layers=windowed)
 
     return WindowOneShort
@@ -107,11 +109,8 @@ def test_another_familys_adapter_is_named(tiny):
 
 
 def without_head_norm():
-    class WithoutHeadNorm(families().LlamaFamily):
-        def split(self, model, *, owned):
-            split = super().split(model, owned=owned)
-            for layer in split.layers:
-                layer._head_norm = None
-            return split
+    class WithoutHeadNorm(families().Qwen3Family):
+        def head_norm(self, module, heads, kv_heads):
+            return None
 
     return WithoutHeadNorm

@@ -34,15 +34,17 @@ def textbook_rotation(states, positions):
     return turned
 
 
-def textbook_attention(query, key, value, sees, scale=HEAD_DIM**-0.5):
+def textbook_attention(query, key, value, sees, scale=HEAD_DIM**-0.5, softcap=None):
     """Attend token by token and head by head; ``sees[t]`` lists the key indices token t sees."""
     out = torch.zeros_like(query)
     groups = query.shape[1] // key.shape[1]
     for token, seen in enumerate(sees):
         for head in range(query.shape[1]):
             keys, values = key[seen, head // groups], value[seen, head // groups]
-            weights = (keys @ query[token, head] * scale).softmax(dim=0)
-            out[token, head] = weights @ values
+            scores = keys @ query[token, head] * scale
+            if softcap is not None:
+                scores = softcap * (scores / softcap).tanh()
+            out[token, head] = scores.softmax(dim=0) @ values
     return out.flatten(1)
 
 
@@ -83,7 +85,7 @@ class TinyModel:
         self.table = torch.randn(VOCAB, WIDTH, generator=generator, dtype=torch.float64)
         self.layers = [TinyLayer(window, seed) for seed, window in enumerate(WINDOWS)]
 
-    def engine(self):
+    def engine(self, positions=None):
         return LayerEngine(
             Split(
                 layers=self.layers,
@@ -99,6 +101,7 @@ class TinyModel:
                 context=10_000,
                 dtype=torch.float64,
                 device=torch.device("cpu"),
+                positions=positions,
             )
         )
 
