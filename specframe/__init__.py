@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from specframe._noise import Purpose
     from specframe._norm import RMSNorm
     from specframe._options import Check, at_least, at_most, not_nan, not_negative, option
+    from specframe._packing import Packing, packed, unpacked
     from specframe._placement import Board, Placement
     from specframe._projection import Projection
     from specframe._registry import Strategy
@@ -72,6 +73,7 @@ __all__ = [
     "Nodes",
     "NumericsError",
     "OptionError",
+    "Packing",
     "Pass",
     "Paths",
     "Placement",
@@ -114,6 +116,8 @@ __all__ = [
     "not_nan",
     "not_negative",
     "option",
+    "packed",
+    "unpacked",
 ]
 
 # Public names are imported on first use, so that `import specframe` stays fast and torch-free.
@@ -142,6 +146,7 @@ _HOMES = {
     "Nodes": "_tree",
     "NumericsError": "_errors",
     "OptionError": "_errors",
+    "Packing": "_packing",
     "Pass": "_attention",
     "Paths": "_sampler",
     "Placement": "_placement",
@@ -184,6 +189,8 @@ _HOMES = {
     "not_nan": "_options",
     "not_negative": "_options",
     "option": "_options",
+    "packed": "_packing",
+    "unpacked": "_packing",
 }
 
 

@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 (torch's own abbreviation)
 
+from specframe._packing import packed, unpacked
 from specframe._placement import Placement
 
 
@@ -30,11 +31,12 @@ class RotaryTable:
         self._sin = torch.cat([-sin[:, :half], sin[:, half:]], dim=-1)[:, None].contiguous()
 
     def rows(self, placement: Placement) -> tuple[Tensor, Tensor]:
-        """Return cos and sin ``[batch or 1, token, 1, width]`` of the placed tokens."""
+        """Return cos and sin ``[batch or 1, token, 1, width]`` of the placed tokens, packed."""
         if placement.start is not None:
             rows = slice(placement.start, placement.start + placement.positions.shape[1])
             return self._cos[rows], self._sin[rows]
-        return self._cos[placement.positions], self._sin[placement.positions]
+        positions = packed(placement.packing, placement.positions)
+        return self._cos[positions], self._sin[positions]
 
 
 Rotary = RotaryTable | Mapping[str | None, RotaryTable] | None
@@ -74,34 +76,37 @@ class Pass:
 
     def attend(  # noqa: PLR0913 (three options that most layers leave out)
         self,
-        query: Float[Tensor, "batch token heads head_dim"],
+        query: Float[Tensor, "rows token heads head_dim"],
         key: Float[Tensor, "batch kv_heads reach head_dim"],
         value: Float[Tensor, "batch kv_heads reach head_dim"],
         *,
         scale: float | None = None,
         window: int | None = None,
         softcap: float | None = None,
-    ) -> Float[Tensor, "batch token width"]:
+    ) -> Float[Tensor, "rows token width"]:
         """Attend over the cached keys; a token's heads stand side by side in the answer.
 
+        Queries are packed if the placement has a packing, and so is the answer.
         ``softcap`` bounds the scaled scores by tanh before the mask, which costs an explicit
         product of queries and keys.
         """
+        packing = self.placement.packing
+        query = unpacked(packing, query)
         batch, length, heads, head_dim = query.shape
         kv_heads, groups = key.shape[1], heads // key.shape[1]
         mask = self._mask(window, spelt_out=softcap is not None)
         # Flags instead of masks need one query row per token, so groups cannot be packed there.
         if mask is None and self.placement.causal:
             return self._attend_causally(query, key, value, scale)
-        packed = query.view(batch, length, kv_heads, groups, head_dim).permute(0, 2, 3, 1, 4)
-        rows = packed.reshape(batch, kv_heads, groups * length, head_dim)
+        grouped = query.view(batch, length, kv_heads, groups, head_dim).permute(0, 2, 3, 1, 4)
+        rows = grouped.reshape(batch, kv_heads, groups * length, head_dim)
         if softcap is None:
             attended = F.scaled_dot_product_attention(rows, key, value, attn_mask=mask, scale=scale)
         else:
             scaled = rows * (head_dim**-0.5 if scale is None else scale)
             attended = _attend_capped(scaled, key, value, mask, softcap)
-        unpacked = attended.view(batch, kv_heads, groups, length, head_dim).permute(0, 3, 1, 2, 4)
-        return unpacked.reshape(batch, length, heads * head_dim)
+        by_token = attended.view(batch, kv_heads, groups, length, head_dim).permute(0, 3, 1, 2, 4)
+        return packed(packing, by_token.reshape(batch, length, heads * head_dim))
 
     def _attend_causally(
         self, query: Tensor, key: Tensor, value: Tensor, scale: float | None

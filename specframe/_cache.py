@@ -50,17 +50,24 @@ class SlotCache:
     def put(
         self,
         layer: int,
-        key: Float[Tensor, "batch token heads head_dim"],
-        value: Float[Tensor, "batch token heads head_dim"],
+        key: Float[Tensor, "rows token heads head_dim"],
+        value: Float[Tensor, "rows token heads head_dim"],
         placement: Placement,
     ) -> tuple[Float[Tensor, "batch heads reach d"], Float[Tensor, "batch heads reach d"]]:
-        """Write one layer's new keys and values; return views of all that is within reach."""
+        """Write one layer's new keys and values; return views of all that is within reach.
+
+        Where the placement has a packing, those of the real tokens alone are given, packed.
+        """
         keys, values = self._keys[layer], self._values[layer]
         start = placement.start
         if start is not None:
             end = start + key.shape[1]
             keys[:, :, start:end] = key.transpose(1, 2)
             values[:, :, start:end] = value.transpose(1, 2)
+        elif placement.packing is not None:
+            rows, slots = placement.packing.rows, placement.packing.pack(placement.slots)[0]
+            keys[rows, :, slots] = key[0]
+            values[rows, :, slots] = value[0]
         else:
             keys[self._rows, :, placement.slots] = key
             values[self._rows, :, placement.slots] = value

@@ -13,6 +13,7 @@ from torch import Tensor
 from specframe._attention import Pass, Rotary
 from specframe._cache import SlotCache
 from specframe._family import Split
+from specframe._packing import packed, unpacked
 from specframe._placement import Placement
 
 PREFILL_CHUNK = 512
@@ -166,11 +167,14 @@ class LayerEngine(Engine):
     ) -> tuple[Tensor, dict[int, Tensor]]:
         split = self._split
         shared = Pass(placement, self._rotary, split.groups, self.dtype)
+        packing = placement.packing
+        hidden = packed(packing, hidden)
         kept: dict[int, Tensor] = {}
         for index in layers:
             if index in taps:
-                kept[index] = hidden
+                kept[index] = unpacked(packing, hidden)
             hidden = split.layers[index](hidden, cache, index, shared)
+        hidden = unpacked(packing, hidden)
         if layers and max(layers) + 1 in taps:
             kept[max(layers) + 1] = hidden
         return hidden, kept

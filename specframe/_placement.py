@@ -9,6 +9,7 @@ from jaxtyping import Bool, Int
 from torch import Tensor
 
 from specframe._draft import depths_of
+from specframe._packing import Packing
 
 
 @attrs.frozen(eq=False)
@@ -18,7 +19,8 @@ class Placement:
     ``reach`` slots are read; ``visible`` says which of them each token sees (None: all of them, or,
     where ``causal``, those up to its own). ``start`` is set where every row's tokens stand in the
     same consecutive slots from there on and positions equal slots. ``key_positions`` gives the
-    position behind each slot where it is not the slot's own number.
+    position behind each slot where it is not the slot's own number. ``packing`` is set where much
+    of a batch is padding that need not be computed.
     """
 
     positions: Int[Tensor, "batch token"]
@@ -28,6 +30,7 @@ class Placement:
     causal: bool = False
     visible: Bool[Tensor, "batch token reach"] | None = None
     key_positions: Int[Tensor, "batch reach"] | None = None
+    packing: Packing | None = None
 
 
 class Board:
@@ -68,7 +71,7 @@ class Board:
         positions = torch.where(real, firsts + steps, 0)
         slots = torch.where(real, positions, self.padding_slot)
         visible = self.line[None, None, :reach] <= positions[..., None]
-        return Placement(positions, slots, reach, visible=visible)
+        return Placement(positions, slots, reach, visible=visible, packing=Packing.of(real))
 
     def trees(
         self,
@@ -103,12 +106,17 @@ class Board:
                 visible[row, node, own[node]] = True
             visible[row, nodes:, 0] = True
         device = self.line.device
+        packing = None
+        if len(bases) > 1:
+            counts = torch.tensor([len(above) for above in parents])[:, None]
+            packing = Packing.of(torch.arange(first, width)[None] < counts)
         return Placement(
             torch.from_numpy(positions[:, first:]).to(device),
             torch.from_numpy(places[:, first:]).to(device),
             reach,
             visible=torch.from_numpy(visible[:, first:]).to(device),
             key_positions=torch.from_numpy(keys).to(device),
+            packing=packing,
         )
 
     def _causal(self, start: int, count: int) -> Tensor:

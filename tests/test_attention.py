@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from specframe import Board, Pass, RotaryTable, SlotCache
+from specframe import Board, Pass, RotaryTable, SlotCache, packed, unpacked
 from specframe._engine import PREFILL_CHUNK
 from table_engine import seen_slots
 from tiny_split import (
@@ -55,7 +55,9 @@ def test_attention_over_the_cache_is_the_textbooks(placement, window, softcap, k
     buffers = noise(2, batch, kv_heads, SLOTS, HEAD_DIM, seed=1 + seed % 1000)
     key, value = buffers[:, :, :, : placement.reach]
     shared = Pass(placement, None, HEADS // kv_heads, torch.float64)
-    attended = shared.attend(query, key, value, window=window, softcap=softcap)
+    packing = placement.packing
+    attended = shared.attend(packed(packing, query), key, value, window=window, softcap=softcap)
+    attended = unpacked(packing, attended)
     for row, seen in enumerate(seen_slots(placement)):
         sees = [
             [slot for at, slot in pairs if window is None or at > position - window]
@@ -64,7 +66,8 @@ def test_attention_over_the_cache_is_the_textbooks(placement, window, softcap, k
         expected = textbook_attention(
             query[row], key[row].transpose(0, 1), value[row].transpose(0, 1), sees, softcap=softcap
         )
-        torch.testing.assert_close(attended[row], expected, **FLOAT64)
+        is_real = placement.slots[row] < SLOTS - 1
+        torch.testing.assert_close(attended[row, is_real], expected[is_real], **FLOAT64)
 
 
 @pytest.mark.parametrize("softcap", [None, 0.5])
@@ -88,10 +91,23 @@ def test_a_rotary_table_turns_every_token_by_its_position(placement):
     batch, count = placement.positions.shape
     states = noise(batch, count, HEADS, HEAD_DIM)
     table = RotaryTable(*rotary_rows(torch.arange(SLOTS)))
-    turned = Pass(placement, table, 1, torch.float64).rotate(states)
+    packing = placement.packing
+    turned = Pass(placement, table, 1, torch.float64).rotate(packed(packing, states))
+    turned = unpacked(packing, turned)
     for row, positions in enumerate(placement.positions.tolist()):
         expected = textbook_rotation(states[row], positions)
-        torch.testing.assert_close(turned[row], expected, **FLOAT64)
+        is_real = placement.slots[row] < SLOTS - 1
+        torch.testing.assert_close(turned[row, is_real], expected[is_real], **FLOAT64)
+
+
+def test_padding_is_left_out_where_there_is_much_of_it():
+    board = Board(SLOTS)
+    ragged = board.trees([3, 4], [[-1, 0, 1, 2], [-1]], [[3, 4, 5, 6], [4]])
+    assert ragged.packing is not None
+    assert packed(ragged.packing, ragged.positions).tolist() == [[3, 4, 5, 6, 4]]
+    assert unpacked(ragged.packing, torch.ones(1, 5)).tolist() == [[1] * 4, [1, 0, 0, 0]]
+    assert board.trees([3, 4], [[-1, 0], [-1, 0]], [[3, 4], [4, 5]]).packing is None
+    assert board.spans([3, 4], [1, 2]).packing is not None
 
 
 def test_capped_and_plain_layers_of_one_pass_see_the_same():

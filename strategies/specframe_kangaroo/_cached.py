@@ -8,7 +8,16 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from specframe import Pass, Placement, Projection, RMSNorm, RotaryTable, SlotCache
+from specframe import (
+    Pass,
+    Placement,
+    Projection,
+    RMSNorm,
+    RotaryTable,
+    SlotCache,
+    packed,
+    unpacked,
+)
 from specframe_kangaroo._adapter import Adapter, AdapterConfig, rotary_table
 
 
@@ -74,9 +83,10 @@ class CachedAdapter:
 
     def _run(self, cache: SlotCache, hidden: Tensor, placement: Placement) -> Tensor:
         shared = Pass(placement, self._rotary, self._groups, self._dtype)
+        hidden = packed(placement.packing, hidden)
         for index, layer in enumerate(self._layers):
             hidden = layer(hidden, cache, index, shared)
-        return hidden
+        return unpacked(placement.packing, hidden)
 
 
 class _Layer:
