@@ -54,6 +54,8 @@ class Tiny:
             weight.data = _weight(name, weight, generator)
             if family.startswith("gemma") and weight.dim() == 1:
                 weight.data -= 1  # its norms scale by 1 + weight
+            if family.startswith("gemma") and "embed_tokens" in name:
+                weight.data *= config.hidden_size**-0.5  # it scales what it looks up
         return model.to(getattr(torch, dtype)).eval()
 
     def saved(self, folder, model):

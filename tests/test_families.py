@@ -7,110 +7,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import specframe
+from configurations import LLAMAS, SLIDING
+from configured import COUNT, DRAFTS, WAYS, Configured, prompt_of
 
 pytestmark = pytest.mark.models
-COUNT = 20
-SLIDING = {"use_sliding_window": True, "sliding_window": 6, "max_window_layers": 2}
 
 
-def rope(kind, **values):
-    return {"rope_parameters": {"rope_type": kind, "rope_theta": 10_000.0, **values}}
-
-
-CONFIGURATIONS = {
-    "llama": ("llama", {}),
-    "llama-tied": ("llama", {"tie_word_embeddings": True}),
-    "llama-biased": ("llama", {"attention_bias": True, "mlp_bias": True}),
-    "llama-one-key-head": ("llama", {"num_key_value_heads": 1, "rms_norm_eps": 1e-2}),
-    "llama-no-groups": ("llama", {"num_key_value_heads": 4, "num_hidden_layers": 5}),
-    "llama-odd-widths": (
-        "llama",
-        {
-            "hidden_size": 42,
-            "intermediate_size": 37,
-            "vocab_size": 59,
-            "num_attention_heads": 3,
-            "num_key_value_heads": 1,
-            "head_dim": 10,
-        },
-    ),
-    "llama-linear": ("llama", rope("linear", factor=3.0)),
-    "llama-llama3": (
-        "llama",
-        rope(
-            "llama3",
-            factor=8.0,
-            low_freq_factor=1.0,
-            high_freq_factor=4.0,
-            original_max_position_embeddings=32,
-        ),
-    ),
-    "llama-yarn": ("llama", rope("yarn", factor=4.0, original_max_position_embeddings=32)),
-    "mistral": ("mistral", {"sliding_window": None}),
-    "mistral-window": ("mistral", {"sliding_window": 7}),
-    "mistral-wide-window": ("mistral", {"sliding_window": 15, "head_dim": 12}),
-    "qwen2": ("qwen2", {}),
-    "qwen2-window": ("qwen2", SLIDING | {"tie_word_embeddings": True}),
-    "qwen3": ("qwen3", {"head_dim": 24}),
-    "qwen3-window": ("qwen3", SLIDING | {"head_dim": 6, "attention_bias": True}),
-}
-WAYS = [("handed over", "float64"), ("handed over", "float32")]
-WAYS += [("from a folder", "float64"), ("from a folder", "float32")]
-# exit layer, threshold, steps, adapter layers, prompt length
-DRAFTS = [
-    (1, 0.0, 6, 1, 1),
-    (2, 0.6, 5, 2, 2),
-    (3, 1.1, 4, 1, 3),
-    (1, 0.6, 3, 1, 14),
-    (2, 0.0, 2, 2, 9),
-    (3, 0.0, 1, 1, 5),
-]
-
-
-def prompt_of(length):
-    return [(7 * place * place + 11 * place + 3) % 59 for place in range(length)]
-
-
-@pytest.fixture(scope="module", params=CONFIGURATIONS)
+@pytest.fixture(scope="module", params=LLAMAS)
 def configured(request, tiny, tmp_path_factory):
     """Return one configuration's models by dtype, and a maker of decoders on them."""
-    family, changes = CONFIGURATIONS[request.param]
+    family, changes = LLAMAS[request.param]
     return Configured(tiny, tmp_path_factory.mktemp("tiny"), family, changes)
-
-
-class Configured:
-    def __init__(self, tiny, folder, family, changes):
-        self._tiny, self._folder = tiny, folder
-        self.models = {
-            dtype: tiny.model(family, dtype=dtype, **changes) for dtype in ("float64", "float32")
-        }
-        self._sources = {("handed over", dtype): model for dtype, model in self.models.items()}
-        for dtype, model in self.models.items():
-            self._sources["from a folder", dtype] = tiny.saved(folder / dtype, model)
-        self._told = {}
-
-    def expected(self, length, dtype="float64"):
-        if (length, dtype) not in self._told:
-            model = self.models[dtype]
-            self._told[length, dtype] = self._tiny.generate(model, prompt_of(length), COUNT)
-        return self._told[length, dtype]
-
-    def plain(self, way=WAYS[0]):
-        dtype = "auto" if way[0] == "handed over" else way[1]
-        return specframe.load(self._sources[way], strategy="none", dtype=dtype)
-
-    def kangaroo(self, exit_layer, threshold, steps, layers=1, way=WAYS[0]):
-        adapter = self._folder / f"adapter-{layers}"
-        if not adapter.exists():
-            self._tiny.adapter(adapter, self.models["float32"], layers=layers)
-        options = {
-            "adapter": str(adapter),
-            "exit_layer": exit_layer,
-            "threshold": threshold,
-            "steps": steps,
-        }
-        dtype = "auto" if way[0] == "handed over" else way[1]
-        return specframe.load(self._sources[way], options=options, dtype=dtype)
 
 
 @pytest.mark.parametrize("way", WAYS, ids=" in ".join)
