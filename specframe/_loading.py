@@ -30,6 +30,10 @@ DTYPES = {
     "bfloat16": torch.bfloat16,
     "float16": torch.float16,
 }
+# Layer types of transformers configs that carry a state from token to token.
+RECURRENT_LAYERS = frozenset(
+    {"conv", "hybrid", "hybrid_sliding", "linear_attention", "mamba", "recurrent"}
+)
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "tokenizer_config.json", "vocab.json")
 
 
@@ -188,13 +192,30 @@ def _admit(model: PreTrainedModel, tokenizer: Any, registry: Registry, known: _K
     try:
         component = registry.family(family)
     except UnknownNameError as error:
-        raise ModelError(f"no family adapter splits models of type '{family}': {error}") from error
+        raise ModelError(
+            _recurrence(model) or f"no family adapter splits models of type '{family}': {error}"
+        ) from error
     # Taken before the split, which may use the weights up.
     origin = Origin(known.name, known.folder, fingerprint(model))
     eos = _eos_of(model)
     with torch.inference_mode(), _eval_mode(model):
         engine = admit(model, component.build(), family, owned=known.owned)
     return Loaded(engine, tokenizer, origin, eos)
+
+
+def _recurrence(model: Any) -> str | None:
+    """Return why a model with recurrent layers is refused, or None where it has none."""
+    types: list[str] = getattr(model.config.get_text_config(), "layer_types", None) or []
+    recurrent = sorted(RECURRENT_LAYERS.intersection(types))
+    # transformers' own mark of models that its assisted generation refuses.
+    if not recurrent and not getattr(model, "_is_stateful", False):
+        return None
+    layers = f"layers of type '{recurrent[0]}'" if recurrent else "layers"
+    return (
+        f"models of type '{model.config.model_type}' cannot be decoded speculatively: their "
+        f"{layers} keep a recurrent state, which can neither be rolled back to an accepted prefix "
+        "nor branch as a draft tree needs"
+    )
 
 
 def _eos_of(model: PreTrainedModel) -> frozenset[int]:

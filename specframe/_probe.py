@@ -15,7 +15,7 @@ from specframe._placement import Board
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-PROBE_TOKENS = 12
+PROBE_TOKENS = 24  # enough to leave a small window behind, and for rotary tables to differ
 # Largest difference of logits between two ways to compute the same, relative to the largest logit.
 TOLERANCE = {
     torch.float64: 1e-5,  # transformers keeps norms and rotary tables in float32
@@ -58,7 +58,8 @@ def _random_tokens(model: PreTrainedModel) -> Tensor:
     generator = torch.Generator().manual_seed(0)
     embedding: Any = model.get_input_embeddings()
     vocab = embedding.weight.shape[0]
-    tokens = torch.randint(vocab, (1, PROBE_TOKENS), generator=generator)
+    context = model.config.get_text_config().max_position_embeddings
+    tokens = torch.randint(vocab, (1, min(PROBE_TOKENS, context)), generator=generator)
     return tokens.to(embedding.weight.device)
 
 

@@ -18,10 +18,6 @@ DRAFTS = [
 ]
 
 
-def rope(kind="default", **values):
-    return {"rope_parameters": {"rope_type": kind, "rope_theta": 10_000.0, **values}}
-
-
 def prompt_of(length):
     return [(7 * place * place + 11 * place + 3) % 59 for place in range(length)]
 

@@ -7,55 +7,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import specframe
-from configured import COUNT, DRAFTS, WAYS, Configured, prompt_of, rope
+from configurations import LLAMAS, SLIDING
+from configured import COUNT, DRAFTS, WAYS, Configured, prompt_of
 
 pytestmark = pytest.mark.models
-SLIDING = {"use_sliding_window": True, "sliding_window": 6, "max_window_layers": 2}
 
 
-CONFIGURATIONS = {
-    "llama": ("llama", {}),
-    "llama-tied": ("llama", {"tie_word_embeddings": True}),
-    "llama-biased": ("llama", {"attention_bias": True, "mlp_bias": True}),
-    "llama-one-key-head": ("llama", {"num_key_value_heads": 1, "rms_norm_eps": 1e-2}),
-    "llama-no-groups": ("llama", {"num_key_value_heads": 4, "num_hidden_layers": 5}),
-    "llama-odd-widths": (
-        "llama",
-        {
-            "hidden_size": 42,
-            "intermediate_size": 37,
-            "vocab_size": 59,
-            "num_attention_heads": 3,
-            "num_key_value_heads": 1,
-            "head_dim": 10,
-        },
-    ),
-    "llama-linear": ("llama", rope("linear", factor=3.0)),
-    "llama-llama3": (
-        "llama",
-        rope(
-            "llama3",
-            factor=8.0,
-            low_freq_factor=1.0,
-            high_freq_factor=4.0,
-            original_max_position_embeddings=32,
-        ),
-    ),
-    "llama-yarn": ("llama", rope("yarn", factor=4.0, original_max_position_embeddings=32)),
-    "mistral": ("mistral", {"sliding_window": None}),
-    "mistral-window": ("mistral", {"sliding_window": 7}),
-    "mistral-wide-window": ("mistral", {"sliding_window": 15, "head_dim": 12}),
-    "qwen2": ("qwen2", {}),
-    "qwen2-window": ("qwen2", SLIDING | {"tie_word_embeddings": True}),
-    "qwen3": ("qwen3", {"head_dim": 24}),
-    "qwen3-window": ("qwen3", SLIDING | {"head_dim": 6, "attention_bias": True}),
-}
-
-
-@pytest.fixture(scope="module", params=CONFIGURATIONS)
+@pytest.fixture(scope="module", params=LLAMAS)
 def configured(request, tiny, tmp_path_factory):
     """Return one configuration's models by dtype, and a maker of decoders on them."""
-    family, changes = CONFIGURATIONS[request.param]
+    family, changes = LLAMAS[request.param]
     return Configured(tiny, tmp_path_factory.mktemp("tiny"), family, changes)
 
 

@@ -1,28 +1,36 @@
-"""What loading does to a model, what it refuses, and what 16 bit costs."""
+"""What loading does to a model, what its logits are, and what 16 bit costs."""
 
 import copy
 
 import pytest
 
 import specframe
-from specframe import ModelError
+from configurations import LLAMAS, OTHERS
+from configured import caps_are_left_out
+from specframe._plugins import load_registry
 
 pytestmark = [pytest.mark.models, pytest.mark.usefixtures("tiny")]
 PROMPT = [3, 14, 15, 9, 26, 5]
+CONFIGURATIONS = {
+    name: (LLAMAS | OTHERS)[name] for name in ["llama", "mistral", "qwen2", "qwen3", *OTHERS]
+}
 
 
-def refusal(model, **arguments):
-    with pytest.raises(ModelError) as caught:
-        specframe.load(model, strategy="none", **arguments)
-    return str(caught.value)
+@pytest.fixture(params=CONFIGURATIONS)
+def configuration(request):
+    """Return each family in turn, with what differs from the common shape."""
+    return CONFIGURATIONS[request.param]
 
 
 @pytest.mark.parametrize("attention", ["eager", "sdpa"])
-@pytest.mark.parametrize("family", ["llama", "mistral", "qwen2", "qwen3"])
-def test_a_model_that_was_handed_over_is_left_as_it_was(tiny, tmp_path, family, attention):
-    model = tiny.model(family, attention=attention, tie_word_embeddings=family == "qwen2")
+def test_a_model_that_was_handed_over_is_left_as_it_was(tiny, tmp_path, configuration, attention):
+    family, changes = configuration
+    if (family, attention) == ("gemma2", "sdpa"):
+        pytest.skip("sdpa cannot cap scores")
+    tied = {"tie_word_embeddings": True} if family == "qwen2" else {}
+    model = tiny.model(family, attention=attention, **(changes | tied))
     model.train()
-    model.model.layers[1].eval()
+    list(model.modules())[9].eval()
     weights = {name: value.clone() for name, value in model.state_dict().items()}
     places = {name: value.data_ptr() for name, value in model.named_parameters()}
     modes = {name: module.training for name, module in model.named_modules()}
@@ -39,8 +47,19 @@ def test_a_model_that_was_handed_over_is_left_as_it_was(tiny, tmp_path, family, 
     assert not any(module._forward_hooks for module in model.modules())
 
 
-def test_a_model_in_training_mode_decodes_without_dropout(tiny):
-    model = tiny.model(attention_dropout=0.5, dtype="float64")
+@pytest.mark.parametrize(
+    ("family", "changes"),
+    [
+        ("llama", {"attention_dropout": 0.5}),
+        ("gemma2", {"attention_dropout": 0.5, "head_dim": 8}),
+        ("gpt2", {"resid_pdrop": 0.5, "embd_pdrop": 0.5, "attn_pdrop": 0.5}),
+        ("gpt_neox", {"hidden_dropout": 0.5, "attention_dropout": 0.5}),
+        ("mixtral", {"router_jitter_noise": 0.5, "num_local_experts": 3}),
+        ("phi3", {"resid_pdrop": 0.5, "embd_pdrop": 0.5}),
+    ],
+)
+def test_a_model_in_training_mode_decodes_without_dropout(tiny, family, changes):
+    model = tiny.model(family, dtype="float64", **changes)
     expected = tiny.generate(model, PROMPT, 12)
     model.train()
     assert specframe.load(model, strategy="none").decode(PROMPT, max_new_tokens=12).token_ids == (
@@ -50,12 +69,12 @@ def test_a_model_in_training_mode_decodes_without_dropout(tiny):
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize("strategy", ["none", "kangaroo"])
-@pytest.mark.parametrize("family", ["llama", "mistral", "qwen2", "qwen3"])
-def test_the_logits_are_those_of_the_model(tiny, tmp_path, family, strategy, dtype):
+def test_the_logits_are_those_of_the_model(tiny, tmp_path, configuration, strategy, dtype):
     import torch
 
     tolerance = {"float64": 1e-5, "float32": 1e-3}[dtype]
-    model = tiny.model(family, dtype=dtype)
+    family, changes = configuration
+    model = tiny.model(family, dtype=dtype, **changes)
     options = None
     if strategy == "kangaroo":
         options = {"adapter": tiny.adapter(tmp_path, model), "exit_layer": 2, "threshold": 0}
@@ -71,9 +90,11 @@ def test_the_logits_are_those_of_the_model(tiny, tmp_path, family, strategy, dty
 
 
 @pytest.mark.parametrize("way", ["handed over", "from a folder"])
-@pytest.mark.parametrize("family", ["llama", "mistral", "qwen2", "qwen3"])
-def test_16_bit_differs_from_generate_at_a_near_tie_only(tiny, tmp_path, family, way):
-    model = tiny.model(family, dtype="bfloat16")
+def test_16_bit_differs_from_generate_at_a_near_tie_only(tiny, tmp_path, configuration, way):
+    family, changes = configuration
+    if family == "gemma2" and way == "from a folder" and caps_are_left_out():
+        pytest.skip("this version of transformers leaves out Gemma 2's cap by default")
+    model = tiny.model(family, dtype="bfloat16", **changes)
     expected = tiny.generate(model, PROMPT, 20)
     options = {"adapter": tiny.adapter(tmp_path / "adapter", model), "exit_layer": 2}
     source, dtype = model, "auto"
@@ -94,9 +115,11 @@ def assert_same_up_to_a_tie(model, found, expected):
         return
     ids = torch.tensor([PROMPT + expected[: places[0]]])
     with torch.inference_mode():
-        logits = copy.deepcopy(model).double()(ids).logits[0, -1]
+        exact = copy.deepcopy(model).double()(ids).logits[0]
+        noise = (model(ids).logits[0] - exact).abs().max()  # what 16 bit costs the model itself
+    logits = exact[-1]
     gap = logits.max() - logits[[found[places[0]], expected[places[0]]]].min()
-    assert gap < 0.03 * logits.abs().max()
+    assert gap < max(0.03 * logits.abs().max(), 2 * noise)
 
 
 def test_a_folder_is_read_in_float32_unless_told_otherwise(tiny, tmp_path):
@@ -105,79 +128,39 @@ def test_a_folder_is_read_in_float32_unless_told_otherwise(tiny, tmp_path):
     assert specframe.load(folder, strategy="none", dtype="float16").setup.dtype == "float16"
 
 
-def test_rotary_tables_that_grow_with_the_text_are_refused(tiny):
-    rope = {"rope_type": "dynamic", "factor": 2.0, "rope_theta": 10_000.0}
-    message = refusal(tiny.model(rope_parameters=rope))
-    assert "family 'llama' cannot split this model" in message
-    assert "'dynamic'" in message
+def test_every_family_is_registered_under_the_types_that_it_names():
+    for name, component in load_registry().families.items():
+        assert name in component.build().model_types
 
 
-def test_a_model_of_an_unknown_type_is_refused_with_the_types_there_are():
-    from transformers import OPTConfig, OPTForCausalLM
+def test_gemma_3_with_a_vision_tower_reads_text(tiny, tmp_path):
+    import torch
+    from transformers import Gemma3Config, Gemma3ForConditionalGeneration
 
-    shape = {"hidden_size": 16, "ffn_dim": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
-    model = OPTForCausalLM(OPTConfig(vocab_size=61, word_embed_proj_dim=16, **shape))
-    message = refusal(model)
-    assert "'opt'" in message
-    assert "llama, mistral, mixtral" in message
-
-
-def test_an_encoder_is_refused_from_a_folder_and_handed_over(tmp_path):
-    from transformers import T5Config, T5EncoderModel
-
-    shape = {"vocab_size": 61, "d_model": 16, "d_kv": 4, "d_ff": 16, "num_layers": 1}
-    model = T5EncoderModel(T5Config(num_heads=2, **shape))
-    model.save_pretrained(tmp_path)
-    assert "causal language model" in refusal(tmp_path)
-    assert "T5EncoderModel is no causal language model" in refusal(model)
-
-
-def test_a_body_without_a_head_is_refused(tiny):
-    assert "causal language model" in refusal(tiny.model().model)
-
-
-def test_a_classifier_is_refused(tiny):
-    from transformers import LlamaForSequenceClassification
-
-    model = LlamaForSequenceClassification(tiny.config())
-    assert "causal language model" in refusal(model)
-
-
-def test_what_is_no_model_is_refused():
-    assert "a folder, a hub id or a transformers model, got dict" in refusal({"weights": 1})
-
-
-def test_a_folder_that_is_missing_or_holds_no_model_is_refused(tmp_path):
-    assert "there is no model folder" in refusal(tmp_path / "nowhere")
-    assert "it has no config.json" in refusal(tmp_path)
-    (tmp_path / "file.bin").write_bytes(b"")
-    assert "there is no model folder" in refusal(tmp_path / "file.bin")
-
-
-def test_a_folder_without_weights_is_refused(tiny, tmp_path):
-    tiny.config().save_pretrained(tmp_path)
-    message = refusal(tmp_path)
-    assert "cannot be loaded as a causal language model" in message
-
-
-@pytest.mark.parametrize(
-    ("argument", "value"), [("dtype", "bfloat16"), ("dtype", "float64"), ("device", "cuda")]
-)
-def test_a_model_that_was_handed_over_is_not_converted(tiny, argument, value):
-    with pytest.raises(specframe.InputError) as caught:
-        specframe.load(tiny.model(), strategy="none", **{argument: value})
-    assert f"{argument}='{value}'" in str(caught.value)
-    assert "left as it is" in str(caught.value)
+    text = tiny.config("gemma3_text", tie_word_embeddings=False, **OTHERS["gemma3-capped"][1])
+    sizes = {"hidden_size": 8, "intermediate_size": 8, "image_size": 8, "patch_size": 4}
+    vision = sizes | {"num_hidden_layers": 1, "num_attention_heads": 1}
+    torch.manual_seed(0)
+    model = Gemma3ForConditionalGeneration(
+        Gemma3Config(
+            text_config=text.to_dict(),
+            vision_config=vision,
+            mm_tokens_per_image=4,
+            image_token_index=70,
+            tie_word_embeddings=False,
+        )
+    )
+    for name, weight in model.named_parameters():
+        weight.data = torch.randn_like(weight) * (0.5 if "norm" in name else 0.3)
+    prompt = PROMPT * 3
+    expected = tiny.generate(model.eval(), prompt, 12)
+    assert len(set(expected)) > 2
+    folder = tiny.saved(tmp_path, model)
+    for source in (model, folder):
+        decoder = specframe.load(source, strategy="none")
+        assert decoder.decode(prompt, max_new_tokens=12).token_ids == expected
 
 
 def test_the_dtype_and_device_that_a_model_has_may_be_named(tiny):
     decoder = specframe.load(tiny.model(), strategy="none", dtype="float32", device="cpu")
     assert (decoder.setup.dtype, decoder.setup.device) == ("float32", "cpu")
-
-
-def test_a_dtype_or_device_that_does_not_exist_is_refused(tiny, tmp_path):
-    folder = tiny.saved(tmp_path, tiny.model())
-    with pytest.raises(specframe.InputError, match="dtype must be auto or one of float64"):
-        specframe.load(folder, strategy="none", dtype="int8")
-    with pytest.raises(specframe.InputError, match="device 'abacus' is not available here"):
-        specframe.load(folder, strategy="none", device="abacus")

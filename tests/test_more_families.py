@@ -5,70 +5,20 @@ than the windows.
 """
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import specframe
-from configured import COUNT, DRAFTS, WAYS, Configured, prompt_of, rope
+from configurations import MIXED, MULTIPLIERS, OTHERS, rope
+from configured import COUNT, DRAFTS, WAYS, Configured, prompt_of
 
 pytestmark = pytest.mark.models
-MIXED = ["sliding_attention", "full_attention", "sliding_attention", "full_attention"]
-GEMMA2 = {"head_dim": 8, "query_pre_attn_scalar": 5, "sliding_window": 6}
-GEMMA3 = GEMMA2 | {
-    "rope_parameters": {
-        "full_attention": {"rope_type": "linear", "factor": 3.0, "rope_theta": 1_000.0},
-        "sliding_attention": {"rope_type": "default", "rope_theta": 100.0},
-    },
-}
-MULTIPLIERS = {
-    "embedding_multiplier": 3.0,
-    "attention_multiplier": 0.7,
-    "residual_multiplier": 0.4,
-    "logits_scaling": 0.6,
-}
-CONFIGURATIONS = {
-    "gemma": ("gemma", {"head_dim": 12}),
-    "gemma-untied": (
-        "gemma",
-        {"head_dim": 6, "tie_word_embeddings": False, "attention_bias": True},
-    ),
-    "gemma2": ("gemma2", GEMMA2 | {"attn_logit_softcapping": 1.5, "final_logit_softcapping": 2.5}),
-    "gemma2-uncapped": (
-        "gemma2",
-        GEMMA2 | {"attn_logit_softcapping": None, "final_logit_softcapping": None},
-    ),
-    "gemma3": ("gemma3_text", GEMMA3 | {"layer_types": MIXED, "attn_logit_softcapping": 1.0}),
-    "gemma3-capped": (
-        "gemma3_text",
-        GEMMA3 | {"layer_types": MIXED[::-1], "final_logit_softcapping": 2.5},
-    ),
-    "phi3": ("phi3", {"num_key_value_heads": 4}),
-    "phi3-window": ("phi3", {"sliding_window": 7} | rope(partial_rotary_factor=0.5)),
-    "olmo2": ("olmo2", {}),
-    "olmo2-biased": ("olmo2", {"attention_bias": True, "num_key_value_heads": 1}),
-    "gpt2": ("gpt2", {"n_inner": 40}),
-    "gpt2-scaled": ("gpt2", {"scale_attn_by_inverse_layer_idx": True, "scale_attn_weights": False}),
-    "gpt-neox": ("gpt_neox", {"rotary_pct": 0.5}),
-    "gpt-neox-in-turn": ("gpt_neox", {"use_parallel_residual": False, "attention_bias": False}),
-    "mixtral": ("mixtral", {"num_local_experts": 4, "head_dim": 12}),
-    "mixtral-window": (
-        "mixtral",
-        {"num_local_experts": 3, "num_experts_per_tok": 1, "sliding_window": 7},
-    ),
-    "granite": ("granite", MULTIPLIERS),
-    "granite-tied": (
-        "granite",
-        MULTIPLIERS
-        | {"tie_word_embeddings": True, "mlp_bias": True}
-        | {"embedding_multiplier": 0.3, "residual_multiplier": 1.3},
-    ),
-}
 
 
-@pytest.fixture(scope="module", params=CONFIGURATIONS)
+@pytest.fixture(scope="module", params=OTHERS)
 def configured(request, tiny, tmp_path_factory):
     """Return one configuration's models by dtype, and a maker of decoders on them."""
-    family, changes = CONFIGURATIONS[request.param]
+    family, changes = OTHERS[request.param]
     return Configured(tiny, tmp_path_factory.mktemp("tiny"), family, changes)
 
 
@@ -164,9 +114,9 @@ def changes_of(draw, family):
     return changes
 
 
-@pytest.mark.parametrize("family", sorted({family for family, _ in CONFIGURATIONS.values()}))
+@pytest.mark.parametrize("family", sorted({family for family, _ in OTHERS.values()}))
 def test_any_configuration_says_what_generate_says(tiny, tmp_path, family):
-    @settings(max_examples=6, deadline=None, phases=(Phase.generate,), suppress_health_check=list(HealthCheck))
+    @settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
     @given(st.data())
     def check(data):
         changes = data.draw(changes_of(family))

@@ -75,7 +75,7 @@ def test_the_built_ins_load_without_a_fault():
     assert registry.strategy("kangaroo").stop_policy == "confidence"
     assert registry.strategy("none").stop_policy == "fixed"
     assert {"fixed", "confidence"} <= registry.stop_policies.keys()
-    assert {"llama", "mistral", "qwen2", "qwen3"} <= registry.families.keys()
+    assert {"gemma3_text", "gpt2", "llama", "mixtral"} <= registry.families.keys()
     assert registry.verifier("greedy").plugin.distribution == "specframe"
     assert registry.trainer("kangaroo").name == "kangaroo"
 
