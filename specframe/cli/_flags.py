@@ -61,6 +61,10 @@ StopTexts = Annotated[
 Seed = Annotated[
     int | None, typer.Option("--seed", min=0, metavar="N", help="seed of the sampling")
 ]
+Exact = Annotated[
+    bool,
+    typer.Option("--exact", help="logits bitwise equal to plain decoding with --exact; slower"),
+]
 Chat = Annotated[
     bool | None, typer.Option("--chat/--no-chat", help="apply the chat template, if there is one")
 ]
@@ -118,6 +122,7 @@ class Loading:
     stop_policy: str | None = None
     dtype: Dtype = "auto"
     device: str = "auto"
+    exact: bool = False
     trust_remote_code: bool = False
     revision: str | None = None
 
