@@ -31,13 +31,17 @@ def admit_exact(engine: Engine) -> ExactEngine:
         plain = probe.one_by_one(probe.chain)
         for what, logits in probe.variants():
             if not torch.equal(logits, plain[:, : logits.shape[1]]):
-                dtype = str(engine.dtype).removeprefix("torch.")
-                raise ModelError(
-                    f"exact mode is refused: in {dtype} on {engine.device}, {what} changes the "
-                    "bits of a token's logits: take another dtype (--dtype float32 or float64), "
-                    "or decode without --exact"
-                )
+                raise _refusal(engine, what)
     return exact
+
+
+def _refusal(engine: Engine, what: str) -> ModelError:
+    dtype = str(engine.dtype).removeprefix("torch.")
+    other = "float64" if dtype == "float32" else "float32"
+    return ModelError(
+        f"exact mode is refused: in {dtype} on {engine.device}, {what} changes the bits of a "
+        f"token's logits. Take another dtype (--dtype {other}), or decode without --exact"
+    )
 
 
 @attrs.frozen
@@ -75,8 +79,10 @@ class Probe:
     def one_by_one(self, tokens: list[int]) -> Tensor:
         """Score each token in a block of its own."""
         self._fill()
-        states = [self._run(self._embed([token]), at, 0) for at, token in enumerate(tokens)]
-        return self._logits(torch.cat(states, dim=1))
+        logits = [
+            self._logits(self._run(self._embed([token]), at, 0)) for at, token in enumerate(tokens)
+        ]
+        return torch.cat(logits, dim=1)
 
     def together(self, tokens: list[int], stale: Sequence[int] = ()) -> Tensor:
         """Score all tokens in one block; ``stale`` tokens stood in the cache before."""
