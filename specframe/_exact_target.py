@@ -18,28 +18,23 @@ from specframe._verifier import Verifier
 class ExactTarget(Target):
     """A target whose commits hold what a chain would have: paths of trees are scored again.
 
-    A path that does not stand in the slots right behind its root has other keys beside it than
-    plain decoding, and sums over keys depend on their order.
+    A path that does not stand in the slots right behind its root has its keys in other slots than
+    plain decoding, and sums over keys depend on their order. To be used with an ExactVerifier:
+    what it confirms always stands in place, as the first nodes of what was scored last.
     """
 
     def __init__(self, engine: ExactEngine, *, extra_nodes: int, origin: Origin) -> None:
         """Wrap an exact engine."""
         super().__init__(engine, extra_nodes=extra_nodes, origin=origin)
         self._exact = engine
-        self._is_rescored = False
-
-    def score(self, rows: Rows, draft: Draft) -> Scores:
-        """Return the logits at every node, of which those on a path in place are final."""
-        self._is_rescored = False
-        return super().score(rows, draft)
 
     def stands(self, rows: Rows, draft: Draft, paths: list[list[int]]) -> bool:
-        """Tell whether every row's path stands right behind its root, as a chain does."""
+        """Tell whether every row's path is what follows the root, in nodes and in slots."""
+        slots = self._slots_of(rows, draft)
         return all(
-            [taken[node] for node in path] == list(range(start, start + len(path)))
-            for taken, path, start in zip(
-                self._slots_of(rows, draft), paths, rows.lengths, strict=True
-            )
+            path == list(range(1, len(path) + 1))
+            and taken[: len(path) + 1] == list(range(length - 1, length + len(path)))
+            for path, taken, length in zip(paths, slots, rows.lengths, strict=True)
         )
 
     def rescore(self, rows: Rows, draft: Draft, paths: list[list[int]]) -> tuple[Draft, Scores]:
@@ -52,7 +47,6 @@ class ExactTarget(Target):
         self.clock.lap("other")
         scores = self._score(rows, chains)
         self.clock.lap("verify")
-        self._is_rescored = True
         return chains, scores
 
     def _open(self, rows: Rows) -> None:
@@ -60,13 +54,10 @@ class ExactTarget(Target):
         super()._open(rows)
 
     def _settle(self, sources: list[list[int]], starts: list[int]) -> None:
-        if not self._is_rescored:
-            super()._settle(sources, starts)
+        """Leave everything where it is: what the verifier confirmed stands in place."""
 
     def _logits_behind(self, paths: list[list[int]]) -> Tensor | None:
-        if self._is_rescored:
-            paths = [list(range(1, len(path) + 1)) for path in paths]
-        return super()._logits_behind(paths)
+        return super()._logits_behind([list(range(1, len(path) + 1)) for path in paths])
 
 
 class ExactVerifier(Verifier):

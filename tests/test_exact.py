@@ -16,7 +16,7 @@ from specframe import (
     decode,
 )
 from specframe import _exact as exact
-from specframe._exact_target import ExactVerifier, target_on
+from specframe._exact_target import ExactVerifier, _on_draft, target_on
 from specframe._origin import UNKNOWN
 from specframe_verifiers._greedy import GreedyVerifier
 from table_drafters import (
@@ -306,6 +306,15 @@ def test_what_chain_rows_do_not_confirm_is_not_committed():
     assert [round.row(0).accepted for round in rounds[1:]] == [1, 1, 1, 1]
     assert [round.row(0).path for round in rounds[1:]] == [(2,)] * 4
     assert row.new_tokens == table.continuation(Stops(9, 1000), [1, 2])[0]
+
+
+def test_choices_on_the_path_are_those_of_the_chain():
+    tree = Verdict.of_paths([[2, 3], []], [4, 4], torch.tensor([[5, 6, 7, 8], [5, 6, 7, 8]]))
+    chain = Verdict.of_paths([[1], []], [2, 1], torch.tensor([[1, 2, 3], [1, 2, 3]]))
+    told = _on_draft(chain, tree)
+    assert told.path_lists == [[2], []]
+    assert told.next_token.tolist() == [2, 1]
+    assert told.choices.tolist() == [[1, 6, 2, 3], [1, 6, 7, 8]]
 
 
 def test_the_wrapped_verifier_keeps_its_name_and_needs():
