@@ -33,6 +33,7 @@ class Setup:
     model: str
     dtype: str
     device: str
+    exact: bool
 
 
 @attrs.frozen(eq=False)
@@ -105,6 +106,7 @@ class Parts:
             loaded.origin.name,
             str(engine.dtype).removeprefix("torch."),
             str(engine.device),
+            engine.exact,
         )
 
     def _stop_values(self, component: Component) -> dict[str, object]:

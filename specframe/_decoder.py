@@ -14,6 +14,8 @@ from specframe import _defaults
 from specframe._assembly import Parts, Setup, assemble, blame
 from specframe._drafter import Drafter
 from specframe._errors import InputError, MemoryShortageError
+from specframe._exact_probe import admit_exact
+from specframe._exact_target import target_on
 from specframe._loading import Loaded, Source, load_model
 from specframe._loop import decode as run_loop
 from specframe._plugins import load_plugins
@@ -50,15 +52,18 @@ def load(  # noqa: PLR0913 (the public entry point)
     ``strategy``, ``verifier`` and ``stop_policy`` are names or instances; ``options`` are the
     strategy's, with ``verifier.x`` and ``stop.y`` for those of the other two. ``dtype`` and
     ``device`` "auto": CUDA where present and there the checkpoint's dtype, float32 on a CPU; a
-    loaded model is never cast or moved. Raises SpecframeError in one sentence.
+    loaded model is never cast or moved. ``exact``: logits bitwise equal to those of plain decoding
+    in that mode, slower; refused where a probe finds that they are not. Raises SpecframeError in
+    one sentence.
     """
-    if exact:
-        raise InputError("exact=True (bitwise equal logits) is not part of this version")
     registry = load_plugins().registry
     source = Source(model, tokenizer, dtype, device, trust_remote_code, revision)
     # Names and options are checked before the model is loaded, which takes seconds.
     parts = assemble(registry, strategy, verifier, stop_policy, dict(options or {}))
-    return Decoder(load_model(source, registry), parts)
+    loaded = load_model(source, registry)
+    if exact:
+        loaded = attrs.evolve(loaded, engine=admit_exact(loaded.engine))
+    return Decoder(loaded, parts)
 
 
 LARGEST_DEFAULT_BATCH = 8
@@ -78,9 +83,10 @@ class Decoder:
         self._serving = threading.Lock()
         capabilities = parts.drafter.capabilities
         extra = capabilities.max_nodes or 0
-        self._target: Target | None = Target(loaded.engine, extra_nodes=extra, origin=loaded.origin)
+        target = target_on(loaded.engine, extra_nodes=extra, origin=loaded.origin)
+        self._target: Target | None = target
         with torch.inference_mode():
-            parts.prepare(self._target)
+            parts.prepare(target)
         self.setup: Setup = parts.setup(loaded)
 
     @property
@@ -222,7 +228,7 @@ class Decoder:
     def _rounds(self, rows: Rows, request: Request) -> Generator[Round]:
         """Run the loop on ``rows``; refuses to serve two calls at a time."""
         _, target = self._open()
-        verifier = self._parts.verifier_at(request.temperature).verifier
+        verifier = target.confirming(self._parts.verifier_at(request.temperature).verifier)
         sampler = Sampler(request.sampling, wants_q=verifier.needs_q)
         if not self._serving.acquire(blocking=False):
             raise InputError("this decoder is serving another call: load a second one, or wait")

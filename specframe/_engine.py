@@ -28,8 +28,12 @@ class Filled:
 
 
 class Engine(abc.ABC):
-    """Run ranges of layers on placed tokens, with one cache for all of them."""
+    """Run ranges of layers on placed tokens, with one cache for all of them.
 
+    ``exact``: a token's states have the same bits whatever runs beside it, before it or how often.
+    """
+
+    exact: bool = False
     num_layers: int
     vocab_size: int
     hidden_size: int

@@ -20,6 +20,7 @@ from specframe._rows import Rows
 from specframe._sampler import Sampler
 from specframe._tree import Nodes, TreeBuilder
 from specframe._verdict import Captured, Commit, Scores, Verdict
+from specframe._verifier import Verifier
 
 Step = TypeVar("Step", bound=Callable[..., object])
 SPARE_SLOTS = 2  # the root of the last round, and the slot that takes padding
@@ -143,9 +144,18 @@ class Target:
         """Return what replays a pure-tensor step fastest; in eager mode, the step itself."""
         return step
 
+    def confirming(self, verifier: Verifier) -> Verifier:
+        """Return the verifier as this target wants it: as it is."""
+        return verifier
+
     def score(self, rows: Rows, draft: Draft) -> Scores:
         """Return the logits at every node: one pass, resumed at the draft's exit if it has one."""
         self.clock.lap("draft")
+        scores = self._score(rows, draft)
+        self.clock.lap("verify")
+        return scores
+
+    def _score(self, rows: Rows, draft: Draft) -> Scores:
         draft.check(self.engine.vocab_size, rows.rooms)
         _refuse_other_roots(rows, draft)
         exit = draft.exit
@@ -167,7 +177,6 @@ class Target:
         scores = Scores(self.logits(normed), captured)
         self._check_finite(rows, scores.best[0], draft.depths)
         self._scores = scores if self.keeps_logits else None
-        self.clock.lap("verify")
         return scores
 
     def commit(self, rows: Rows, draft: Draft, verdict: Verdict) -> Commit:
@@ -181,10 +190,14 @@ class Target:
             tokens = [draft.token_lists[place][node] for node in path]
             taken.append(row.commit([*tokens, int(next_tokens[place])]))
             paths.append(path[: len(taken[-1])])
-        self.engine.gather(
+        self._settle(
             [[slots[place][node] for node in path] for place, path in enumerate(paths)], starts
         )
         return _commit(rows, taken, paths, verdict, self._logits_behind(paths))
+
+    def _settle(self, sources: list[list[int]], starts: list[int]) -> None:
+        """Bring what was committed behind the prefix."""
+        self.engine.gather(sources, starts)
 
     def keep(self, kept: list[int]) -> None:
         """Go on with the rows ``kept`` alone."""

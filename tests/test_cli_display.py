@@ -26,6 +26,7 @@ class Setup:
     model: str = "tiny"
     dtype: str = "float32"
     device: str = "cpu"
+    exact: bool = False
 
 
 SECONDS = {"total": 1.0, "prefill": 0.1, "draft": 0.3, "verify": 0.5, "other": 0.1}

@@ -59,6 +59,20 @@ def test_text_statistics_and_comparison(plain, capsys):
     assert "needs >= " in said.err
 
 
+def test_exact_mode_is_a_flag_and_adds_no_key(plain, capsys):
+    exact = [*plain, "hello", "--max-new-tokens", "6", "--exact"]
+    assert main([*exact, "--compare"]) == 0
+    said = capsys.readouterr()
+    assert "float32 on cpu, exact\n" in said.err
+    assert "the tokens are identical" in said.err
+    assert main([*exact, "--json", "--quiet"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert main([*exact[:-1], "--json", "--quiet"]) == 0
+    normal = json.loads(capsys.readouterr().out)
+    assert found.keys() == normal.keys()
+    assert found["token_ids"] == normal["token_ids"]
+
+
 def test_streamed_text_is_the_text_of_the_json(plain, capsys):
     assert main([*plain, "hello", "--max-new-tokens", "20", "--quiet"]) == 0
     streamed = capsys.readouterr()

@@ -26,6 +26,7 @@ def decode(  # noqa: PLR0913 (one parameter a flag)
     stop: _flags.StopTexts = None,
     dtype: _flags.DtypeFlag = "auto",
     device: _flags.DeviceFlag = "auto",
+    exact: _flags.Exact = False,
     seed: _flags.Seed = None,
     temperature: _flags.Temperature = 0.0,
     top_k: _flags.TopK = None,
@@ -52,6 +53,7 @@ def decode(  # noqa: PLR0913 (one parameter a flag)
         stop_policy=stop_policy,
         dtype=dtype,
         device=_flags.check_device(device),
+        exact=exact,
         trust_remote_code=trust_remote_code,
         revision=revision,
     )

@@ -110,7 +110,7 @@ def statistics(result: Result, setup: Setup) -> list[str]:
         rate_line(result),
         rounds_line(result),
         f"time: {split}",
-        f"{names}; {setup.model}, {setup.dtype} on {setup.device}",
+        f"{names}; {setup.model}, {setup.dtype} on {setup.device}{', exact' * setup.exact}",
     ]
 
 

@@ -61,6 +61,10 @@ StopTexts = Annotated[
 Seed = Annotated[
     int | None, typer.Option("--seed", min=0, metavar="N", help="seed of the sampling")
 ]
+Exact = Annotated[
+    bool,
+    typer.Option("--exact", help="logits bitwise equal to plain decoding with --exact; slower"),
+]
 Temperature = Annotated[
     float, typer.Option("--temperature", min=0, metavar="T", help="0 is greedy")
 ]
@@ -140,6 +144,7 @@ class Loading:
     stop_policy: str | None = None
     dtype: Dtype = "auto"
     device: str = "auto"
+    exact: bool = False
     trust_remote_code: bool = False
     revision: str | None = None
 

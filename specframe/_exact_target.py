@@ -1,0 +1,108 @@
+"""Exact mode, above the engine: what a tree committed must be what a chain would have committed."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from specframe._draft import Draft
+from specframe._engine import Engine
+from specframe._exact import ExactEngine
+from specframe._origin import Origin
+from specframe._rows import Rows
+from specframe._sampler import Sampler
+from specframe._target import Target
+from specframe._verdict import Scores, Verdict
+from specframe._verifier import Verifier
+
+
+class ExactTarget(Target):
+    """A target whose commits hold what a chain would have: paths of trees are scored again.
+
+    A path that does not stand in the slots right behind its root has its keys in other slots than
+    plain decoding, and sums over keys depend on their order. To be used with an ExactVerifier:
+    what it confirms always stands in place, as the first nodes of what was scored last.
+    """
+
+    def __init__(self, engine: ExactEngine, *, extra_nodes: int, origin: Origin) -> None:
+        """Wrap an exact engine."""
+        super().__init__(engine, extra_nodes=extra_nodes, origin=origin)
+        self._exact = engine
+
+    def confirming(self, verifier: Verifier) -> Verifier:
+        """Return a verifier that asks ``verifier``, and confirms the paths of trees."""
+        return ExactVerifier(verifier, self)
+
+    def stands(self, rows: Rows, draft: Draft, paths: list[list[int]]) -> bool:
+        """Tell whether every row's path is what follows the root, in nodes and in slots."""
+        slots = self._slots_of(rows, draft)
+        return all(
+            path == list(range(1, len(path) + 1))
+            and taken[: len(path) + 1] == list(range(length - 1, length + len(path)))
+            for path, taken, length in zip(paths, slots, rows.lengths, strict=True)
+        )
+
+    def rescore(self, rows: Rows, draft: Draft, paths: list[list[int]]) -> tuple[Draft, Scores]:
+        """Score the paths as chains, through all layers, in the slots where they will stay."""
+        guesses = [
+            [tokens[node] for node in path]
+            for tokens, path in zip(draft.token_lists, paths, strict=True)
+        ]
+        chains = Draft.chains(rows.roots, guesses)
+        self.clock.lap("other")
+        scores = self._score(rows, chains)
+        self.clock.lap("verify")
+        return chains, scores
+
+    def _open(self, rows: Rows) -> None:
+        self._exact.expect([len(row.tokens) + row.budget for row in rows.active])
+        super()._open(rows)
+
+    def _settle(self, sources: list[list[int]], starts: list[int]) -> None:
+        """Leave everything where it is: what the verifier confirmed stands in place."""
+
+    def _logits_behind(self, paths: list[list[int]]) -> Tensor | None:
+        return super()._logits_behind([list(range(1, len(path) + 1)) for path in paths])
+
+
+class ExactVerifier(Verifier):
+    """Let another verifier walk the draft, then confirm what it accepted on chain rows.
+
+    A verifier that promises tokens is asked again, with the chain's logits, and the answer is at
+    most as deep; one that draws random numbers for its acceptance is asked once.
+    """
+
+    def __init__(self, verifier: Verifier, target: ExactTarget) -> None:
+        """Wrap ``verifier``; ``target`` scores paths again."""
+        self._verifier, self._target = verifier, target
+        self.guarantee = verifier.guarantee  # type: ignore[misc]
+        self.needs_q = verifier.needs_q  # type: ignore[misc]
+
+    def verify(self, rows: Rows, draft: Draft, scores: Scores, sampler: Sampler) -> Verdict:
+        """Return the verdict on the draft, as far as the chain rows confirm it."""
+        verdict = self._verifier.verify(rows, draft, scores, sampler)
+        paths = verdict.path_lists
+        if self._target.stands(rows, draft, paths):
+            return verdict
+        chains, rescored = self._target.rescore(rows, draft, paths)
+        if self.guarantee != "tokens":
+            return verdict
+        confirmed = self._verifier.verify(rows, chains, rescored, sampler)
+        return _on_draft(confirmed, verdict)
+
+
+def _on_draft(confirmed: Verdict, verdict: Verdict) -> Verdict:
+    """Say a verdict on the chains of ``verdict``'s paths in the draft's own nodes."""
+    choices = verdict.choices.clone()
+    paths = []
+    for row, path in enumerate(verdict.path_lists):
+        nodes = [0, *path]
+        choices[row, nodes] = confirmed.choices[row, : len(nodes)]
+        paths.append(path[: len(confirmed.path_lists[row])])
+    return Verdict.of_paths(paths, confirmed.next_token.tolist(), choices)
+
+
+def target_on(engine: Engine, *, extra_nodes: int, origin: Origin) -> Target:
+    """Return a target on ``engine``, an exact one for an exact engine."""
+    if isinstance(engine, ExactEngine):
+        return ExactTarget(engine, extra_nodes=extra_nodes, origin=origin)
+    return Target(engine, extra_nodes=extra_nodes, origin=origin)
