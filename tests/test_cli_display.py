@@ -91,6 +91,9 @@ class ReadyDecoder:
     setup: Setup = attrs.Factory(Setup)
     asked: list = attrs.Factory(list)
 
+    def setup_at(self, temperature):
+        return self.setup
+
     def stream(self, prompt, **arguments):
         self.asked.append((prompt, arguments))
         return self.final
@@ -167,11 +170,14 @@ def test_text_goes_to_stdout_and_statistics_to_stderr(capsys):
         "2.00 tokens a round over 2 rounds; 50.0% of 4 drafted tokens accepted",
         "time: prefill 0.10 s, draft 0.30 s, verify 0.50 s, other 0.10 s",
         (
-            "strategy kangaroo, verifier greedy (lossless: the same tokens as plain decoding), stop policy confidence; "
-            "tiny, float32 on cpu"
+            "strategy kangaroo, verifier greedy (lossless: the same tokens as plain decoding), "
+            "stop policy confidence; tiny, float32 on cpu"
         ),
     ]
-    assert decoder.asked == [("hello", {"max_new_tokens": 5, "stop": (), "seed": None})]
+    ((prompt, asked),) = decoder.asked
+    assert (prompt, asked.pop("max_new_tokens"), asked.pop("stop")) == ("hello", 5, ())
+    assert asked.pop("temperature") == 0.0
+    assert set(asked.values()) == {None}
 
 
 def test_quiet_leaves_the_text_alone(capsys):
@@ -241,7 +247,7 @@ def test_comparison_says_rates_speedup_identity_and_break_even():
         "the tokens are identical",
         "needs >= 1.34 tokens a round at these costs; got 2.00",
     ]
-    assert exit_code(compared()) == 0
+    assert exit_code(compared(), Setup()) == 0
 
 
 @pytest.mark.parametrize(
@@ -254,7 +260,7 @@ def test_comparison_says_rates_speedup_identity_and_break_even():
 def test_difference_is_named_and_is_exit_code_one(plain, said):
     result = compared(identical=False, plain=Result(plain))
     assert comparison(result, Setup())[1] == said
-    assert exit_code(result) == 1
+    assert exit_code(result, Setup()) == 1
 
 
 def test_nothing_divided_by_nothing_is_not_a_number():

@@ -53,21 +53,29 @@ class Result:
 
 @attrs.define
 class EchoDecoder:
-    """Repeats the prompt's length; fails at "boom", is interrupted at "ctrl-c"."""
+    """Repeats each prompt's length; fails at "boom", is interrupted at "ctrl-c"."""
 
     setup: Setup = attrs.Factory(Setup)
     tokenizer: object = None
-    calls: list = attrs.Factory(list)
+    calls: list = attrs.Factory(list)  # (prompt, max_new_tokens) of each prompt that got here
+    batches: list = attrs.Factory(list)
+    asked: dict = attrs.Factory(dict)
 
-    def decode(self, prompt, *, max_new_tokens, stop, seed):
-        self.calls.append((prompt, max_new_tokens, stop, seed))
-        if prompt == "boom":
+    def setup_at(self, temperature):
+        return self.setup
+
+    def decode(self, prompts, *, max_new_tokens, batch_size, **asked):
+        self.asked = asked
+        assert batch_size == len(prompts) == len(max_new_tokens)
+        self.batches.append(prompts)
+        self.calls += zip(prompts, max_new_tokens, strict=True)
+        if "boom" in prompts:
             raise NumericsError("logits are not finite at position 3, layer 1")
-        if prompt == "bug":
+        if "bug" in prompts:
             raise ZeroDivisionError("division by zero")
-        if prompt == "ctrl-c":
+        if "ctrl-c" in prompts:
             raise KeyboardInterrupt
-        return Result([len(prompt)] * max_new_tokens)
+        return [Result([len(one)] * n) for one, n in zip(prompts, max_new_tokens, strict=True)]
 
     def __enter__(self):
         return self
@@ -94,7 +102,9 @@ def run(folder, records, decoder=None, limits=None, chat=None):
     prompts, output = folder / "in.jsonl", folder / "out.jsonl"
     prompts.write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
     loading = Ready(strategy="kangaroo", decoder=decoder)
-    code = run_file(Job(prompts, output, chat), loading, limits or Limits(max_new_tokens=2), Notes())
+    code = run_file(
+        Job(prompts, output, chat), loading, limits or Limits(max_new_tokens=2), Notes()
+    )
     return code, decoder, output
 
 
@@ -158,16 +168,16 @@ def test_nothing_is_decoded_before_all_lines_are_good(tmp_path):
 
 def test_output_has_one_line_a_prompt_in_input_order(tmp_path, capsys):
     records = [*prompts_of("bb", "a"), {"id": 3, "prompt_ids": [5, 6, 7], "max_new_tokens": 1}]
-    code, decoder, output = run(tmp_path, records, limits=Limits(max_new_tokens=2, ("END",), 5))
+    code, decoder, output = run(
+        tmp_path, records, limits=Limits(max_new_tokens=2, stop=("END",), seed=5)
+    )
     assert code == 0
     assert [line["id"] for line in lines_of(output)] == ["bb", "a", 3]
     assert list(lines_of(output)[0]) == ["id", "token_ids", "text", "finish_reason", "metrics"]
     assert [line["token_ids"] for line in lines_of(output)] == [[2, 2], [1, 1], [3]]
-    assert decoder.calls == [
-        ("bb", 2, ("END",), 5),
-        ("a", 2, ("END",), 5),
-        ([5, 6, 7], 1, ("END",), 5),
-    ]
+    assert decoder.calls == [("bb", 2), ("a", 2), ([5, 6, 7], 1)]
+    sampling = dict.fromkeys(["top_k", "top_p", "min_p", "repetition_penalty"])
+    assert decoder.asked == {"stop": ("END",), "seed": 5, "temperature": 0.0} | sampling
     assert "3 prompts, 0 failed; 5 tokens in 1.50 s (3.3 tokens/s)" in capsys.readouterr().err
 
 
@@ -221,8 +231,9 @@ def test_ctrl_c_keeps_what_is_done_and_a_rerun_goes_on(tmp_path, capsys):
     [
         ({"decoder": EchoDecoder(Setup(options={"threshold": 0.4}))}, 'options {"threshold": 0.6}'),
         ({"limits": Limits(max_new_tokens=9)}, "max_new_tokens 2; now max_new_tokens 9"),
-        ({"limits": Limits(max_new_tokens=2, ("x",))}, 'stop []; now stop ["x"]'),
-        ({"limits": Limits(max_new_tokens=2, (), 1)}, "seed null; now seed 1"),
+        ({"limits": Limits(max_new_tokens=2, stop=("x",))}, 'stop []; now stop ["x"]'),
+        ({"limits": Limits(max_new_tokens=2, seed=1)}, "seed null; now seed 1"),
+        ({"limits": Limits(max_new_tokens=2, top_k=3)}, "top_k null; now top_k 3"),
         ({"chat": False}, "chat true; now chat false"),
     ],
 )
