@@ -136,19 +136,19 @@ def widened(logits: Tensor) -> Tensor:
 
 
 def processors_of(given: Any) -> tuple[Processor, ...]:
-    """Return logits processors, or raise InputError for one that cannot be asked out of order."""
+    """Return logits processors, or raise InputError for one that cannot be asked out of order.
+
+    ``given`` is None, one of them, or a list; lists may hold lists.
+    """
     if given is None:
         return ()
-    processors = tuple(given) if isinstance(given, list | tuple) else (given,)
-    for processor in processors:
-        names = {one.__name__ for one in type(processor).__mro__}
-        if names & STATEFUL:
-            raise InputError(
-                f"logits processor {type(processor).__name__} remembers earlier calls, so it "
-                "cannot be asked about tokens that may be taken back: leave it out"
-            )
-        if not callable(processor):
-            raise InputError(
-                f"logits_processor takes functions of (ids, scores), got {processor!r}"
-            )
-    return processors
+    if isinstance(given, list | tuple):
+        return tuple(processor for part in given for processor in processors_of(part))
+    if {one.__name__ for one in type(given).__mro__} & STATEFUL:
+        raise InputError(
+            f"logits processor {type(given).__name__} remembers earlier calls, so it cannot be "
+            "asked about tokens that may be taken back: leave it out"
+        )
+    if not callable(given):
+        raise InputError(f"logits_processor takes functions of (ids, scores), got {given!r}")
+    return (given,)
