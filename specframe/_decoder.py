@@ -112,7 +112,7 @@ class Decoder:
         min_p: float | None = None,
         repetition_penalty: float | None = None,
         logits_processor: object = None,
-        stopping_criteria: Sequence[Callable[..., Any]] | None = None,
+        stopping_criteria: Sequence[Callable[..., Any]] | Callable[..., Any] | None = None,
         batch_size: int | None = None,
         output_logits: bool = False,
     ) -> Any:
@@ -140,6 +140,7 @@ class Decoder:
             output_logits=output_logits,
         )
         prompts = cast("Sequence[Prompt]", prompt if is_many(prompt) else [prompt])
+        request.check_lists(len(prompts))
         loaded, _ = self._open()
         # All prompts are checked before the first is decoded.
         rows = [make_row(one, index, request, loaded) for index, one in enumerate(prompts)]
@@ -165,7 +166,7 @@ class Decoder:
         min_p: float | None = None,
         repetition_penalty: float | None = None,
         logits_processor: object = None,
-        stopping_criteria: Sequence[Callable[..., Any]] | None = None,
+        stopping_criteria: Sequence[Callable[..., Any]] | Callable[..., Any] | None = None,
         batch_size: int | None = None,
         output_logits: bool = False,
     ) -> Stream:
@@ -190,6 +191,7 @@ class Decoder:
         )
         if is_many(prompt):
             raise InputError("stream takes one prompt; use decode for a list of prompts")
+        request.check_lists(1)
         row = make_row(prompt, 0, request, self._open()[0])
         return Stream(RowLog(row, self.tokenizer), self._rounds(Rows([row]), request))
 
