@@ -84,13 +84,17 @@ class Sampling:
 
     @cached_property
     def by_prefix(self) -> tuple[Processor, ...]:
-        """Return what looks at the prefix, in order: the penalty first, as transformers has it."""
+        """Return what looks at the prefix, in transformers' order: the penalty stands first.
+
+        A processor of the penalty's own class takes its place, as it does there.
+        """
         penalty = self.repetition_penalty
         if penalty is None or penalty == 1:
             return self.processors
-        from transformers import RepetitionPenaltyLogitsProcessor  # noqa: PLC0415 (if needed)
+        from transformers import RepetitionPenaltyLogitsProcessor as Penalty  # noqa: PLC0415
 
-        return (RepetitionPenaltyLogitsProcessor(penalty), *self.processors)
+        first = next((one for one in self.processors if type(one) is Penalty), Penalty(penalty))
+        return (first, *(one for one in self.processors if one is not first))
 
     @cached_property
     def filters(self) -> tuple[Callable[[Any, Any], Tensor], ...]:
@@ -124,7 +128,7 @@ class Sampling:
         """Return processed logits after temperature and filters; greedy ones as they are."""
         if self.is_greedy:
             return logits
-        rows = (logits / self.temperature).flatten(0, -2)
+        rows = (logits / self.temperature).reshape(-1, logits.shape[-1])
         for narrow in self.filters:
             rows = narrow(None, rows)
         return rows.view(logits.shape)
