@@ -243,9 +243,9 @@ def test_the_setup_names_the_verifier_in_force_and_its_promise(decoders, model):
 
 def test_naming_greedy_above_0_is_an_error(model):
     decoder = specframe.load(model, strategy="none", verifier="greedy")
-    with pytest.raises(InputError, match=r"'greedy' decodes at temperature 0 only.* 0\.7") as caught:
+    with pytest.raises(InputError, match="'greedy' decodes at temperature 0 only") as caught:
         decoder.decode(PROMPT, temperature=0.7)
-    assert "'match'" in str(caught.value)
+    assert "temperature is 0.7: name 'match'" in str(caught.value)
     assert len(decoder.decode(PROMPT, max_new_tokens=2).token_ids) == 2
 
 
