@@ -144,7 +144,7 @@ class Decoder:
         loaded, _ = self._open()
         # All prompts are checked before the first is decoded.
         rows = [make_row(one, index, request, loaded) for index, one in enumerate(prompts)]
-        size = self._batch_size(request.batch_size, len(rows))
+        size = self.rows_together(request.batch_size, len(rows))
         results = [
             result
             for start in range(0, len(rows), size)
@@ -205,8 +205,11 @@ class Decoder:
         """Return what is in force at a temperature: without a name, the verifier follows it."""
         return self._parts.setup(self._open()[0], temperature)
 
-    def _batch_size(self, asked: int | None, prompts: int) -> int:
-        """Return how many rows are decoded together."""
+    def rows_together(self, asked: int | None, prompts: int) -> int:
+        """Return how many of ``prompts`` rows are decoded together when ``asked`` is batch_size.
+
+        Raises InputError for more than one where the drafter drafts for one row at a time.
+        """
         if self.drafter.capabilities.batch:
             return max(1, min(asked or LARGEST_DEFAULT_BATCH, prompts))
         if asked is not None and asked > 1:

@@ -64,6 +64,9 @@ class EchoDecoder:
     def setup_at(self, temperature):
         return self.setup
 
+    def rows_together(self, asked, prompts):
+        return asked
+
     def decode(self, prompts, *, max_new_tokens, batch_size, **asked):
         self.asked = asked
         assert batch_size == len(prompts) == len(max_new_tokens)
@@ -96,15 +99,14 @@ def lines_of(path):
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
-def run(folder, records, decoder=None, limits=None, chat=None):
+def run(folder, records, decoder=None, limits=None, chat=None, batch_size=None):
     """Write ``records`` as prompts and decode them; returns exit code, decoder and output."""
     decoder = decoder or EchoDecoder()
     prompts, output = folder / "in.jsonl", folder / "out.jsonl"
     prompts.write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
     loading = Ready(strategy="kangaroo", decoder=decoder)
-    code = run_file(
-        Job(prompts, output, chat), loading, limits or Limits(max_new_tokens=2), Notes()
-    )
+    job = Job(prompts, output, chat, batch_size)
+    code = run_file(job, loading, limits or Limits(max_new_tokens=2), Notes())
     return code, decoder, output
 
 
@@ -208,6 +210,47 @@ def test_rerun_drops_a_torn_line_and_skips_what_is_done(tmp_path, capsys):
         assert output.read_bytes() == whole
         assert len(decoder.calls) == 3 - whole[:cut].count(b"\n")
     assert "2 of 3 prompts stand in" in capsys.readouterr().err
+
+
+def test_prompts_are_decoded_some_at_a_time_with_budgets_of_their_own(tmp_path, capsys):
+    records = prompts_of("a", "bb", "c", "dd", "e")
+    records[1]["max_new_tokens"] = 3
+    code, decoder, output = run(tmp_path, records, batch_size=2)
+    assert code == 0
+    assert decoder.batches == [["a", "bb"], ["c", "dd"], ["e"]]
+    assert [line["token_ids"] for line in lines_of(output)][:2] == [[1, 1], [2, 2, 2]]
+    # Half a second each, but two at a time.
+    assert "5 prompts, 0 failed; 11 tokens in 1.50 s (7.3 tokens/s)" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("at_a_time", [2, 3, 9])
+def test_a_failure_costs_its_neighbours_nothing(tmp_path, at_a_time):
+    names = ("a", "boom", "b", "c", "bug")
+    code, decoder, output = run(tmp_path, prompts_of(*names), batch_size=at_a_time)
+    assert code == 1
+    assert [line["id"] for line in lines_of(output)] == list(names)
+    assert ["error" in line for line in lines_of(output)] == [False, True, False, False, True]
+    assert ["boom"] in decoder.batches
+
+
+def test_ctrl_c_in_a_batch_keeps_the_batches_before_it(tmp_path):
+    code, _, output = run(tmp_path, prompts_of("a", "b", "c", "ctrl-c", "d"), batch_size=2)
+    assert code == 130
+    assert [line["id"] for line in lines_of(output)] == ["a", "b"]
+    code, decoder, _ = run(tmp_path, prompts_of("a", "b", "c", "e", "d"), batch_size=2)
+    assert (code, decoder.batches) == (0, [["c", "e"], ["d"]])
+
+
+def test_a_rerun_may_take_another_batch_size_and_goes_on_behind_a_torn_line(tmp_path):
+    names = prompts_of("a", "b", "c", "d", "e")
+    whole = run(tmp_path, names)[2].read_bytes()
+    for cut in range(0, len(whole), 41):
+        (tmp_path / "out.jsonl").write_bytes(whole[:cut])
+        code, decoder, output = run(tmp_path, names, batch_size=3)
+        assert (code, output.read_bytes()) == (0, whole)
+        left = 5 - whole[:cut].count(b"\n")
+        sizes = [len(batch) for batch in decoder.batches]
+        assert (sum(sizes), max(sizes, default=0)) == (left, min(left, 3))
 
 
 def test_rerun_of_a_finished_file_still_tells_of_failures(tmp_path):
