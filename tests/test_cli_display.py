@@ -128,10 +128,11 @@ class Terminal(io.StringIO):
         return True
 
 
-def decode(show=None, error=None, notes=None, tokenizer=None):
+def decode(show=None, error=None, notes=None, tokenizer=None, limits=None):
     decoder = ReadyDecoder(Stream(Result(), error), tokenizer)
     loading = Ready(strategy="kangaroo", decoder=decoder)
-    code = run_prompt("hello", loading, Limits(max_new_tokens=5), show or Show(), notes or Notes())
+    limits = limits or Limits(max_new_tokens=5)
+    code = run_prompt("hello", loading, limits, show or Show(), notes or Notes())
     return code, decoder
 
 
@@ -178,6 +179,23 @@ def test_text_goes_to_stdout_and_statistics_to_stderr(capsys):
     assert (prompt, asked.pop("max_new_tokens"), asked.pop("stop")) == ("hello", 5, ())
     assert asked.pop("temperature") == 0.0
     assert set(asked.values()) == {None}
+
+
+def test_sampled_text_names_its_seed_and_a_lossy_verifier_is_called_so(capsys):
+    decode(limits=Limits(max_new_tokens=5, temperature=0.7))
+    said = capsys.readouterr().err
+    assert "stop policy confidence, seed 7; tiny" in said
+    lossy = statistics(Result(), Setup(verifier="typical", guarantee="none"))[-1]
+    assert "verifier typical (LOSSY: it changes what the model says)" in lossy
+    drawn = statistics(Result(), Setup(verifier="rejection", guarantee="distribution"))[-1]
+    assert "verifier rejection (lossless in distribution)" in drawn
+
+
+def test_other_tokens_are_no_mismatch_where_none_are_promised():
+    result = compared(identical=False, plain=Result([1, 2, 8]))
+    setup = Setup(verifier="rejection", guarantee="distribution")
+    assert comparison(result, setup)[1].endswith("(verifier rejection promises no tokens)")
+    assert exit_code(result, setup) == 0
 
 
 def test_quiet_leaves_the_text_alone(capsys):

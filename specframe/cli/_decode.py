@@ -89,6 +89,11 @@ def run(
     """Check what needs no model, then decode one prompt or a file of them."""
     loading.check()
     limits.check()
+    if limits.temperature and loading.verifier == _defaults.VERIFIER:
+        raise InputError(
+            f"--verifier {loading.verifier} decodes at temperature 0 only and --temperature is "
+            f"{limits.temperature}: leave it out, or name '{_defaults.SAMPLING_VERIFIER}'"
+        )
     if given.prompts or given.output:
         refuse_beside_prompts(
             {
