@@ -97,12 +97,15 @@ class Parts:
         """Describe the parts on a model, as they are in force at a temperature."""
         engine = loaded.engine
         named = self.verifier_at(temperature)
+        guarantee = named.verifier.guarantee
+        if temperature == 0 and guarantee == "distribution":
+            guarantee = "tokens"  # all of its mass lies on one token
         return Setup(
             self.strategy,
             {**self.options, **self.drafter.settings()},
             named.name,
             self.stop_name,
-            named.verifier.guarantee,
+            guarantee,
             loaded.origin.name,
             str(engine.dtype).removeprefix("torch."),
             str(engine.device),

@@ -118,7 +118,7 @@ class Decoder:
         min_p: float | None = None,
         repetition_penalty: float | None = None,
         logits_processor: object = None,
-        stopping_criteria: Sequence[Callable[..., Any]] | None = None,
+        stopping_criteria: Sequence[Callable[..., Any]] | Callable[..., Any] | None = None,
         batch_size: int | None = None,
         output_logits: bool = False,
     ) -> Any:
@@ -146,10 +146,11 @@ class Decoder:
             output_logits=output_logits,
         )
         prompts = cast("Sequence[Prompt]", prompt if is_many(prompt) else [prompt])
+        request.check_lists(len(prompts))
         loaded, _ = self._open()
         # All prompts are checked before the first is decoded.
         rows = [make_row(one, index, request, loaded) for index, one in enumerate(prompts)]
-        size = self._batch_size(request.batch_size, len(rows))
+        size = self.rows_together(request.batch_size, len(rows))
         results = [
             result
             for start in range(0, len(rows), size)
@@ -171,7 +172,7 @@ class Decoder:
         min_p: float | None = None,
         repetition_penalty: float | None = None,
         logits_processor: object = None,
-        stopping_criteria: Sequence[Callable[..., Any]] | None = None,
+        stopping_criteria: Sequence[Callable[..., Any]] | Callable[..., Any] | None = None,
         batch_size: int | None = None,
         output_logits: bool = False,
     ) -> Stream:
@@ -196,6 +197,7 @@ class Decoder:
         )
         if is_many(prompt):
             raise InputError("stream takes one prompt; use decode for a list of prompts")
+        request.check_lists(1)
         row = make_row(prompt, 0, request, self._open()[0])
         return Stream(RowLog(row, self.tokenizer), self._rounds(Rows([row]), request))
 
@@ -209,8 +211,11 @@ class Decoder:
         """Return what is in force at a temperature: without a name, the verifier follows it."""
         return self._parts.setup(self._open()[0], temperature)
 
-    def _batch_size(self, asked: int | None, prompts: int) -> int:
-        """Return how many rows are decoded together."""
+    def rows_together(self, asked: int | None, prompts: int) -> int:
+        """Return how many of ``prompts`` rows are decoded together when ``asked`` is batch_size.
+
+        Raises InputError for more than one where the drafter drafts for one row at a time.
+        """
         if self.drafter.capabilities.batch:
             return max(1, min(asked or LARGEST_DEFAULT_BATCH, prompts))
         if asked is not None and asked > 1:

@@ -23,8 +23,9 @@ class Metrics:
 
     New tokens = 1 (the prefill's) + the sum of acceptance lengths. ``acceptance_histogram[k]`` are
     the rounds that accepted k drafts; the mean acceptance length counts the bonus token. For trees,
-    ``num_draft_tokens`` counts nodes and a position counts levels. The last three are known only
-    where plain decoding ran beside it.
+    ``num_draft_tokens`` counts nodes and a position counts levels. A row of a batch shares the
+    seconds of its rounds with its neighbours. The last three are known only where plain decoding
+    ran beside it.
     """
 
     num_prompt_tokens: int

@@ -8,6 +8,7 @@ import attrs
 import numpy as np
 import torch
 from jaxtyping import Float
+from numpy.typing import NDArray
 from torch import Tensor
 
 
@@ -43,8 +44,14 @@ def uniforms(key: Key, count: int = 1) -> Float[Tensor, " count"]:
     """
     counter = np.array([0, key.index, key.node, key.draw], dtype=np.uint64)
     secret = np.array([key.seed, key.purpose], dtype=np.uint64)
-    words = np.random.Philox(counter=counter, key=secret).random_raw(count)
-    return torch.from_numpy(((words >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53)
+    return torch.from_numpy(
+        between(np.random.Philox(counter=counter, key=secret).random_raw(count))
+    )
+
+
+def between(words: NDArray[np.uint64]) -> NDArray[np.float64]:
+    """Return words as numbers strictly between 0 and 1: 52 bits, so that no half rounds up to 1."""
+    return ((words >> np.uint64(12)).astype(np.float64) + 0.5) * 2.0**-52
 
 
 def gumbels(key: Key, count: int) -> Float[Tensor, " count"]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import attrs
@@ -32,7 +32,7 @@ class Request:
     min_p: float | None = None
     repetition_penalty: float | None = None
     logits_processor: Any = None
-    stopping_criteria: Sequence[Callable[..., Any]] | None = None
+    stopping_criteria: Sequence[Callable[..., Any]] | Callable[..., Any] | None = None
     batch_size: int | None = None
     output_logits: bool = False
     sampling: Sampling = attrs.field(init=False)
@@ -58,40 +58,59 @@ class Request:
         if self.batch_size is not None and not _is_positive(self.batch_size):
             raise InputError(f"batch_size must be a whole number >= 1, got {self.batch_size!r}")
         stop: Any = self.stop
-        if isinstance(stop, str) or not all(isinstance(text, str) and text for text in stop):
+        if not isinstance(stop, list | tuple | set | frozenset) or not all(
+            isinstance(text, str) and text for text in stop
+        ):
             raise InputError(f"stop must be a list of non-empty strings, got {self.stop!r}")
+
+    def check_lists(self, prompts: int) -> None:
+        """Raise InputError for a list that has not one value for each prompt."""
+        for name, given in (("max_new_tokens", self.max_new_tokens), ("seed", self.seed)):
+            if isinstance(given, list | tuple) and len(given) != prompts:
+                raise InputError(
+                    f"{name} must be a whole number, or one for each prompt ({prompts}), "
+                    f"got {given!r}"
+                )
 
     def budget_of(self, index: int) -> int:
         """Return the most new tokens of the prompt at ``index``."""
-        if isinstance(self.max_new_tokens, int):
-            return self.max_new_tokens
-        if index >= len(self.max_new_tokens):
-            raise InputError(
-                f"max_new_tokens must be a whole number, or one for each prompt, "
-                f"got {self.max_new_tokens!r}"
-            )
-        return self.max_new_tokens[index]
+        given = self.max_new_tokens
+        return given if isinstance(given, int) else given[index]
 
     def eos(self, loaded: Loaded) -> frozenset[int]:
         """Return the token ids that end a row."""
         if self.eos_token_id is None:
             return loaded.eos
         given: Any = self.eos_token_id
-        ids = [given] if _is_whole(given) else list(given)
-        if not all(_is_whole(token) for token in ids):
+        ids = [given] if _is_whole(given) else given
+        if not isinstance(ids, Collection) or not all(map(_is_whole, ids)):
             raise InputError(f"eos_token_id must be token ids, got {self.eos_token_id!r}")
         return frozenset(ids)
+
+    @property
+    def criteria(self) -> tuple[Callable[[Sequence[int]], bool], ...]:
+        """Return the stopping criteria, one or a list, as functions of a row's tokens."""
+        given: Any = self.stopping_criteria
+        if given is None:
+            return ()
+        criteria = given if isinstance(given, list | tuple) else (given,)
+        for criterion in criteria:
+            if not callable(criterion):
+                raise InputError(
+                    f"stopping_criteria takes functions of (ids, scores), got {criterion!r}"
+                )
+        return tuple(map(_criterion, criteria))
 
     def seed_of(self, index: int) -> int:
         """Return the seed of the prompt at ``index``; one is drawn where none was given."""
         given: Any = secrets.randbits(31) if self.seed is None else self.seed
-        seeds = [given] * (index + 1) if _is_whole(given) else list(given)
-        if index >= len(seeds) or not (_is_whole(seeds[index]) and 0 <= seeds[index] < 2**64):
+        seed: Any = given[index] if isinstance(given, list | tuple) else given
+        if not (_is_whole(seed) and 0 <= seed < 2**64):
             raise InputError(
                 "seed must be a whole number from 0 to 2**64 - 1, or one for each prompt, "
                 f"got {self.seed!r}"
             )
-        return int(seeds[index])
+        return int(seed)
 
 
 def make_row(prompt: Prompt, index: int, request: Request, loaded: Loaded) -> Row:
@@ -112,7 +131,7 @@ def make_row(prompt: Prompt, index: int, request: Request, loaded: Loaded) -> Ro
         context,
         request.eos(loaded),
         tuple(request.stop),
-        tuple(_criterion(criterion) for criterion in request.stopping_criteria or ()),
+        request.criteria,
         None if loaded.tokenizer is None else decode_with(loaded.tokenizer),
     )
     return Row(index, len(ids), ids, stops, request.seed_of(index))

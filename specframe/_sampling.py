@@ -84,13 +84,17 @@ class Sampling:
 
     @cached_property
     def by_prefix(self) -> tuple[Processor, ...]:
-        """Return what looks at the prefix, in order: the penalty first, as transformers has it."""
+        """Return what looks at the prefix, in transformers' order: the penalty stands first.
+
+        A processor of the penalty's own class takes its place, as it does there.
+        """
         penalty = self.repetition_penalty
         if penalty is None or penalty == 1:
             return self.processors
-        from transformers import RepetitionPenaltyLogitsProcessor  # noqa: PLC0415 (if needed)
+        from transformers import RepetitionPenaltyLogitsProcessor as Penalty  # noqa: PLC0415
 
-        return (RepetitionPenaltyLogitsProcessor(penalty), *self.processors)
+        first = next((one for one in self.processors if type(one) is Penalty), Penalty(penalty))
+        return (first, *(one for one in self.processors if one is not first))
 
     @cached_property
     def filters(self) -> tuple[Callable[[Any, Any], Tensor], ...]:
@@ -124,7 +128,7 @@ class Sampling:
         """Return processed logits after temperature and filters; greedy ones as they are."""
         if self.is_greedy:
             return logits
-        rows = (logits / self.temperature).flatten(0, -2)
+        rows = (logits / self.temperature).reshape(-1, logits.shape[-1])
         for narrow in self.filters:
             rows = narrow(None, rows)
         return rows.view(logits.shape)
@@ -136,19 +140,19 @@ def widened(logits: Tensor) -> Tensor:
 
 
 def processors_of(given: Any) -> tuple[Processor, ...]:
-    """Return logits processors, or raise InputError for one that cannot be asked out of order."""
+    """Return logits processors, or raise InputError for one that cannot be asked out of order.
+
+    ``given`` is None, one of them, or a list; lists may hold lists.
+    """
     if given is None:
         return ()
-    processors = tuple(given) if isinstance(given, list | tuple) else (given,)
-    for processor in processors:
-        names = {one.__name__ for one in type(processor).__mro__}
-        if names & STATEFUL:
-            raise InputError(
-                f"logits processor {type(processor).__name__} remembers earlier calls, so it "
-                "cannot be asked about tokens that may be taken back: leave it out"
-            )
-        if not callable(processor):
-            raise InputError(
-                f"logits_processor takes functions of (ids, scores), got {processor!r}"
-            )
-    return processors
+    if isinstance(given, list | tuple):
+        return tuple(processor for part in given for processor in processors_of(part))
+    if {one.__name__ for one in type(given).__mro__} & STATEFUL:
+        raise InputError(
+            f"logits processor {type(given).__name__} remembers earlier calls, so it cannot be "
+            "asked about tokens that may be taken back: leave it out"
+        )
+    if not callable(given):
+        raise InputError(f"logits_processor takes functions of (ids, scores), got {given!r}")
+    return (given,)

@@ -67,15 +67,15 @@ def test_strategies_are_plain_lines_in_a_pipe(tmp_path):
     done = specframe("strategies", cwd=tmp_path)
     assert done.returncode == 0
     header, *rows = done.stdout.splitlines()
-    assert header.startswith("strategy  drafter   stop policy  verifier  plug-in")
-    assert rows[0].startswith("kangaroo  kangaroo  confidence   greedy")
+    assert header.split()[:5] == ["strategy", "drafter", "stop", "policy", "verifier"]
+    assert rows[0].startswith("kangaroo  kangaroo  confidence   greedy / match  ")
     assert "\x1b" not in done.stdout
 
 
 def test_show_tells_parts_guarantee_options_and_plugin(tmp_path):
     done = specframe("strategies", "show", "kangaroo", cwd=tmp_path)
     assert done.returncode == 0
-    for part in ("confidence", "greedy", "lossless", "kangaroo (specframe "):
+    for part in ("confidence", "greedy", "match", "lossless", "kangaroo (specframe "):
         assert part in done.stdout
     for option in ("adapter", "exit_layer", "steps", "threshold", "stop.threshold"):
         assert f"\n{option} " in done.stdout
@@ -110,6 +110,24 @@ def test_demo_package_brings_its_command(tmp_path):
         (["decode", "-p", "."], "Is a directory: ."),
         (["decode", "-o", "steps"], "-o takes KEY=VALUE"),
         (["decode", "--device", "gpu"], "--device is 'gpu'"),
+        (["decode", "--temperature", "-1"], "'--temperature': Input should be greater"),
+        (["decode", "--temperature", "warm"], "'--temperature'"),
+        (["decode", "--temperature", "nan"], "'--temperature'"),
+        (["decode", "--temperature", "inf"], "--temperature must be a number, got inf"),
+        (["decode", "--top-k", "-1"], "'--top-k': Input should be greater"),
+        (["decode", "--top-p", "0"], "--top-p must be above 0 and at most 1, got 0.0"),
+        (["decode", "--top-p", "nan"], "--top-p must be above 0 and at most 1, got nan"),
+        (["decode", "--min-p", "1.5"], "--min-p must lie between 0 and 1, got 1.5"),
+        (["decode", "--repetition-penalty", "0"], "must be a number above 0, got 0.0"),
+        (["decode", "--repetition-penalty", "inf"], "must be a number above 0, got inf"),
+        (["decode", "--seed", "-1"], "'--seed': Input should be greater"),
+        (["decode", "--seed", str(2**64)], "'--seed': Input should be less"),
+        (["decode", "--batch-size", "0"], "'--batch-size': Input should be greater"),
+        (["decode", "x", "--batch-size", "2"], "it needs --prompts"),
+        (
+            ["decode", "x", "--verifier", "greedy", "--temperature", "0.7"],
+            "--verifier greedy decodes at temperature 0 only and --temperature is 0.7",
+        ),
         (["decode", "--prompts", "in.jsonl"], "--prompts needs --output FILE.jsonl"),
         (["decode", "--output", "out.jsonl"], "--output needs --prompts FILE.jsonl"),
         (

@@ -92,6 +92,9 @@ class ReadyDecoder:
     setup: Setup = attrs.Factory(Setup)
     asked: list = attrs.Factory(list)
 
+    def setup_at(self, temperature):
+        return self.setup
+
     def stream(self, prompt, **arguments):
         self.asked.append((prompt, arguments))
         return self.final
@@ -126,10 +129,11 @@ class Terminal(io.StringIO):
         return True
 
 
-def decode(show=None, error=None, notes=None, tokenizer=None):
+def decode(show=None, error=None, notes=None, tokenizer=None, limits=None):
     decoder = ReadyDecoder(Stream(Result(), error), tokenizer)
     loading = Ready(strategy="kangaroo", decoder=decoder)
-    code = run_prompt("hello", loading, Limits(max_new_tokens=5), show or Show(), notes or Notes())
+    limits = limits or Limits(max_new_tokens=5)
+    code = run_prompt("hello", loading, limits, show or Show(), notes or Notes())
     return code, decoder
 
 
@@ -168,11 +172,31 @@ def test_text_goes_to_stdout_and_statistics_to_stderr(capsys):
         "2.00 tokens a round over 2 rounds; 50.0% of 4 drafted tokens accepted",
         "time: prefill 0.10 s, draft 0.30 s, verify 0.50 s, other 0.10 s",
         (
-            "strategy kangaroo, verifier greedy (lossless: the same tokens as plain decoding), stop policy confidence; "
-            "tiny, float32 on cpu"
+            "strategy kangaroo, verifier greedy (lossless: the same tokens as plain decoding), "
+            "stop policy confidence; tiny, float32 on cpu"
         ),
     ]
-    assert decoder.asked == [("hello", {"max_new_tokens": 5, "stop": (), "seed": None})]
+    ((prompt, asked),) = decoder.asked
+    assert (prompt, asked.pop("max_new_tokens"), asked.pop("stop")) == ("hello", 5, ())
+    assert asked.pop("temperature") == 0.0
+    assert set(asked.values()) == {None}
+
+
+def test_sampled_text_names_its_seed_and_a_lossy_verifier_is_called_so(capsys):
+    decode(limits=Limits(max_new_tokens=5, temperature=0.7))
+    said = capsys.readouterr().err
+    assert "stop policy confidence, seed 7; tiny" in said
+    lossy = statistics(Result(), Setup(verifier="typical", guarantee="none"))[-1]
+    assert "verifier typical (LOSSY: it changes what the model says)" in lossy
+    drawn = statistics(Result(), Setup(verifier="rejection", guarantee="distribution"))[-1]
+    assert "verifier rejection (lossless in distribution)" in drawn
+
+
+def test_other_tokens_are_no_mismatch_where_none_are_promised():
+    result = compared(identical=False, plain=Result([1, 2, 8]))
+    setup = Setup(verifier="rejection", guarantee="distribution")
+    assert comparison(result, setup)[1].endswith("(verifier rejection promises no tokens)")
+    assert exit_code(result, setup) == 0
 
 
 def test_quiet_leaves_the_text_alone(capsys):
@@ -242,7 +266,7 @@ def test_comparison_says_rates_speedup_identity_and_break_even():
         "the tokens are identical",
         "needs >= 1.34 tokens a round at these costs; got 2.00",
     ]
-    assert exit_code(compared()) == 0
+    assert exit_code(compared(), Setup()) == 0
 
 
 @pytest.mark.parametrize(
@@ -255,7 +279,7 @@ def test_comparison_says_rates_speedup_identity_and_break_even():
 def test_difference_is_named_and_is_exit_code_one(plain, said):
     result = compared(identical=False, plain=Result(plain))
     assert comparison(result, Setup())[1] == said
-    assert exit_code(result) == 1
+    assert exit_code(result, Setup()) == 1
 
 
 def test_nothing_divided_by_nothing_is_not_a_number():

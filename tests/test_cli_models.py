@@ -121,6 +121,71 @@ def test_file_of_prompts_is_decoded_and_continued(plain, tmp_path, capsys):
     assert "was begun with other options (max_new_tokens 3; now" in capsys.readouterr().err
 
 
+def test_a_file_is_decoded_in_batches_with_the_same_lines(plain, tmp_path, capsys):
+    prompts = tmp_path / "in.jsonl"
+    lines = [{"id": at, "prompt": "abc"[: 1 + at % 3]} for at in range(5)]
+    lines[1]["max_new_tokens"] = 9
+    lines.insert(2, {"id": "bad", "prompt_ids": [1, 999]})
+    prompts.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    command = [*plain, "--prompts", str(prompts), "--max-new-tokens", "4"]
+    command += ["--temperature", "0.8", "--seed", "7"]
+    written = []
+    for size in ([], ["--batch-size", "2"], ["--batch-size", "9"]):
+        output = tmp_path / f"out{len(written)}.jsonl"
+        assert main([*command, "--output", str(output), *size]) == 1
+        said = [json.loads(line) for line in output.read_text().splitlines()]
+        assert [line["id"] for line in said] == [0, 1, "bad", 2, 3, 4]
+        assert "999, which is no token id" in said.pop(2)["error"]
+        assert [len(line["token_ids"]) for line in said] == [4, 9, 4, 4, 4]
+        written.append([line["token_ids"] for line in said])
+    assert written[0] == written[1] == written[2]
+    assert written[0][0] == written[0][3], "one seed serves every row alike"
+    capsys.readouterr()
+
+
+def test_sampled_text_is_a_function_of_the_seed(plain, capsys):
+    said = []
+    flags = ["--temperature", "0.9", "--top-k", "40", "--top-p", "0.95", "--min-p", "0.01"]
+    flags += ["--repetition-penalty", "1.1", "--max-new-tokens", "12", "--json", "--quiet"]
+    for seed in ("7", "7", "8"):
+        assert main([*plain, "hello", *flags, "--seed", seed]) == 0
+        said.append(json.loads(capsys.readouterr().out))
+    assert said[0]["token_ids"] == said[1]["token_ids"] != said[2]["token_ids"]
+    assert [(one["verifier"], one["seed"]) for one in said] == [("match", n) for n in (7, 7, 8)]
+    assert main([*plain, "hello", *flags]) == 0
+    drawn = json.loads(capsys.readouterr().out)["seed"]
+    assert isinstance(drawn, int)
+
+
+def test_a_lossy_verifier_is_called_so(plain, capsys):
+    flags = ["--temperature", "0.9", "--verifier", "typical", "--max-new-tokens", "4"]
+    assert main([*plain, "hello", *flags, "--seed", "3"]) == 0
+    said = capsys.readouterr().err
+    assert "verifier typical (LOSSY: it changes what the model says)" in said
+    assert "seed 3" in said
+
+
+@pytest.mark.parametrize("extra", [[], ["--verifier", "match", "-o", "steps=3"]], ids=str)
+def test_the_demo_says_the_same_with_kangaroo_and_without(extra, capsys):
+    said = []
+    for strategy in ("kangaroo", "none"):
+        command = ["decode", "def f(x):", "--temperature", "0.8", "--seed", "7"]
+        command += ["--strategy", strategy, "--max-new-tokens", "32"]
+        command += extra if strategy == "kangaroo" else []
+        assert main(command) == 0
+        said.append(capsys.readouterr())
+    assert said[0].out == said[1].out
+    assert len(said[0].out) > 20
+    assert "verifier match (lossless" in said[0].err
+    assert "drafted tokens accepted" in said[0].err
+
+
+def test_comparing_sampled_text_draws_the_same_noise_for_both(capsys):
+    command = ["decode", "def f(x):", "--temperature", "0.8", "--max-new-tokens", "16"]
+    assert main([*command, "--compare"]) == 0
+    assert "the tokens are identical" in capsys.readouterr().err
+
+
 def test_kangaroo_without_an_adapter_names_the_way_out(model, capsys):
     assert main(["decode", "-m", str(model), "hello"]) == 2
     said = capsys.readouterr()

@@ -53,21 +53,32 @@ class Result:
 
 @attrs.define
 class EchoDecoder:
-    """Repeats the prompt's length; fails at "boom", is interrupted at "ctrl-c"."""
+    """Repeats each prompt's length; fails at "boom", is interrupted at "ctrl-c"."""
 
     setup: Setup = attrs.Factory(Setup)
     tokenizer: object = None
-    calls: list = attrs.Factory(list)
+    calls: list = attrs.Factory(list)  # (prompt, max_new_tokens) of each prompt that got here
+    batches: list = attrs.Factory(list)
+    asked: dict = attrs.Factory(dict)
 
-    def decode(self, prompt, *, max_new_tokens, stop, seed):
-        self.calls.append((prompt, max_new_tokens, stop, seed))
-        if prompt == "boom":
+    def setup_at(self, temperature):
+        return self.setup
+
+    def rows_together(self, asked, prompts):
+        return asked
+
+    def decode(self, prompts, *, max_new_tokens, batch_size, **asked):
+        self.asked = asked
+        assert batch_size == len(prompts) == len(max_new_tokens)
+        self.batches.append(prompts)
+        self.calls += zip(prompts, max_new_tokens, strict=True)
+        if "boom" in prompts:
             raise NumericsError("logits are not finite at position 3, layer 1")
-        if prompt == "bug":
+        if "bug" in prompts:
             raise ZeroDivisionError("division by zero")
-        if prompt == "ctrl-c":
+        if "ctrl-c" in prompts:
             raise KeyboardInterrupt
-        return Result([len(prompt)] * max_new_tokens)
+        return [Result([len(one)] * n) for one, n in zip(prompts, max_new_tokens, strict=True)]
 
     def __enter__(self):
         return self
@@ -88,13 +99,14 @@ def lines_of(path):
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
-def run(folder, records, decoder=None, limits=None, chat=None):
+def run(folder, records, decoder=None, limits=None, chat=None, batch_size=None):
     """Write ``records`` as prompts and decode them; returns exit code, decoder and output."""
     decoder = decoder or EchoDecoder()
     prompts, output = folder / "in.jsonl", folder / "out.jsonl"
     prompts.write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
     loading = Ready(strategy="kangaroo", decoder=decoder)
-    code = run_file(Job(prompts, output, chat), loading, limits or Limits(max_new_tokens=2), Notes())
+    job = Job(prompts, output, chat, batch_size)
+    code = run_file(job, loading, limits or Limits(max_new_tokens=2), Notes())
     return code, decoder, output
 
 
@@ -158,16 +170,16 @@ def test_nothing_is_decoded_before_all_lines_are_good(tmp_path):
 
 def test_output_has_one_line_a_prompt_in_input_order(tmp_path, capsys):
     records = [*prompts_of("bb", "a"), {"id": 3, "prompt_ids": [5, 6, 7], "max_new_tokens": 1}]
-    code, decoder, output = run(tmp_path, records, limits=Limits(max_new_tokens=2, ("END",), 5))
+    code, decoder, output = run(
+        tmp_path, records, limits=Limits(max_new_tokens=2, stop=("END",), seed=5)
+    )
     assert code == 0
     assert [line["id"] for line in lines_of(output)] == ["bb", "a", 3]
     assert list(lines_of(output)[0]) == ["id", "token_ids", "text", "finish_reason", "metrics"]
     assert [line["token_ids"] for line in lines_of(output)] == [[2, 2], [1, 1], [3]]
-    assert decoder.calls == [
-        ("bb", 2, ("END",), 5),
-        ("a", 2, ("END",), 5),
-        ([5, 6, 7], 1, ("END",), 5),
-    ]
+    assert decoder.calls == [("bb", 2), ("a", 2), ([5, 6, 7], 1)]
+    sampling = dict.fromkeys(["top_k", "top_p", "min_p", "repetition_penalty"])
+    assert decoder.asked == {"stop": ("END",), "seed": 5, "temperature": 0.0} | sampling
     assert "3 prompts, 0 failed; 5 tokens in 1.50 s (3.3 tokens/s)" in capsys.readouterr().err
 
 
@@ -200,6 +212,47 @@ def test_rerun_drops_a_torn_line_and_skips_what_is_done(tmp_path, capsys):
     assert "2 of 3 prompts stand in" in capsys.readouterr().err
 
 
+def test_prompts_are_decoded_some_at_a_time_with_budgets_of_their_own(tmp_path, capsys):
+    records = prompts_of("a", "bb", "c", "dd", "e")
+    records[1]["max_new_tokens"] = 3
+    code, decoder, output = run(tmp_path, records, batch_size=2)
+    assert code == 0
+    assert decoder.batches == [["a", "bb"], ["c", "dd"], ["e"]]
+    assert [line["token_ids"] for line in lines_of(output)][:2] == [[1, 1], [2, 2, 2]]
+    # Half a second each, but two at a time.
+    assert "5 prompts, 0 failed; 11 tokens in 1.50 s (7.3 tokens/s)" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("at_a_time", [2, 3, 9])
+def test_a_failure_costs_its_neighbours_nothing(tmp_path, at_a_time):
+    names = ("a", "boom", "b", "c", "bug")
+    code, decoder, output = run(tmp_path, prompts_of(*names), batch_size=at_a_time)
+    assert code == 1
+    assert [line["id"] for line in lines_of(output)] == list(names)
+    assert ["error" in line for line in lines_of(output)] == [False, True, False, False, True]
+    assert ["boom"] in decoder.batches
+
+
+def test_ctrl_c_in_a_batch_keeps_the_batches_before_it(tmp_path):
+    code, _, output = run(tmp_path, prompts_of("a", "b", "c", "ctrl-c", "d"), batch_size=2)
+    assert code == 130
+    assert [line["id"] for line in lines_of(output)] == ["a", "b"]
+    code, decoder, _ = run(tmp_path, prompts_of("a", "b", "c", "e", "d"), batch_size=2)
+    assert (code, decoder.batches) == (0, [["c", "e"], ["d"]])
+
+
+def test_a_rerun_may_take_another_batch_size_and_goes_on_behind_a_torn_line(tmp_path):
+    names = prompts_of("a", "b", "c", "d", "e")
+    whole = run(tmp_path, names)[2].read_bytes()
+    for cut in range(0, len(whole), 41):
+        (tmp_path / "out.jsonl").write_bytes(whole[:cut])
+        code, decoder, output = run(tmp_path, names, batch_size=3)
+        assert (code, output.read_bytes()) == (0, whole)
+        left = 5 - whole[:cut].count(b"\n")
+        sizes = [len(batch) for batch in decoder.batches]
+        assert (sum(sizes), max(sizes, default=0)) == (left, min(left, 3))
+
+
 def test_rerun_of_a_finished_file_still_tells_of_failures(tmp_path):
     run(tmp_path, prompts_of("a", "boom"))
     code, decoder, _ = run(tmp_path, prompts_of("a", "boom"))
@@ -221,8 +274,9 @@ def test_ctrl_c_keeps_what_is_done_and_a_rerun_goes_on(tmp_path, capsys):
     [
         ({"decoder": EchoDecoder(Setup(options={"threshold": 0.4}))}, 'options {"threshold": 0.6}'),
         ({"limits": Limits(max_new_tokens=9)}, "max_new_tokens 2; now max_new_tokens 9"),
-        ({"limits": Limits(max_new_tokens=2, ("x",))}, 'stop []; now stop ["x"]'),
-        ({"limits": Limits(max_new_tokens=2, (), 1)}, "seed null; now seed 1"),
+        ({"limits": Limits(max_new_tokens=2, stop=("x",))}, 'stop []; now stop ["x"]'),
+        ({"limits": Limits(max_new_tokens=2, seed=1)}, "seed null; now seed 1"),
+        ({"limits": Limits(max_new_tokens=2, top_k=3)}, "top_k null; now top_k 3"),
         ({"chat": False}, "chat true; now chat false"),
     ],
 )

@@ -218,3 +218,14 @@ def test_any_bytes_in_any_portions_add_up(tokenizer):
         assert not any(string in told for string in strings)
 
     check()
+
+
+def test_any_part_of_the_text_may_be_the_stop_string(decoder, prompt, script, tokenizer):
+    """Letters of one to four tokens each, so a string ends inside a token's letter or with it."""
+    for start in range(len(SCRIPT)):
+        for length in (1, 2, 4):
+            string = SCRIPT[start : start + length]
+            result = decoder.decode(prompt, max_new_tokens=len(script), stop=[string])
+            first = next(n for n in range(99) if string in tokenizer.decode(script[:n]))
+            assert result.token_ids == script[:first]
+            assert (result.text, result.finish_reason) == (SCRIPT[: SCRIPT.find(string)], "stop")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+import attrs
+
 from specframe import _defaults
 from specframe._errors import InputError
 from specframe.cli import _flags, _prompt
@@ -57,7 +59,6 @@ def decode(  # noqa: PLR0913 (one parameter a flag)
         trust_remote_code=trust_remote_code,
         revision=revision,
     )
-    loading.check()
     limits = _flags.Limits(
         max_new_tokens=max_new_tokens,
         stop=tuple(stop or ()),
@@ -68,16 +69,48 @@ def decode(  # noqa: PLR0913 (one parameter a flag)
         min_p=min_p,
         repetition_penalty=repetition_penalty,
     )
-    limits.check()
-    notes = Notes(quiet)
-    if prompts or output:
-        single = {"PROMPT": prompt, "--prompt-file": prompt_file, "--compare": compare}
-        refuse_beside_prompts(single | {"--json": json, "--no-stream": no_stream})
-        return run_file(Job(*both(prompts, output), chat, batch_size), loading, limits, notes)
-    if batch_size is not None:
-        raise InputError("--batch-size decodes the prompts of a file together: it needs --prompts")
-    text = _prompt.read_prompt(prompt, prompt_file, notes)
+    given = Given(prompt, prompt_file, prompts, output, batch_size)
     show = Show(live=not no_stream, compare=compare, json=json, chat=chat)
+    return run(given, loading, limits, show, Notes(quiet))
+
+
+@attrs.frozen
+class Given:
+    """Where the prompts come from: one of the first two, or both files."""
+
+    prompt: str | None
+    prompt_file: Path | None
+    prompts: Path | None
+    output: Path | None
+    batch_size: int | None
+
+
+def run(
+    given: Given, loading: _flags.Loading, limits: _flags.Limits, show: Show, notes: Notes
+) -> int:
+    """Check what needs no model, then decode one prompt or a file of them."""
+    loading.check()
+    limits.check()
+    if limits.temperature and loading.verifier == _defaults.VERIFIER:
+        raise InputError(
+            f"--verifier {loading.verifier} decodes at temperature 0 only and --temperature is "
+            f"{limits.temperature}: leave it out, or name '{_defaults.SAMPLING_VERIFIER}'"
+        )
+    if given.prompts or given.output:
+        refuse_beside_prompts(
+            {
+                "PROMPT": given.prompt,
+                "--prompt-file": given.prompt_file,
+                "--compare": show.compare,
+                "--json": show.json,
+                "--no-stream": not show.live,
+            }
+        )
+        job = Job(*both(given.prompts, given.output), show.chat, given.batch_size)
+        return run_file(job, loading, limits, notes)
+    if given.batch_size is not None:
+        raise InputError("--batch-size decodes the prompts of a file together: it needs --prompts")
+    text = _prompt.read_prompt(given.prompt, given.prompt_file, notes)
     return run_prompt(text, loading, limits, show, notes)
 
 

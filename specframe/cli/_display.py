@@ -97,14 +97,14 @@ PROMISES = {
 }
 
 
-def statistics(result: Result, setup: Setup) -> list[str]:
-    """Return the statistics of a result as lines for people."""
+def statistics(result: Result, setup: Setup, *, is_sampled: bool = False) -> list[str]:
+    """Return the statistics of a result as lines for people; the seed where it had a say."""
     seconds = result.metrics.seconds
     parts = ("prefill", "draft", "verify", "other")
     split = ", ".join(f"{part} {number(seconds[part], 2)} s" for part in parts)
     names = (
         f"strategy {setup.strategy}, verifier {setup.verifier} ({PROMISES[setup.guarantee]}), "
-        f"stop policy {setup.stop_policy}"
+        f"stop policy {setup.stop_policy}{f', seed {result.seed}' if is_sampled else ''}"
     )
     return [
         rate_line(result),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -59,7 +60,8 @@ StopTexts = Annotated[
     list[str] | None, typer.Option("--stop", metavar="TEXT", help="end here; may be repeated")
 ]
 Seed = Annotated[
-    int | None, typer.Option("--seed", min=0, metavar="N", help="seed of the sampling")
+    int | None,
+    typer.Option("--seed", min=0, max=2**64 - 1, metavar="N", help="seed of the sampling"),
 ]
 Exact = Annotated[
     bool,
@@ -182,12 +184,15 @@ class Limits:
 
     def check(self) -> None:
         """Raise InputError for what is out of range, before anything heavy is imported."""
+        if not math.isfinite(self.temperature):
+            raise InputError(f"--temperature must be a number, got {self.temperature}")
         if self.top_p is not None and not 0 < self.top_p <= 1:
             raise InputError(f"--top-p must be above 0 and at most 1, got {self.top_p}")
         if self.min_p is not None and not 0 <= self.min_p <= 1:
             raise InputError(f"--min-p must lie between 0 and 1, got {self.min_p}")
-        if self.repetition_penalty is not None and not self.repetition_penalty > 0:
-            raise InputError(f"--repetition-penalty must be above 0, got {self.repetition_penalty}")
+        penalty = self.repetition_penalty
+        if penalty is not None and not 0 < penalty < math.inf:
+            raise InputError(f"--repetition-penalty must be a number above 0, got {penalty}")
 
     def arguments(self) -> dict[str, Any]:
         """Return them as keyword arguments of ``decode`` and ``stream``."""

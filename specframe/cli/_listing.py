@@ -33,9 +33,16 @@ def list_strategies(context: typer.Context) -> None:
 
 def strategy_row(strategy: Strategy) -> Row:
     """Return a strategy as a row of the table."""
-    verifier = strategy.verifier or _defaults.VERIFIER
+    verifier = " / ".join(verifiers_of(strategy))
     owner = strategy.plugin.name if strategy.plugin else ""
     return strategy.name, strategy.drafter, strategy.stop_policy, verifier, owner, strategy.summary
+
+
+def verifiers_of(strategy: Strategy) -> tuple[str, ...]:
+    """Return the strategy's own verifier, or the default ones: at temperature 0, and above."""
+    if strategy.verifier is not None:
+        return (strategy.verifier,)
+    return _defaults.VERIFIER, _defaults.SAMPLING_VERIFIER
 
 
 @strategies.command()
@@ -45,19 +52,19 @@ def show(name: Annotated[str, typer.Argument(metavar="NAME", help="name of a str
     strategy = registry.strategy(name)
     drafter = registry.drafter(strategy.drafter)
     policy = registry.stop_policy(strategy.stop_policy)
-    verifier = registry.verifier(strategy.verifier or _defaults.VERIFIER)
+    verifiers = [registry.verifier(each) for each in verifiers_of(strategy)]
     say(f"{strategy.name}: {strategy.summary}\n")
     print_table(
         ("part", "name", "what it does", "plug-in"),
         [("strategy", strategy.name, strategy.summary, owner_of(strategy.plugin))]
-        + [part_row(part) for part in (drafter, policy, verifier)],
+        + [part_row(part) for part in (drafter, policy, *verifiers)],
     )
     say("\noptions, given as -o NAME=VALUE")
     print_table(
         ("name", "default", "unit", "takes", "help"),
         option_rows(drafter, "")
         + option_rows(policy, "stop.")
-        + option_rows(verifier, "verifier."),
+        + [row for each in verifiers for row in option_rows(each, "verifier.")],
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import traceback
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -44,10 +44,11 @@ class Tally:
     tokens: int = 0
     seconds: float = 0.0
 
-    def add(self, metrics: dict[str, Any]) -> None:
-        """Take in the metrics of one prompt."""
-        self.tokens += metrics["num_new_tokens"]
-        self.seconds += metrics["seconds"]["total"] or 0.0
+    def add(self, records: list[dict[str, Any]]) -> None:
+        """Take in the lines of prompts that were decoded together, in the time of the longest."""
+        done = [record["metrics"] for record in records if "error" not in record]
+        self.tokens += sum(metrics["num_new_tokens"] for metrics in done)
+        self.seconds += max((metrics["seconds"]["total"] or 0.0 for metrics in done), default=0.0)
 
     def __str__(self) -> str:
         """Say it to people."""
@@ -61,17 +62,17 @@ def run_file(job: Job, loading: Loading, limits: Limits, notes: Notes) -> int:
         raise InputError(f"--prompts and --output are the same file: {job.prompts}")
     lines = read_prompt_file(job.prompts)
     notes.note(f"loading {loading.model or 'the demo model'}")
-    with (
-        loading.open() as decoder,
-        OutputFile.open(job.output, settings(decoder, limits, chat=job.chat)) as output,
-    ):
+    with loading.open() as decoder, ExitStack() as files:
+        size = decoder.rows_together(job.batch_size or 1, len(lines))
+        settings_now = settings(decoder, limits, chat=job.chat)
+        output = files.enter_context(OutputFile.open(job.output, settings_now))
         ours = {line.id for line in lines}
         if standing := len(ours & output.done.keys()):
             notes.note(f"{standing} of {len(lines)} prompts stand in {job.output} already")
         tally = Tally()
         try:
             decoding = Decoding(decoder, limits, job.chat, notes)
-            decode_lines(lines, decoding, job.batch_size or 1, output, tally)
+            decode_lines(lines, decoding, size, output, tally)
         except KeyboardInterrupt:
             done = len(ours & output.done.keys())
             notes.lines([f"{done} of {len(lines)} prompts are in {job.output}; {tally}"])
@@ -97,22 +98,24 @@ class Decoding:
     chat: bool | None
     notes: Notes
 
-    def records(self, lines: list[PromptLine]) -> list[dict[str, Any]]:
-        """Decode prompts together and return their output lines.
+    def records(self, lines: list[PromptLine]) -> Iterator[list[dict[str, Any]]]:
+        """Yield the output lines of prompts, in order, those together that were decoded together.
 
         A failure is a line as well. It must not cost the others, so a batch that fails is decoded
         once more, prompt by prompt.
         """
+        failure = None
         try:
-            return [record_of(result) for result in self.results(lines)]
+            done = [record_of(result) for result in self.results(lines)]
         except Exception as error:  # noqa: BLE001 (any fault becomes the line of its prompt)
-            if len(lines) > 1:
-                return [record for line in lines for record in self.records([line])]
-            if isinstance(error, SpecframeError):
-                return [{"error": str(error)}]
-            if os.environ.get("SPECFRAME_DEBUG") == "1":
-                traceback.print_exc()
-            return [{"error": f"{type(error).__name__}: {error}"}]
+            failure = record_of_failure(error)
+        if failure is None:
+            yield done
+        elif len(lines) == 1:
+            yield [failure]
+        else:
+            for line in lines:
+                yield from self.records([line])
 
     def results(self, lines: list[PromptLine]) -> list[Result]:
         """Decode prompts together; raises what goes wrong with any of them."""
@@ -141,6 +144,15 @@ def record_of(result: Result) -> dict[str, Any]:
     }
 
 
+def record_of_failure(error: Exception) -> dict[str, Any]:
+    """Return what went wrong as an output line, but for its id."""
+    if isinstance(error, SpecframeError):
+        return {"error": str(error)}
+    if os.environ.get("SPECFRAME_DEBUG") == "1":
+        traceback.print_exception(error)
+    return {"error": f"{type(error).__name__}: {error}"}
+
+
 def decode_lines(
     lines: list[PromptLine], decoding: Decoding, batch_size: int, output: OutputFile, tally: Tally
 ) -> None:
@@ -150,11 +162,12 @@ def decode_lines(
         advance(len(lines) - len(waiting))
         for start in range(0, len(waiting), batch_size):
             together = waiting[start : start + batch_size]
-            for line, record in zip(together, decoding.records(together), strict=True):
-                output.add(line.id, record)
-                if "error" not in record:
-                    tally.add(record["metrics"])
-                advance(1)
+            ids = iter([line.id for line in together])
+            for records in decoding.records(together):
+                tally.add(records)
+                for record in records:
+                    output.add(next(ids), record)
+                    advance(1)
 
 
 @contextmanager

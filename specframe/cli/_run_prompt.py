@@ -45,7 +45,7 @@ def run_prompt(text: str, loading: Loading, limits: Limits, show: Show, notes: N
             say(to_line(result_object(text, result, setup), ascii_only=True))
         else:
             writer.end(result)
-            notes.lines(statistics(result, setup))
+            notes.lines(statistics(result, setup, is_sampled=limits.temperature > 0))
         if not is_complete:
             notes.note("interrupted; above is what was decoded until then")
             return INTERRUPTED
