@@ -84,6 +84,11 @@ def demo_prompt() -> str:
     return (demo_folder().parent / "prompt.txt").read_text("utf-8")
 
 
+def demo_prompt_file() -> Path:
+    """Return the bundled file of prompts that models are checked on."""
+    return demo_folder().parent / "prompts.jsonl"
+
+
 def _take(model: Any, source: Source, registry: Registry) -> Loaded:
     """Use a model that somebody else holds: never cast, moved or re-configured."""
     if not (hasattr(model, "config") and hasattr(model, "get_output_embeddings")):

@@ -46,6 +46,11 @@ class Pair:
         """Return how many tokens were chosen behind equal prefixes."""
         return self.agreed + (self.differing is not None)
 
+    @property
+    def is_identical(self) -> bool:
+        """Tell whether there is no other token, and nothing else to see at once."""
+        return self.differing is None and self.broken is None
+
 
 def pair_up(fast: Result, plain: Result, sampling: Sampling) -> Pair:
     """Compare two results of the same prompt and seed, both with their logits."""
