@@ -88,10 +88,8 @@ class Checker:
         checks = []
         for pair in pairs:
             finding = pair.broken
-            if finding is None and bounds is not None and id(pair) in outliers:
-                finding = self._judged_outlier(pair, bounds)
-            if finding is None and bounds is not None and pair.differing is not None:
-                finding = self._judged_difference(pair, pair.differing, bounds)
+            if finding is None and bounds is not None:
+                finding = self._judged(pair, bounds, is_outlier=id(pair) in outliers)
             checks.append(PromptCheck(pair.prompt_token_ids, pair.compared, finding))
         report = Report(checks, noise, bounds)
         return Report(checks, noise, bounds, self._too_many_ties(report))
@@ -138,6 +136,15 @@ class Checker:
         prefix = self._prefix(pair.plain_token_ids, pair, at)
         return Choice.of(logits, self._sampling, Spot(prefix, at, self._seed))
 
+    def _judged(self, pair: Pair, bounds: Bounds, *, is_outlier: bool) -> Finding | None:
+        """Return a bug if there is one, else a tie if there is one."""
+        found = None
+        if pair.differing is not None:
+            found = self._judged_difference(pair, pair.differing, bounds)
+        if is_outlier and (found is None or found.word == "tie"):
+            found = self._judged_outlier(pair, bounds) or found
+        return found
+
     def _judged_outlier(self, pair: Pair, bounds: Bounds) -> Finding | None:
         """Return a bug if the strategy's row is far from float64 and plain decoding's is not."""
         row = pair.furthest
@@ -157,7 +164,8 @@ class Checker:
         token, plain_token = pair.token_ids[row.position], pair.plain_token_ids[row.position]
         trial = Trial(row.plain, row.fast, self._referee(pair, row), plain_token, token)
         certificate = certify(trial, bounds)
-        return Finding(row.position, token, plain_token, certificate.reasons, certificate)
+        reasons, gap = certificate.reasons, certificate.gap
+        return Finding(row.position, token, plain_token, reasons, gap, certificate)
 
     def _too_many_ties(self, report: Report) -> str | None:
         """Return why so many ties are a bug, where the dtype is too fine for them."""

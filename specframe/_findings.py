@@ -16,13 +16,15 @@ class Finding:
     """Hold what is wrong, or only looks so, with the new token at ``position`` of one prompt.
 
     A token is None where that side has none. ``reasons`` say why it is a bug and are empty for a
-    tie; ``certificate`` is there where a difference of tokens had to be judged.
+    tie. ``gap`` is by how much float64 prefers one of the tokens, where there is a ``certificate``,
+    else how far a token is behind what its own logits choose.
     """
 
     position: int
     token: int | None
     plain_token: int | None
     reasons: tuple[str, ...] = ()
+    gap: float | None = None
     certificate: Certificate | None = None
 
     @property

@@ -114,7 +114,8 @@ def _wrong_choice(fast: Result, plain: Result, sampling: Sampling, agreed: int) 
             has_plain = position <= agreed and position < len(plain.token_ids)
             reason = f"the target's own logits there choose {choice.token}, not {token}"
             plain_token = plain.token_ids[position] if has_plain else None
-            return Finding(position, token, plain_token, (reason,))
+            gap = float(choice.keys[choice.token]) - float(choice.keys[token])
+            return Finding(position, token, plain_token, (reason,), gap)
     return None
 
 

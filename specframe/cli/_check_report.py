@@ -61,10 +61,9 @@ def table_row(line: PromptLine, prompt: PromptCheck) -> tuple[str, ...]:
         return *start, "", "", "", "", ""
     tokens = ("-" if token is None else str(token) for token in (found.token, found.plain_token))
     proof = found.certificate
-    figures = ("", "")
-    if proof is not None:
-        figures = (f"{proof.gap:.2g}", f"{2 * proof.bounds.reference:.2g}")
-    return *start, str(found.position), *tokens, *figures
+    gap = "" if found.gap is None else f"{found.gap:.2g}"
+    bound = "" if proof is None else f"{2 * proof.bounds.reference:.2g}"
+    return *start, str(found.position), *tokens, gap, bound
 
 
 def name_of(line: PromptLine) -> str:
@@ -74,17 +73,12 @@ def name_of(line: PromptLine) -> str:
 
 
 def sentence(found: Finding) -> str:
-    """Say where a prompt differs and what is made of it."""
+    """Say where a prompt differs, and why that is a bug."""
     where = f"new token {found.position}"
-    if found.token != found.plain_token:
-        has = "nothing known" if found.plain_token is None else found.plain_token
-        where += f": {'nothing' if found.token is None else found.token}, plain has {has}"
-    if found.reasons:
-        return f"{where}: {'; '.join(found.reasons)}"
-    proof = found.certificate
-    assert proof is not None
-    bound = 2 * proof.bounds.reference
-    return f"{where}: float64 prefers one by {proof.gap:.2g}, noise bound {bound:.2g}"
+    if found.token is not None and found.plain_token is not None:
+        where += f" ({found.token}, plain has {found.plain_token})"
+    gap = "" if found.gap is None else f" (gap {found.gap:.2g})"
+    return f"{where}: {'; '.join(found.reasons)}{gap}"
 
 
 def counts(report: Report) -> str:
