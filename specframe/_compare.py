@@ -8,7 +8,9 @@ from typing import Any
 
 import attrs
 
+from specframe._check import check
 from specframe._decoder import Decoder
+from specframe._findings import Report
 from specframe._metrics import compared
 from specframe._request import Prompt
 from specframe._round import RowRound
@@ -66,3 +68,8 @@ def compare(decoder: Decoder, prompt: Prompt, **arguments: Any) -> Comparison:
     if arguments.get("seed") is None:  # both must draw the same noise
         arguments["seed"] = secrets.randbits(31)
     return Comparison(decoder.stream(prompt, **arguments), plain.stream(prompt, **arguments), plain)
+
+
+def judge(decoder: Decoder, result: Result, **arguments: Any) -> Report:
+    """Decode the prompt of a compared result once more, with logits, and judge the difference."""
+    return check(decoder, [result.prompt_token_ids], **{**arguments, "seed": result.seed})

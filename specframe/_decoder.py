@@ -95,6 +95,11 @@ class Decoder:
         return self._open()[0].tokenizer
 
     @property
+    def loaded(self) -> Loaded:
+        """Return the model as it was loaded, and where it came from."""
+        return self._open()[0]
+
+    @property
     def target(self) -> Target:
         """Return the target, for inspection and benchmarks."""
         return self._open()[1]
@@ -255,7 +260,7 @@ class Decoder:
                 plugins.observe_round(round)
                 yield round
         except Exception as error:
-            if _is_memory(error):
+            if ran_out_of_memory(error):
                 raise MemoryShortageError(
                     f"out of memory while decoding ({' '.join(str(error).split())[:120]}): lower "
                     "max_new_tokens, batch_size or the prompt's length, or use a narrower dtype"
@@ -286,7 +291,8 @@ class Decoder:
         return self._loaded, self._target
 
 
-def _is_memory(error: Exception) -> bool:
+def ran_out_of_memory(error: Exception) -> bool:
+    """Tell a shortage of memory from other faults."""
     return isinstance(error, torch.OutOfMemoryError | MemoryError) or (
         isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
     )

@@ -55,12 +55,13 @@ class Source:
 
 @attrs.frozen(eq=False)
 class Loaded:
-    """Hold a model that passed the probe, and its tokenizer (None: ids only)."""
+    """Hold a model that passed the probe, its tokenizer (None: ids only), and where it is from."""
 
     engine: Engine
     tokenizer: PreTrainedTokenizerBase | None
     origin: Origin
     eos: frozenset[int]
+    source: Source
 
 
 def load_model(source: Source, registry: Registry) -> Loaded:
@@ -87,6 +88,11 @@ def demo_prompt() -> str:
     return (demo_folder().parent / "prompt.txt").read_text("utf-8")
 
 
+def demo_prompt_file() -> Path:
+    """Return the bundled file of prompts that models are checked on."""
+    return demo_folder().parent / "prompts.jsonl"
+
+
 def _take(model: Any, source: Source, registry: Registry) -> Loaded:
     """Use a model that somebody else holds: never cast, moved or re-configured."""
     if not (hasattr(model, "config") and hasattr(model, "get_output_embeddings")):
@@ -109,7 +115,7 @@ def _take(model: Any, source: Source, registry: Registry) -> Loaded:
                 f"it is left as it is, so leave {name} at 'auto' or convert the model before"
             )
     known = _Known(model.config.name_or_path or type(model).__name__, None, owned=False)
-    return _admit(model, source.tokenizer, registry, known)
+    return _admit(model, source, registry, known)
 
 
 def _load_named(name: str, source: Source, registry: Registry) -> Loaded:
@@ -119,9 +125,10 @@ def _load_named(name: str, source: Source, registry: Registry) -> Loaded:
     if folder is None and (Path(name).exists() or _looks_like_a_path(name)):
         raise ModelError(f"there is no model folder '{name}'")
     device = _device(source.device)
-    model = _from_pretrained(name, source, device)
+    model = read_model(name, source, device)
     tokenizer = source.tokenizer or _tokenizer(name, folder, source)
-    return _admit(model, tokenizer, registry, _Known(name, folder, owned=True))
+    its_source = attrs.evolve(source, tokenizer=tokenizer)
+    return _admit(model, its_source, registry, _Known(name, folder, owned=True))
 
 
 def _looks_like_a_path(name: str) -> bool:
@@ -139,7 +146,8 @@ def _device(name: str) -> torch.device:
     return device
 
 
-def _from_pretrained(name: str, source: Source, device: torch.device) -> PreTrainedModel:
+def read_model(name: str, source: Source, device: torch.device) -> PreTrainedModel:
+    """Read a model's weights; raises ModelError in one sentence."""
     from transformers import AutoModelForCausalLM  # noqa: PLC0415 (seconds)
 
     if source.dtype not in ("auto", *DTYPES):
@@ -187,7 +195,7 @@ class _Known:
     owned: bool = attrs.field(kw_only=True)
 
 
-def _admit(model: PreTrainedModel, tokenizer: Any, registry: Registry, known: _Known) -> Loaded:
+def _admit(model: PreTrainedModel, source: Source, registry: Registry, known: _Known) -> Loaded:
     family = model.config.model_type
     try:
         component = registry.family(family)
@@ -200,7 +208,7 @@ def _admit(model: PreTrainedModel, tokenizer: Any, registry: Registry, known: _K
     eos = _eos_of(model)
     with torch.inference_mode(), _eval_mode(model):
         engine = admit(model, component.build(), family, owned=known.owned)
-    return Loaded(engine, tokenizer, origin, eos)
+    return Loaded(engine, source.tokenizer, origin, eos, source)
 
 
 def _recurrence(model: Any) -> str | None:

@@ -45,6 +45,7 @@ LIGHT = [
     ["strategies", "show", "kangaroo"],
     ["decode", "--help"],
     ["train", "--help"],
+    ["check", "--help"],
 ]
 
 

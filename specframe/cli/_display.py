@@ -10,6 +10,7 @@ import attrs
 
 if TYPE_CHECKING:
     from specframe import Result, RowRound, Setup
+    from specframe._findings import Report
 
 DRAFTED = "\x1b[32m"  # green: drafted and accepted
 PLAIN = "\x1b[0m"
@@ -139,8 +140,11 @@ def rounds_line(result: Result) -> str:
     )
 
 
-def comparison(result: Result, setup: Setup) -> list[str]:
-    """Return what ``--compare`` says: both rates, the speed-up, identity, the break-even line."""
+def comparison(result: Result, setup: Setup, report: Report | None = None) -> list[str]:
+    """Return what ``--compare`` says: both rates, the speed-up, identity, the break-even line.
+
+    ``report`` says what a difference amounts to, where that was judged.
+    """
     metrics, plain = result.metrics, result.metrics.plain
     assert plain is not None
     needed = number(metrics.break_even_acceptance_length, 2)
@@ -149,9 +153,28 @@ def comparison(result: Result, setup: Setup) -> list[str]:
     ours = f"{setup.strategy} {number(metrics.tokens_per_second)} tokens/s"
     return [
         f"{ours}, plain {number(plain.metrics.tokens_per_second)} tokens/s: {speedup}",
-        "the tokens are identical" if metrics.identical else difference(result, plain, setup),
+        "the tokens are identical"
+        if metrics.identical
+        else difference(result, plain, setup) + judgement(report),
         f"needs >= {needed} tokens a round at these costs; got {got}",
     ]
+
+
+def judgement(report: Report | None) -> str:
+    """Return what a difference amounts to, to be read behind it."""
+    if report is None:
+        return ""
+    finding = report.prompts[0].finding
+    if finding is None:
+        return "; decoded once more they are identical, so the model's own arithmetic varies"
+    if finding.reasons:
+        return f": BUG, {'; '.join(finding.reasons)}"
+    proof = finding.certificate
+    assert proof is not None
+    return (
+        f": a NUMERIC TIE, float64 prefers one by {proof.gap:.2g}, noise bound "
+        f"{2 * proof.bounds.reference:.2g}"
+    )
 
 
 def difference(result: Result, plain: Result, setup: Setup) -> str:

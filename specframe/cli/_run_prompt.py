@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from specframe import Decoder, Result, RowRound, Setup, Stream
     from specframe._compare import Comparison
+    from specframe._findings import Report
     from specframe.cli._display import Notes
     from specframe.cli._flags import Limits, Loading
 
@@ -51,9 +52,10 @@ def run_prompt(text: str, loading: Loading, limits: Limits, show: Show, notes: N
             return INTERRUPTED
         if not show.compare:
             return FINE
+        report = judged(decoder, result, setup, limits)
         if not show.json:
-            notes.lines(comparison(result, setup))
-        return exit_code(result, setup)
+            notes.lines(comparison(result, setup, report))
+        return exit_code(result, setup, report)
 
 
 def start(
@@ -82,7 +84,20 @@ def follow(rounds: Iterable[RowRound], writer: TextWriter | None) -> bool:
     return True
 
 
-def exit_code(result: Result, setup: Setup) -> int:
-    """Return what a comparison amounts to: other tokens are a mismatch where they are promised."""
+def judged(decoder: Decoder, result: Result, setup: Setup, limits: Limits) -> Report | None:
+    """Return what a difference amounts to, or None where there is none or none was promised."""
+    if result.metrics.identical or setup.guarantee != "tokens":
+        return None
+    from specframe import _compare  # noqa: PLC0415 (imports torch)
+
+    return _compare.judge(decoder, result, **limits.arguments())
+
+
+def exit_code(result: Result, setup: Setup, report: Report | None = None) -> int:
+    """Return what a comparison amounts to.
+
+    Other tokens are a mismatch where they are promised, unless ``report`` finds a numeric tie.
+    """
+    is_tie = report is not None and report.word == "tie"
     promised = setup.guarantee == "tokens"
-    return FINE if result.metrics.identical or not promised else MISMATCH
+    return FINE if result.metrics.identical or not promised or is_tie else MISMATCH
