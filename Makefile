@@ -49,6 +49,7 @@ bench: .venv/ready
 	.venv/bin/python benchmarks/decode.py --random qwen3:8x512 --strategies none
 	.venv/bin/python benchmarks/demo.py
 	.venv/bin/python benchmarks/engine.py
+	.venv/bin/python benchmarks/exact.py
 	.venv/bin/python benchmarks/projection.py
 
 floor-test: .venv-floor/ready
