@@ -50,6 +50,7 @@ bench: .venv/ready
 	.venv/bin/python benchmarks/batches.py
 	.venv/bin/python benchmarks/demo.py
 	.venv/bin/python benchmarks/engine.py
+	.venv/bin/python benchmarks/exact.py
 	.venv/bin/python benchmarks/projection.py
 
 floor-test: .venv-floor/ready

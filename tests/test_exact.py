@@ -255,6 +255,17 @@ def test_a_placement_sees_in_blocks_what_it_saw_before(visible):
     assert sights == [[0], [0, 1], [0, 1, 2], [0, 1, 2, 3], [0, 1, 2, 3, 4], [0]]
 
 
+def test_a_path_behind_a_hole_is_scored_again():
+    """The first nodes of a pruned tree need not stand in the first slots."""
+    plan = [Guess(miss=1), Guess(above=1), Guess()]
+    drafter = SelfDrafter(Table(), [plan], Growth(prune=(0,)))
+    _, rounds, _ = decode_rows(Table(), drafter, [[1, 2]], Stops(10, 1000))
+    assert [round.row(0).path for round in rounds[1:]] == [(1, 2)] * 3
+    assert all(
+        draft.exit.slots[0, 1] == draft.exit.slots[0, 0] + 2 for _, draft, *_ in drafter.seen
+    )
+
+
 class Once(GreedyVerifier):
     """Greedy, but promising a distribution: to be asked once a round."""
 
