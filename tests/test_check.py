@@ -167,3 +167,15 @@ def test_what_promises_no_tokens_is_refused(sampled, verifier):
 
 def test_a_verifier_of_distributions_is_checked_where_it_is_greedy(greedy):
     assert greedy.check(verifier="rejection").word == "identical"
+
+
+def test_no_memory_for_float64_is_said_in_one_sentence(tiny):
+    class NoRoom:
+        def __call__(self, memo):
+            raise MemoryError("no room")
+
+    model = faults.with_twins(tiny.model(vocab_size=64))
+    case = Case(model)
+    model.__deepcopy__ = NoRoom()
+    with pytest.raises(specframe.MemoryShortageError, match="no memory for the model in float64"):
+        case.check(faults.RoundsOtherwise(case.texts))

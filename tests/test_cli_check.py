@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -11,9 +12,10 @@ import pytest
 
 import planted_faults as faults
 import specframe
+from specframe._findings import PromptCheck, Report
 from specframe.cli import main
 from specframe.cli._check import run
-from specframe.cli._display import Notes
+from specframe.cli._display import Notes, judgement
 from specframe.cli._flags import Limits, Loading
 from specframe.cli._prompt_file import PromptLine
 from specframe.cli._run_prompt import Show, run_prompt
@@ -67,6 +69,7 @@ def test_a_numeric_tie_is_exit_code_zero_with_gap_and_bound(ties, capsys):
     assert run_check(ready(ties, faults.RoundsOtherwise)) == 0
     said = capsys.readouterr().out
     row = next(line for line in said.splitlines() if "NUMERIC TIE" in line).split()
+    assert re.search(r"2 prompts, \d+ tokens compared, [12] differences?, one in \d+ tokens", said)
     position, token, plain_token, gap, bound = row[-5:]
     assert int(position) >= 0
     assert token != plain_token
@@ -206,6 +209,12 @@ def test_what_cannot_be_checked_is_refused_before_anything_is_loaded(arguments, 
     assert complaint in said.err
     assert "loading" not in said.err
     assert said.out == ""
+
+
+def test_a_difference_that_does_not_come_back_is_still_a_mismatch():
+    report = Report([PromptCheck([1], 5)], [])
+    assert "decoded once more they are identical" in judgement(report)
+    assert judgement(None) == ""
 
 
 @pytest.mark.parametrize(

@@ -84,9 +84,10 @@ def sentence(found: Finding) -> str:
 def counts(report: Report) -> str:
     """Say how much was compared and how often it differs."""
     prompts, differing = len(report.prompts), report.differences
+    rate = f", one in {report.compared / differing:.0f} tokens" if differing else ""
     return (
         f"{prompts} prompt{'s' * (prompts != 1)}, {report.compared} tokens compared, "
-        f"{differing} difference{'s' * (differing != 1)}"
+        f"{differing} difference{'s' * (differing != 1)}{rate}"
     )
 
 
