@@ -248,6 +248,17 @@ def test_rejection_draws_no_number_twice(drawn):
     assert max(Counter(drawn).values()) == 1
 
 
+def test_rejection_flips_a_coin_of_its_own_for_each_sibling(drawn):
+    table = Table()
+    rows = make_seeded([[1], [2, 3]], Stops(30, 1000), [5, 6])
+    wide = [[Guess(miss=1), Guess(above=1, miss=2), Guess(above=2, miss=3), Guess()]]
+    drafter = VoicedTrees(table, wide)
+    drafter.voices = voices_of(table, rows, Sampling(1.0))
+    sample(table, drafter, rows, Sampling(1.0), verifier=RejectionVerifier())
+    assert {key.draw for key in drawn if key.purpose.name == "ACCEPT"} >= {0, 1, 2}
+    assert max(Counter(drawn).values()) == 1
+
+
 def test_match_draws_nothing_but_the_noise_of_positions(drawn):
     table = Table()
     rows = make_seeded([[1], [2, 3]], [Stops(20, 1000), Stops(9, 1000)], [5, 6])

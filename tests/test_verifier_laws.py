@@ -118,9 +118,13 @@ def pairs(draft, found, p_below):
     return law
 
 
+families = st.sampled_from([[-1, 0, 0], [-1, 0, 0, 0], [-1, 0, 0, 1, 1], [-1, 0, 1, 1, 0]])
+positive = st.lists(st.integers(1, 5), min_size=VOCAB, max_size=VOCAB)
+
+
 @often
-@given(parent_lists(5), st.sampled_from([Law.IID, Law.WITHOUT_REPLACEMENT]), weights, weights,
-       weights, weights)  # fmt: skip
+@given(families | parent_lists(5), st.sampled_from([Law.IID, Law.WITHOUT_REPLACEMENT]), weights,
+       weights, weights | positive, weights | positive)  # fmt: skip
 def test_drawn_trees_keep_the_law_of_the_next_two_tokens(parents, law, p, p_below, q, q_below):
     p, p_below, q, q_below = map(normed, (p, p_below, q, q_below))
     depths = [0]
