@@ -110,15 +110,18 @@ def test_padding_is_left_out_where_there_is_much_of_it():
     assert board.spans([3, 4], [1, 2]).packing is not None
 
 
-def test_capped_and_plain_layers_of_one_pass_see_the_same():
+@pytest.mark.parametrize("order", [(None, 0.5), (0.5, None)])
+def test_capped_and_plain_layers_may_share_a_pass(order):
     """Each has a mask of its own for a causal block, where plain attention needs none."""
     query, (key, value) = noise(1, 5, HEADS, HEAD_DIM), noise(2, 1, KV_HEADS, 5, HEAD_DIM)
-    shared = Pass(Board(SLOTS).chain(0, 5), None, HEADS // KV_HEADS, torch.float64)
-    capped = [shared.attend(query, key, value, softcap=1e6)]
-    plain = shared.attend(query, key, value)
-    capped.append(shared.attend(query, key, value, softcap=1e6))
-    for each in capped:
-        torch.testing.assert_close(each, plain, rtol=0, atol=1e-9)
+    shared, *own = (
+        Pass(Board(SLOTS).chain(0, 5), None, HEADS // KV_HEADS, torch.float64) for _ in range(3)
+    )
+    for alone, softcap in zip(own, order, strict=True):
+        found, expected = (
+            each.attend(query, key, value, softcap=softcap) for each in (shared, alone)
+        )
+        assert torch.equal(found, expected)
 
 
 def test_a_rotary_table_narrower_than_a_head_leaves_the_rest_of_it():

@@ -133,6 +133,23 @@ def test_every_family_is_registered_under_the_types_that_it_names():
         assert name in component.build().model_types
 
 
+@pytest.mark.parametrize("family", ["gemma2", "gpt2", "gpt_neox", "granite", "olmo2", "phi3"])
+def test_weights_that_the_engine_owns_are_held_once(tiny, family):
+    import torch
+
+    from specframe._projection import can_pack
+
+    if not can_pack(torch.zeros(16, 16)):
+        pytest.skip("this machine's torch has no packed kernels")
+    model = tiny.model(family, **({"head_dim": 8} if family == "gemma2" else {}))
+    adapter = load_registry().family(family).build()
+    with torch.inference_mode():
+        split = adapter.split(model, owned=True)
+    assert len(split.layers) == 4
+    layers = adapter.parts(model).layers
+    assert [name for name, weight in layers.named_parameters() if weight.ndim == 2] == []
+
+
 def test_gemma_3_with_a_vision_tower_reads_text(tiny, tmp_path):
     import torch
     from transformers import Gemma3Config, Gemma3ForConditionalGeneration
