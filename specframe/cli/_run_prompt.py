@@ -85,8 +85,11 @@ def follow(rounds: Iterable[RowRound], writer: TextWriter | None) -> bool:
 
 
 def judged(decoder: Decoder, result: Result, setup: Setup, limits: Limits) -> Report | None:
-    """Return what a difference amounts to, or None where there is none or none was promised."""
-    if result.metrics.identical or setup.guarantee != "tokens":
+    """Return what a difference amounts to; None where there is none, or no tie excuses it.
+
+    Exact mode rules out every difference, and a verifier that promises no tokens promises nothing.
+    """
+    if result.metrics.identical or setup.guarantee != "tokens" or setup.exact:
         return None
     from specframe import _compare  # noqa: PLC0415 (imports torch)
 
