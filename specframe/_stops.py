@@ -47,5 +47,11 @@ class Stops:
     def _completes_a_string(self, new_tokens: Sequence[int]) -> bool:
         assert self.decode is not None
         longest = max(len(string.encode()) for string in self.strings)
-        text = self.decode(new_tokens[-(longest + SLACK_TOKENS) :])
+        last = len(self.decode(new_tokens[-1:]).encode())
+        window = longest + SLACK_TOKENS
+        text = self.decode(new_tokens[-window:])
+        # Special tokens decode to nothing: where they fill the window, look further back.
+        while window < len(new_tokens) and len(text.encode()) < longest + last:
+            window *= 2
+            text = self.decode(new_tokens[-window:])
         return any(string in text for string in self.strings)

@@ -54,7 +54,13 @@ def test_the_budget_counts_down_to_nothing_at_the_last_token(prompt, most, spare
 
 @pytest.mark.parametrize(
     ("tokens", "string"),
-    [([0, 1, 2], "c"), ([0, 1, 2], "bc"), ([0, 1, 5, 5, 2], "bc"), ([0, 1, 2], "abc")],
+    [
+        ([0, 1, 2], "c"),
+        ([0, 1, 2], "bc"),
+        ([0, 1, 5, 5, 2], "bc"),
+        ([1, *[5] * 30, 2], "bc"),
+        ([0, 1, 2], "abc"),
+    ],
 )
 def test_a_stop_string_ends_the_row_where_it_is_complete(tokens, string):
     ends = Stops(99, 999, strings=("zzz", string), decode=text)

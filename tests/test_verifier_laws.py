@@ -191,7 +191,7 @@ def test_the_random_path_keeps_the_law_of_three_tokens():
         def scores(self, digest):
             return list(Hidden.target)
 
-    table, count = Same(layers=1, vocab=4), 4000
+    table, count = Same(layers=1, vocab=4), 2500
     rows = make_seeded([[1]] * count, Stops(4, 99), range(count))
     everyone = list(rows.active)
     drafter = Guesser(lambda _: Hidden.draft, 2)
