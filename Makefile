@@ -12,7 +12,9 @@ PYTHON ?= python3
 TORCH := torch==2.13.0
 FLOOR := transformers==5.17.0 huggingface-hub==1.5.0
 TOOLS := ruff mypy import-linter
-TESTERS := pytest pytest-timeout hypothesis beartype sybil
+TESTERS := pytest pytest-timeout pytest-xdist hypothesis sybil
+# Two threads in each of several processes wait for each other more than they work.
+PARALLEL := OMP_NUM_THREADS=1
 
 PIP := .venv/bin/python -m pip --disable-pip-version-check
 INSTALL := install --quiet --constraint constraints.txt
@@ -54,10 +56,10 @@ bench: .venv/ready
 	.venv/bin/python benchmarks/projection.py
 
 floor-test: .venv-floor/ready
-	.venv-floor/bin/python -m pytest -m "models or golden"
+	$(PARALLEL) .venv-floor/bin/python -m pytest -n auto -m "models or golden"
 
 wheel-test: .venv-wheel/ready
-	.venv-wheel/bin/python -m pytest
+	$(PARALLEL) .venv-wheel/bin/python -m pytest -n auto
 
 clean:
 	rm -rf .venv .venv-tools .venv-wheel .venv-floor dist build
