@@ -62,7 +62,12 @@ def check_words_are_there(subject: Subject) -> None:
 def check_command_line_shows_it(subject: Subject) -> None:
     """``specframe strategies show NAME`` must answer with the summary and every option."""
     component = subject.registered()
-    shown = _run("from specframe.cli import main; main()", "strategies", "show", subject.name)
+    shown = _run(
+        "from specframe.cli import main; raise SystemExit(main())",
+        "strategies",
+        "show",
+        subject.name,
+    )
     missing = [each.name for each in describe_options(component.options) if each.name not in shown]
     if missing:
         raise Broken(f"it does not show option(s) {', '.join(missing)}")

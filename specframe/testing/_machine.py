@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hypothesis import settings
+from hypothesis import seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -28,6 +28,7 @@ from specframe.testing._subject import Session, Subject, fixed
 from specframe.testing._walk import Limits
 
 STEPS = 12
+STORIES = 3  # for each example of an ordinary property: a story has many steps and is quick
 BUDGET = 60
 rooms_of = st.lists(st.integers(0, 5), min_size=1, max_size=3)
 tokens_of = st.integers(0, VOCAB - 1)
@@ -38,10 +39,11 @@ def check_machine(subject: Subject, *, most_rows: int) -> None:
     kind = type(
         "Machine", (DrafterMachine,), {"subject": subject, "most_rows": most_rows, "story": ()}
     )
+    stories = settings(
+        fixed(STORIES * subject.max_examples, shrinks=subject.shrinks), stateful_step_count=STEPS
+    )
     try:
-        run_state_machine_as_test(
-            kind, settings=settings(fixed(subject.max_examples), stateful_step_count=STEPS)
-        )
+        run_state_machine_as_test(seed(subject.seed)(kind), settings=stories)
     except Broken:
         raise
     except Exception as error:
@@ -122,7 +124,8 @@ class DrafterMachine(RuleBasedStateMachine):
         self.story.append(f"row {row} left")
 
     def _begin(self, data: st.DataObject, drafter: Drafter | None) -> Session:
-        prompts = data.draw(st.lists(token_sequences(), min_size=1, max_size=self.most_rows))
+        least = min(self.most_rows, 2)
+        prompts = data.draw(st.lists(token_sequences(), min_size=least, max_size=self.most_rows))
         self.limits = Limits([0])
         self.story.append(f"prompts {prompts}")
         return self._session(prompts, self.limits, drafter).begin()

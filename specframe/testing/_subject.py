@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import attrs
-from hypothesis import HealthCheck, given, seed, settings
+from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
 from hypothesis import strategies as st
 
 from specframe import (
@@ -41,7 +41,8 @@ class Subject:
     """Make what is under test anew for every decode, and count the examples that are run.
 
     ``stop_policy`` is a name, or makes a policy; ``strategy`` and ``component`` say where a
-    registered strategy comes from, ``options`` is what its drafter is made with.
+    registered strategy comes from, ``options`` is what its drafter is made with. Without
+    ``shrinks`` a failure is told with the first example that shows it, which is quicker.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Subject:
     max_examples: int = 20
     seed: int = 0
     examples: int = 0
+    shrinks: bool = True
 
     @property
     def capabilities(self) -> Capabilities:
@@ -173,7 +175,7 @@ class Session:
 def for_all(
     counter: Any, *drawn: Any, most: int | None = None
 ) -> Callable[[Callable[..., None]], None]:
-    """Run the decorated property, at once; ``counter`` has seed, max_examples and examples.
+    """Run the decorated property, at once; ``counter`` has seed, max_examples, shrinks, examples.
 
     What it raises becomes one Broken with the smallest example found.
     """
@@ -194,18 +196,22 @@ def for_all(
                 raise Broken(f"with {example} it raised {cause(error)}") from error
 
         budget = min(counter.max_examples, most or counter.max_examples)
-        seed(counter.seed)(fixed(budget)(given(st.tuples(*drawn))(counted)))()
+        seed(counter.seed)(
+            fixed(budget, shrinks=counter.shrinks)(given(st.tuples(*drawn))(counted))
+        )()
 
     return run
 
 
-def fixed(max_examples: int) -> settings:
+def fixed(max_examples: int, *, shrinks: bool) -> settings:
     """Return settings that do not depend on the profile, the clock or earlier runs."""
     return settings(
         max_examples=max_examples,
         deadline=None,
         database=None,
         print_blob=False,
+        verbosity=Verbosity.quiet,
+        phases=[Phase.generate, *([Phase.shrink] if shrinks else [])],
         report_multiple_bugs=False,
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
     )

@@ -200,7 +200,7 @@ def known_gaps(expected: Mapping[str, str], known: Mapping[str, Check]) -> dict[
                 f"expected_failed_checks names '{name}', which is no check{near} "
                 f"Checks: {', '.join(sorted(known))}."
             )
-        if not isinstance(reason, str) or not reason.strip():
+        if not str(reason or "").strip():
             raise InputError(f"expected_failed_checks must say why '{name}' fails, got {reason!r}")
     return dict(expected)
 

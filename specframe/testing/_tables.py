@@ -66,7 +66,9 @@ class Table:
         """Return the logits that a digest stands for."""
         unit = LARGEST / (self.steps - 1)
         return [
-            float((hash((digest, token)) >> 16) % self.steps) * unit for token in range(self.vocab)
+            # One round of hash leaves neighbouring tokens with nearly the same upper bits.
+            float((hash((digest, hash((token, digest)))) >> 16) % self.steps) * unit
+            for token in range(self.vocab)
         ]
 
     def logits(self, tokens: Sequence[int]) -> list[float]:
