@@ -65,4 +65,11 @@ def __getattr__(name: str) -> object:
     """Import a public name from its home on its first use."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    try:
+        return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    except ModuleNotFoundError as error:
+        if error.name not in {"hypothesis", "pytest"}:
+            raise
+        raise ModuleNotFoundError(
+            f"specframe.testing.{name} needs {error.name}: pip install 'specframe[testing]'"
+        ) from error
