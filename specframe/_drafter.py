@@ -38,8 +38,9 @@ class Capabilities:
 
     ``tree``: its drafts may branch; ``batch``: it drafts for several rows; ``sampling``: it gives
     the distribution q that it drew from; ``max_nodes``: most nodes of one draft, root included
-    (needed for trees: a chain has at most one node a level); ``steps``: what of Step it can show a
-    stop policy.
+    (needed for trees: a chain has at most one node a level); ``shows``: what of Step it can show a
+    stop policy; ``learns``: its drafts depend on earlier rounds or decodes too, not on the
+    committed tokens alone.
     """
 
     tree: bool = False
@@ -47,6 +48,7 @@ class Capabilities:
     sampling: bool = False
     max_nodes: int | None = None
     shows: frozenset[str] = frozenset()
+    learns: bool = False
 
 
 class Drafter(abc.ABC):

@@ -203,13 +203,6 @@ def longest_match(table, before, draft, place):
     return depth(0, before)
 
 
-@st.composite
-def parent_lists(draw, max_size=10):
-    """Draw the parents of a tree's nodes, the root's first."""
-    size = draw(st.integers(1, max_size))
-    return [-1, *(draw(st.integers(0, node - 1)) for node in range(1, size))]
-
-
 def way_up(parents, node):
     """Return a node and all above it, the definition of an ancestor taken literally."""
     return [] if node < 0 else [node, *way_up(parents, parents[node])]

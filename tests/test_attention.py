@@ -1,12 +1,13 @@
 """Attention over the cache and rotary tables, against the textbook in float64."""
 
+import attrs
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from specframe import Board, Pass, RotaryTable, SlotCache, packed, unpacked
-from specframe._engine import PREFILL_CHUNK
+from specframe._engine import PREFILL_CHUNK, LayerEngine
 from table_engine import seen_slots
 from tiny_split import (
     HEAD_DIM,
@@ -153,7 +154,8 @@ def test_without_a_table_nothing_is_rotated():
 
 def test_learned_positions_are_added_once_before_layer_0_wherever_the_tokens_stand():
     model, learned = TinyModel(), noise(SLOTS, 8, seed=3)
-    engine = model.engine(positions=lambda places: learned[places])
+    split = attrs.evolve(model.engine()._split, positions=lambda places: learned[places])
+    engine = LayerEngine(split)
     engine.open(1, SLOTS)
     filled = engine.fill(0, [3, 1, 4], taps=[0])
     torch.testing.assert_close(filled.taps[0], model.table[[3, 1, 4]] + learned[:3], **FLOAT64)

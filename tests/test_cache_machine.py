@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from specframe import Board
-from table_drafters import parent_lists, way_up
+from specframe.testing._strategies import parent_lists
+from table_drafters import way_up
 from tiny_split import VOCAB, TinyModel
 
 SLOTS = 40

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from specframe import Draft, PluginError, SequenceDrafter, Stops
 from specframe._draft import ancestors_of, depths_of
-from table_drafters import Guess, TreeDrafter, parent_lists, right, way_up
+from specframe.testing._strategies import parent_lists
+from table_drafters import Guess, TreeDrafter, right, way_up
 from table_engine import Table, make_rows, run
 
 VOCAB = 6

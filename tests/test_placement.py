@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from specframe import Board
 from specframe._attention import visible_in_window
 from specframe._placement import BAND_ROWS
-from table_drafters import parent_lists, way_up
+from specframe.testing._strategies import parent_lists
+from table_drafters import way_up
 from table_engine import check_start, seen_slots, visibility
 
 SLOTS = 40

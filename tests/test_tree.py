@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from specframe import Needs, PluginError, Sampler, Stops, Target
 from specframe._tree import select_nodes
-from table_drafters import parent_lists, way_up
+from specframe.testing._strategies import parent_lists
+from table_drafters import way_up
 from table_engine import Table, TableEngine, make_rows
 
 often = settings(max_examples=200, deadline=None)

@@ -1,24 +1,20 @@
-"""A model of a few random layers on the real cache and attention, and its textbook definition.
-
-Two query heads share a key head, one layer has a window, and the weights are float64: whatever is
-misplaced in the cache or let through by a mask changes a state by far more than rounding does.
-"""
+"""The textbook definition of what the conformance kit's tiny model computes."""
 
 import torch
 
-from specframe import RotaryTable, Split
-from specframe._engine import LayerEngine
+from specframe import testing
+from specframe.testing._tiny import HEAD_DIM, HEADS, KV_HEADS, VOCAB, rotary_rows
 
-HEADS, KV_HEADS, HEAD_DIM, WIDTH, VOCAB = 4, 2, 4, 8, 11
-WINDOWS = (None, 4, None)  # one a layer
-
-
-def rotary_rows(positions):
-    """Return cos and sin of rotary embedding, half-split layout, base 100."""
-    rates = 100.0 ** (-torch.arange(0, HEAD_DIM, 2, dtype=torch.float64) / HEAD_DIM)
-    angles = positions.double()[:, None] * rates
-    both = torch.cat([angles, angles], dim=-1)
-    return both.cos(), both.sin()
+__all__ = [
+    "HEADS",
+    "HEAD_DIM",
+    "KV_HEADS",
+    "VOCAB",
+    "TinyModel",
+    "rotary_rows",
+    "textbook_attention",
+    "textbook_rotation",
+]
 
 
 def textbook_rotation(states, positions):
@@ -48,62 +44,8 @@ def textbook_attention(query, key, value, sees, scale=HEAD_DIM**-0.5, softcap=No
     return out.flatten(1)
 
 
-class TinyLayer:
-    """Add an attention block and a small non-linear map to the states."""
-
-    def __init__(self, window, seed):
-        generator = torch.Generator().manual_seed(seed)
-
-        def weight(rows, columns):
-            noise = torch.randn(rows, columns, generator=generator, dtype=torch.float64)
-            return noise * 1.5 / columns**0.5
-
-        self.window = window
-        self.qkv = weight((HEADS + 2 * KV_HEADS) * HEAD_DIM, WIDTH)
-        self.out, self.mix = weight(WIDTH, HEADS * HEAD_DIM), weight(WIDTH, WIDTH)
-
-    def heads(self, hidden):
-        heads = (hidden.tanh() @ self.qkv.T).unflatten(-1, (-1, HEAD_DIM))
-        return heads.split([HEADS, KV_HEADS, KV_HEADS], dim=-2)
-
-    def after(self, hidden, attended):
-        hidden = hidden + attended @ self.out.T
-        return hidden + (hidden @ self.mix.T).tanh()
-
-    def __call__(self, hidden, cache, index, shared):
-        query, key, value = self.heads(hidden)
-        keys, values = cache.put(index, shared.rotate(key), value, shared.placement)
-        attended = shared.attend(shared.rotate(query), keys, values, window=self.window)
-        return self.after(hidden, attended)
-
-
-class TinyModel:
-    """Hold the layers; ``engine`` runs them on a cache, ``states`` says what must come out."""
-
-    def __init__(self):
-        generator = torch.Generator().manual_seed(7)
-        self.table = torch.randn(VOCAB, WIDTH, generator=generator, dtype=torch.float64)
-        self.layers = [TinyLayer(window, seed) for seed, window in enumerate(WINDOWS)]
-
-    def engine(self, positions=None):
-        return LayerEngine(
-            Split(
-                layers=self.layers,
-                embed=lambda tokens: self.table[tokens],
-                norm=lambda hidden: hidden,
-                head=lambda hidden: hidden @ self.table.T,
-                rotary=lambda positions: RotaryTable(*rotary_rows(positions)),
-                hidden_size=WIDTH,
-                vocab_size=VOCAB,
-                kv_heads=KV_HEADS,
-                groups=HEADS // KV_HEADS,
-                head_dim=HEAD_DIM,
-                context=10_000,
-                dtype=torch.float64,
-                device=torch.device("cpu"),
-                positions=positions,
-            )
-        )
+class TinyModel(testing.TinyModel):
+    """Say what the layers must give, token by token and head by head."""
 
     def states(self, tokens):
         """Return for each layer what it writes and gives: rotated keys, values, states after it."""

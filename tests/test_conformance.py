@@ -1,0 +1,32 @@
+"""specframe's own strategies, and drafters of every kind, held to the rules by the kit."""
+
+import pytest
+
+from specframe.testing import StrategyConformance, parametrize_with_checks
+from specframe.testing._honest import EarlyExit, Echo, Fork, Learner
+
+
+@pytest.mark.models
+class TestKangaroo(StrategyConformance):
+    strategy = "kangaroo"
+    level = "full"
+
+
+@pytest.mark.models
+class TestPlain(StrategyConformance):
+    strategy = "none"
+    level = "full"
+
+
+@pytest.mark.models
+class TestTree(StrategyConformance):
+    level = "full"
+
+    @classmethod
+    def make_drafter(cls):
+        return Fork()
+
+
+@parametrize_with_checks([Echo, Learner, EarlyExit])
+def test_drafters_of_every_kind_conform(strategy, check):
+    check(strategy)
