@@ -38,11 +38,15 @@ class Setup:
 
 @attrs.frozen(eq=False)
 class NamedVerifier:
-    """Hold a verifier with its name, and where it was registered if it was."""
+    """Hold a verifier with its name, and where it was registered if it was.
+
+    ``is_default``: the strategy names it, the user does not.
+    """
 
     name: str
     verifier: Verifier
     component: Component | None = None
+    is_default: bool = False
 
 
 @attrs.define(eq=False)
@@ -86,6 +90,8 @@ class Parts:
         if named is None:
             name = _defaults.SAMPLING_VERIFIER if temperature else _defaults.VERIFIER
             return _verifier(self.registry, name, {})
+        if temperature and not named.verifier.samples and named.is_default:
+            return _verifier(self.registry, _defaults.SAMPLING_VERIFIER, {})
         if temperature and not named.verifier.samples:
             raise InputError(
                 f"verifier '{named.name}' decodes at temperature 0 only and temperature is "
@@ -97,15 +103,12 @@ class Parts:
         """Describe the parts on a model, as they are in force at a temperature."""
         engine = loaded.engine
         named = self.verifier_at(temperature)
-        guarantee = named.verifier.guarantee
-        if temperature == 0 and guarantee == "distribution":
-            guarantee = "tokens"  # all of its mass lies on one token
         return Setup(
             self.strategy,
             {**self.options, **self.drafter.settings()},
             named.name,
             self.stop_name,
-            guarantee,
+            named.verifier.promise(is_greedy=temperature == 0),
             loaded.origin.name,
             str(engine.dtype).removeprefix("torch."),
             str(engine.device),
@@ -141,11 +144,17 @@ def assemble(
     own, for_verifier, for_stop = _sorted_options(options)
     bundle = registry.strategy(strategy) if isinstance(strategy, str) else None
     drafter, component, chosen = _drafter(registry, strategy, own)
+    is_named = verifier is not None
     verifier = verifier or (bundle.verifier if bundle else None)
     if verifier is None and for_verifier:
-        verifier = _defaults.VERIFIER  # which says that it has no such option
+        raise OptionError(
+            f"options {', '.join(f'verifier.{name}' for name in sorted(for_verifier))} were given "
+            "and no verifier is named: name one with --verifier"
+        )
     stop_policy = stop_policy or (bundle.stop_policy if bundle else _defaults.STOP_POLICY)
     named = None if verifier is None else _verifier(registry, verifier, for_verifier)
+    if named is not None and not is_named:
+        named = attrs.evolve(named, is_default=True)
     stop_component, made_stop = None, None
     if isinstance(stop_policy, str):
         stop_component = registry.stop_policy(stop_policy)
@@ -248,7 +257,13 @@ def _verifier(
         return NamedVerifier(type(verifier).__name__, verifier)
     component = registry.verifier(verifier)
     structured = structure_options(component.options, options, owner=f"verifier '{verifier}'")
-    return NamedVerifier(verifier, component.build(structured), component)
+    made: Verifier = component.build(structured)
+    if (made.guarantee == "none") != component.lossy:
+        raise component.plugin.fault(
+            f"registers verifier '{component.name}' with lossy={component.lossy}, and its "
+            f"guarantee is '{made.guarantee}'"
+        )
+    return NamedVerifier(verifier, made, component)
 
 
 def _refuse_options_of_instance(options: Mapping[str, object], kind: str) -> None:

@@ -176,19 +176,49 @@ class Draft:
                     f"malformed draft: row {row} has room for {room} levels and was given "
                     f"{max(depths)}"
                 )
+        self._check_laws(batch)
         for row, law in enumerate(self.laws):
             if law is not Law.DETERMINISTIC:
                 self._check_q(row, vocab_size)
+            if law is Law.WITHOUT_REPLACEMENT:
+                _check_siblings(row, self.token_lists[row], self.parent_lists[row])
+
+    def require_q(self) -> None:
+        """Raise PluginError unless every node with drawn children has its q; asked by verifiers."""
+        for row, law in enumerate(self.laws):
+            for parent in self.parent_lists[row][1:]:
+                if law is not Law.DETERMINISTIC and self.q(row, parent) is None:
+                    raise PluginError(
+                        f"malformed draft: row {row}, node {parent} has children of law {law.name} "
+                        "and no q that they were drawn from, which the verifier needs"
+                    )
+
+    def _check_laws(self, batch: int) -> None:
+        for name in ("candidates", "confidences"):
+            value = getattr(self, name)
+            if value is not None and value.shape != self.tokens.shape:
+                raise PluginError(
+                    f"malformed draft: {name} {tuple(value.shape)} do not belong to tokens "
+                    f"{tuple(self.tokens.shape)}"
+                )
+        if isinstance(self.law, Tensor):
+            known = {int(law) for law in Law}
+            if self.law.shape != (batch,) or not set(self.law.tolist()) <= known:
+                raise PluginError(
+                    f"malformed draft: law must be a Law, or one for each of {batch} row(s), got "
+                    f"{self.law.tolist()}"
+                )
 
     def _check_q(self, row: int, vocab_size: int) -> None:
-        """Raise PluginError unless every drawn child has a q that gives it some mass."""
+        """Raise PluginError unless each q that is given is one, with mass on its children."""
         for node, parent in enumerate(self.parent_lists[row][1:], start=1):
             q = self.q(row, parent)
+            if q is None:
+                continue
             where = f"malformed draft: row {row}, node {parent}"
-            if q is None or q.shape != (vocab_size,):
+            if q.shape != (vocab_size,):
                 raise PluginError(
-                    f"{where} has children of law {self.laws[row].name} and no q over the "
-                    f"{vocab_size} tokens that they were drawn from"
+                    f"{where}: q must be over {vocab_size} tokens, got {tuple(q.shape)}"
                 )
             if not abs(float(q.sum()) - 1) < Q_TOLERANCE or float(q.min()) < 0:
                 raise PluginError(
@@ -200,21 +230,23 @@ class Draft:
                 raise PluginError(f"{where}: q gives no mass to its child, token {token}")
 
 
+def _check_siblings(row: int, tokens: list[int], parents: list[int]) -> None:
+    seen: set[tuple[int, int]] = set()
+    for node, (token, parent) in enumerate(zip(tokens, parents, strict=True)):
+        if (parent, token) in seen:
+            raise PluginError(
+                f"malformed draft: row {row}, node {node} repeats token {token} of a sibling, and "
+                "their law is WITHOUT_REPLACEMENT"
+            )
+        seen.add((parent, token))
+
+
 def depths_of(parents: list[int]) -> list[int]:
     """Return the depth of every node of a tree given as parent indices."""
     depths: list[int] = []
     for parent in parents:
         depths.append(0 if parent < 0 else depths[parent] + 1)
     return depths
-
-
-def ancestors_of(parents: list[int]) -> list[set[int]]:
-    """Return for every node the nodes on its path from the root, itself included."""
-    ancestors: list[set[int]] = []
-    for node, parent in enumerate(parents):
-        above = set() if parent < 0 else ancestors[parent]
-        ancestors.append(above | {node})
-    return ancestors
 
 
 def _check_row(row: int, tokens: list[int], parents: list[int], vocab_size: int) -> None:

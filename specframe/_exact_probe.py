@@ -74,6 +74,8 @@ class Probe:
             ("what stands in the rest of a block", self.together(beside)[:, :half]),
             ("what masked slots hold", self.together(self.chain, stale=self.others)),
             ("running the lower layers ahead, token by token,", self.in_parts(self.chain)),
+            # The last one: the larger buffers stay.
+            ("the size of the cache's buffers", self.together(self.chain, spare=2 * SLOTS)),
         )
 
     def one_by_one(self, tokens: list[int]) -> Tensor:
@@ -84,9 +86,12 @@ class Probe:
         ]
         return torch.cat(logits, dim=1)
 
-    def together(self, tokens: list[int], stale: Sequence[int] = ()) -> Tensor:
-        """Score all tokens in one block; ``stale`` tokens stood in the cache before."""
-        self._fill(stale)
+    def together(self, tokens: list[int], stale: Sequence[int] = (), spare: int = 0) -> Tensor:
+        """Score all tokens in one block; ``stale`` tokens stood in the cache before.
+
+        ``spare`` slots are in the buffers that no pass reads.
+        """
+        self._fill(stale, spare)
         return self._logits(self._run(self._embed(tokens), 0, 0))
 
     def in_parts(self, tokens: list[int]) -> Tensor:
@@ -96,9 +101,9 @@ class Probe:
         states = [self._run(self._embed([token]), at, 0, exit) for at, token in enumerate(tokens)]
         return self._logits(self._run(torch.cat(states, dim=1), 0, exit))
 
-    def _fill(self, stale: Sequence[int] = ()) -> None:
+    def _fill(self, stale: Sequence[int] = (), spare: int = 0) -> None:
         self.engine.expect([self.length])
-        self.engine.open(1, self.length)
+        self.engine.open(1, self.length + spare)
         if stale:
             self.engine.fill(0, list(stale))
         self.engine.fill(0, self.prompt)

@@ -84,7 +84,7 @@ class ExactVerifier(Verifier):
         if self._target.stands(rows, draft, paths):
             return verdict
         chains, rescored = self._target.rescore(rows, draft, paths)
-        if self.guarantee != "tokens":
+        if self._verifier.promise(is_greedy=sampler.is_greedy) != "tokens":
             return verdict
         confirmed = self._verifier.verify(rows, chains, rescored, sampler)
         return _on_draft(confirmed, verdict)

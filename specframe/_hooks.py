@@ -27,12 +27,19 @@ class RegisterComponent(Protocol):
     """What a ``specframe_register_*`` hook is handed to name one component."""
 
     def __call__(
-        self, name: str, implementation: str, *, options: type | None = None, summary: str = ""
+        self,
+        name: str,
+        implementation: str,
+        *,
+        options: type | None = None,
+        summary: str = "",
+        lossy: bool = False,
     ) -> None:
         """Register ``implementation`` ("module:attribute") under ``name``.
 
         With an ``options`` class (attrs) the component is built as ``implementation(options)``,
-        without one as ``implementation()``. ``summary`` is one line for listings.
+        without one as ``implementation()``. ``summary`` is one line for listings. ``lossy`` is for
+        verifiers that promise nothing: listings say so beside their name.
         """
 
 

@@ -74,7 +74,13 @@ class Component:
     implementation: str = attrs.field(validator=_is_import_string)
     options: type | None = attrs.field(default=None, validator=_is_options_class, kw_only=True)
     summary: str = attrs.field(default="", kw_only=True)
+    lossy: bool = attrs.field(default=False, kw_only=True)
     plugin: PluginInfo = attrs.field(kw_only=True)
+
+    @property
+    def label(self) -> str:
+        """Return the name as listings show it."""
+        return f"{self.name} (LOSSY)" if self.lossy else self.name
 
     def load(self) -> Any:
         """Import the implementation and return it: a class, or a trainer's function.
@@ -212,10 +218,21 @@ class Registry:
         """Return the ``register`` callable that a hook for ``kind`` is handed."""
 
         def register(
-            name: str, implementation: str, *, options: type | None = None, summary: str = ""
+            name: str,
+            implementation: str,
+            *,
+            options: type | None = None,
+            summary: str = "",
+            lossy: bool = False,
         ) -> None:
             component = Component(
-                kind, name, implementation, options=options, summary=summary, plugin=plugin
+                kind,
+                name,
+                implementation,
+                options=options,
+                summary=summary,
+                lossy=lossy,
+                plugin=plugin,
             )
             table = self.tables[kind]
             refuse_clash(kind, table, {name: component})

@@ -124,12 +124,14 @@ class Sampler:
         warped = self._warped(rows, paths, nodes, logits)
         if self.is_greedy:
             return warped
-        noise = torch.zeros(warped.shape, dtype=torch.float64)
+        moved = warped.double()
         for place, (row, ids) in enumerate(zip(rows.active, nodes, strict=True)):
             for at, node in enumerate(ids):
                 index = row.count + paths.depth(place, node)
-                noise[place, at] = self._coupled(row.seed, index, warped.shape[-1])
-        return warped.double() + noise.to(warped.device)
+                moved[place, at] += self._coupled(row.seed, index, warped.shape[-1]).to(
+                    moved.device
+                )
+        return moved
 
     def _warped(
         self, rows: Rows, paths: Paths, nodes: Sequence[Sequence[int]], logits: Tensor

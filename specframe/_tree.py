@@ -53,6 +53,7 @@ class TreeBuilder:
         self._dropped: set[tuple[int, int]] = set()
         self._width = 1
         self._tokens = [torch.tensor([[root] for root in rows.roots], device=device)]
+        self._told: list[list[int]] | None = None  # the tokens, on the host
         self._confidences: list[Tensor] = []
         self._q: list[tuple[list[list[int]], Tensor]] = []
         self._computed: dict[int, tuple[int, Tensor]] = {}
@@ -83,6 +84,7 @@ class TreeBuilder:
             if is_active:
                 self._extend(row, above)
         self._tokens.append(tokens)
+        self._told = None
         if probs is not None:
             self._q.append((inner, probs))
         if confidences is not None:
@@ -110,9 +112,11 @@ class TreeBuilder:
         """Return the tokens below the root that lead to a node, its own last."""
         if node >= len(self._parents[row]):  # padding: the row was left out before
             return []
-        tokens, path = torch.cat(self._tokens, dim=1)[row].tolist(), []
+        if self._told is None:
+            self._told = torch.cat(self._tokens, dim=1).tolist()
+        path = []
         while node > 0:
-            path.append(int(tokens[node]))
+            path.append(self._told[row][node])
             node = self._parents[row][node]
         return path[::-1]
 
@@ -121,7 +125,15 @@ class TreeBuilder:
         return self._computed.get(nodes.first, (0, None))
 
     def draft(self, law: Law = Law.DETERMINISTIC) -> Draft:
-        """Close the tree; whatever layers ran on all of its nodes become the draft's exit."""
+        """Close the tree; whatever layers ran on all of its nodes become the draft's exit.
+
+        Raises PluginError where drawn nodes were pruned: leaving out what was drawn is a bias.
+        """
+        if self._dropped and law is not Law.DETERMINISTIC:
+            raise PluginError(
+                f"the tree was pruned and its law is {law.name}: what was drawn at random must "
+                "stay, or the output's distribution changes"
+            )
         draft = Draft(
             tokens=torch.cat(self._tokens, dim=1),
             parents=self._padded(self._parents, 0),
@@ -204,7 +216,10 @@ class TreeBuilder:
 
 
 def select_nodes(draft: Draft, kept: list[list[int]]) -> Draft:
-    """Return the draft with the nodes ``kept`` of each row alone, renumbered in order."""
+    """Return the draft with the nodes ``kept`` of each row alone, renumbered in order.
+
+    It has no q: what was drawn at random is not to be left out.
+    """
     width = max(map(len, kept))
     index = torch.tensor([nodes + [0] * (width - len(nodes)) for nodes in kept])
     parents = []
@@ -220,7 +235,8 @@ def select_nodes(draft: Draft, kept: list[list[int]]) -> Draft:
     exit = draft.exit
     return attrs.evolve(
         draft,
-        inner=None if draft.inner is None else _renumbered(draft.inner, kept),
+        probs=None,
+        inner=None,
         tokens=pick(draft.tokens),
         parents=torch.tensor(parents),
         sizes=torch.tensor([len(nodes) for nodes in kept]),
@@ -234,12 +250,3 @@ def select_nodes(draft: Draft, kept: list[list[int]]) -> Draft:
             {layer: pick(tap) for layer, tap in exit.taps.items()},
         ),
     )
-
-
-def _renumbered(inner: Tensor, kept: list[list[int]]) -> Tensor:
-    """Return the ids of nodes under their new numbers, -1 for those that are gone."""
-    rows = []
-    for ids, nodes in zip(inner.tolist(), kept, strict=True):
-        new_id = {old: new for new, old in enumerate(nodes)}
-        rows.append([new_id.get(node, -1) for node in ids])
-    return torch.tensor(rows)

@@ -27,6 +27,10 @@ class Verifier(abc.ABC):
     samples: ClassVar[bool] = True
     capturable: ClassVar[bool] = False
 
+    def promise(self, *, is_greedy: bool) -> Guarantee:
+        """Return the guarantee at temperature 0, or above it: a greedy distribution is a token."""
+        return "tokens" if is_greedy and self.guarantee == "distribution" else self.guarantee
+
     @abc.abstractmethod
     def verify(self, rows: Rows, draft: Draft, scores: Scores, sampler: Sampler) -> Verdict:
         """Return the accepted path and the next token of every row.

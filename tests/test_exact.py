@@ -9,6 +9,7 @@ from specframe import (
     Board,
     Placement,
     Sampler,
+    Sampling,
     StopPolicy,
     Stops,
     Verdict,
@@ -72,13 +73,16 @@ class Watched(TableEngine):
         super().gather(sources, starts)
 
 
-def run_exact(table, drafter, rows, *, stop=None, verifier=None, extra_nodes=16):
+def run_exact(  # the loop's parts
+    table, drafter, rows, *, stop=None, verifier=None, sampler=None, extra_nodes=16
+):
+    sampler = sampler or Sampler()
     engine = Watched(table)
     target = target_on(exact.ExactEngine(engine), extra_nodes=extra_nodes, origin=UNKNOWN)
     verifier = target.confirming(verifier or GreedyVerifier())
     target.keeps_logits = True
     drafter.prepare(target)
-    rounds = list(decode(target, drafter, verifier, stop or StopPolicy(), Sampler(), rows))
+    rounds = list(decode(target, drafter, verifier, stop or StopPolicy(), sampler, rows))
     return rounds, engine
 
 
@@ -276,17 +280,25 @@ class Once(GreedyVerifier):
 
     def verify(self, rows, draft, scores, sampler):
         self.asked += 1
-        return super().verify(rows, draft, scores, sampler)
+        return super().verify(rows, draft, scores, Sampler())
 
 
-def test_a_verifier_that_promises_a_law_is_asked_once_and_its_path_is_scored_again():
+@pytest.mark.parametrize(("temperature", "times"), [(1.0, 1), (0.0, 2)])
+def test_a_verifier_that_promises_a_law_is_asked_once_and_its_path_is_scored_again(
+    temperature, times
+):
+    """Its law at temperature 0 is a token, and then it is asked again as any other."""
     table, verifier = Table(), Once()
     plan = [Guess(miss=1), Guess(above=1), Guess()]
     drafter = TreeDrafter(table, [plan])
     rounds, engine = run_exact(
-        table, drafter, make_rows([[1, 2]], Stops(9, 1000)), verifier=verifier
+        table,
+        drafter,
+        make_rows([[1, 2]], Stops(9, 1000)),
+        verifier=verifier,
+        sampler=Sampler(Sampling(temperature)),
     )
-    assert verifier.asked == len(rounds) - 1
+    assert verifier.asked == times * (len(rounds) - 1)
     assert [round.row(0).accepted for round in rounds[1:]] == [2, 2, 1]
     assert len(engine.passes) == 3 * (2 + 1)  # the tree has four nodes, the paths two or three
 

@@ -57,21 +57,21 @@ class Case:
     def with_drafter(self, drafter):
         return self._with(drafter, StopPolicy(), {})
 
-    def kangaroo(self, **options):
+    def kangaroo(self, verifier=None, **options):
         folder = self._folder / "adapter"
         adapter = str(folder)
         if not folder.exists():
             adapter = self._tiny.adapter(folder, self._model)
-        return self._with("kangaroo", None, {"adapter": adapter, **options})
+        return self._with("kangaroo", None, {"adapter": adapter, **options}, verifier)
 
-    def _with(self, strategy, stop_policy, options):
+    def _with(self, strategy, stop_policy, options, verifier=None):
         from specframe._assembly import assemble
         from specframe._decoder import Decoder
         from specframe._plugins import load_registry
 
         loaded = self.decoder._open()[0]
         twin = attrs.evolve(loaded, engine=loaded.engine.twin())
-        return Decoder(twin, assemble(load_registry(), strategy, None, stop_policy, options))
+        return Decoder(twin, assemble(load_registry(), strategy, verifier, stop_policy, options))
 
 
 def ask(decoder, prompt, count):
@@ -238,10 +238,18 @@ def test_a_row_of_a_batch_has_the_bits_of_its_own_run(llama, options):
         check_same(result, llama.plain(prompt, count))
 
 
-@pytest.mark.parametrize("settings", [{"temperature": 0.0}, {"temperature": 0.9, "seed": 11}])
+@pytest.mark.parametrize(
+    ("verifier", "settings"),
+    [
+        (None, {"temperature": 0.0}),
+        ("rejection", {"temperature": 0.0}),
+        (None, {"temperature": 0.9, "seed": 11}),
+    ],
+)
 @pytest.mark.parametrize("shape", [{"tree_top_k": 3}, {"tree_first_k": 1, "max_nodes": 30}])
-def test_kangaroos_tree_changes_no_bit(case, shape, settings):
-    plain, decoder = case.decoder.plain(), case.kangaroo(threshold=0.0, tree=True, **shape)
+def test_kangaroos_tree_changes_no_bit(case, shape, verifier, settings):
+    plain = case.decoder.plain()
+    decoder = case.kangaroo(verifier, threshold=0.0, tree=True, **shape)
     theirs, ours = (
         each.decode(PROMPTS[1], max_new_tokens=30, output_logits=True, **settings)
         for each in (plain, decoder)

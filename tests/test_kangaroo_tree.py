@@ -193,3 +193,54 @@ def test_a_probability_below_the_threshold_ends_a_tree(tiny, tmp_path):
     rounds = decoder.decode(PROMPT, max_new_tokens=12).rounds
     assert {len(round.draft_tokens) for round in rounds[:-1]} == {3}
     assert all(round.draft_parents == [-1] * len(round.draft_tokens) for round in rounds)
+
+
+@pytest.mark.parametrize("tree", [False, True])
+@pytest.mark.parametrize("threshold", [0.0, 0.15])
+def test_drafting_stops_by_probabilities_without_temperature(tiny, tmp_path, tree, threshold):
+    model = tiny.model(dtype="float64")
+    folder = tiny.adapter(tmp_path, model)
+    oracle = Oracle(model, folder)
+    shape = Shape(first=3, top_k=3, max_nodes=64, steps=4, threshold=threshold)
+    decoder = specframe.load(model, options=shape.options(folder) | {"tree": tree})
+    result = decoder.decode(PROMPT, max_new_tokens=14, temperature=0.3, seed=1)
+    text = [*PROMPT, result.token_ids[0]]
+    for round in result.rounds:
+        room = min(shape.steps, len(PROMPT) + 14 - len(text) - 1)
+        paths = paths_of(round)
+        tops = [math.exp(max(oracle.beliefs(text + list(path[:-1])))) for path in paths]
+        assert round.draft_confidences == pytest.approx(tops)
+        best = best_by_level(oracle, text, paths) if tree else dict(enumerate(tops, 1))
+        went_on = [best[level] >= threshold for level in sorted(best)[:-1]]
+        assert all(went_on)
+        assert max(best, default=0) == room or best[max(best)] < threshold
+        text += round.committed
+
+
+def best_by_level(oracle, text, paths):
+    """Return the probability of the most probable path of each level."""
+    best = {}
+    for path in paths:
+        logs = [oracle.beliefs(text + list(path[:at]))[token] for at, token in enumerate(path)]
+        best[len(path)] = max(best.get(len(path), 0.0), math.exp(sum(logs)))
+    return best
+
+
+@pytest.mark.parametrize("tree", [False, True])
+def test_rejection_takes_chains_with_q_and_trees_without(tiny, tmp_path, tree):
+    model = tiny.model(dtype="float64")
+    options = SHAPES[1].options(tiny.adapter(tmp_path, model)) | {"tree": tree}
+    decoder = specframe.load(model, options=options, verifier="rejection")
+    drawn = decoder.decode(PROMPT, max_new_tokens=24, temperature=0.9, seed=2, top_k=8)
+    assert len(drawn.token_ids) == 24
+    assert drawn.metrics.num_accepted_draft_tokens > 0
+    assert decoder.decode(PROMPT, max_new_tokens=24).token_ids == tiny.generate(model, PROMPT, 24)
+
+
+def test_what_a_filter_rules_out_takes_no_place_in_a_tree(tiny, tmp_path):
+    model = tiny.model(dtype="float64")
+    decoder = specframe.load(model, options=SHAPES[1].options(tiny.adapter(tmp_path, model)))
+    result = decoder.decode(PROMPT, max_new_tokens=20, temperature=0.8, seed=2, top_k=1)
+    assert max(len(round.draft_tokens) for round in result.rounds) == 4  # one node a level
+    plain = decoder.plain().decode(PROMPT, max_new_tokens=20, temperature=0.8, seed=2, top_k=1)
+    assert result.token_ids == plain.token_ids

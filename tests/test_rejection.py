@@ -9,10 +9,10 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from specframe import Draft, Law, Sampler, Sampling, Scores, Stops
+from specframe.testing._strategies import parent_lists
 from specframe_verifiers import TypicalOptions
 from specframe_verifiers._rejection import RejectionVerifier
 from specframe_verifiers._typical import TypicalVerifier
-from table_drafters import parent_lists
 from table_engine import Table, make_rows
 from table_voices import Guesser, make_seeded, sample
 
@@ -227,3 +227,49 @@ def test_typical_keeps_a_longest_path_of_plausible_tokens(parents, tokens, p, ep
     (path,) = verdict.path_lists
     assert set(path) <= plausible
     assert len(path) == max(map(len, ways))
+
+
+class Noted(Sampler):
+    """Accept whatever has a chance, and note what the chances were."""
+
+    def __init__(self):
+        super().__init__(Sampling(1.0), wants_q=True)
+        self.chances = []
+
+    def accepts(self, row, node, draw, chance):
+        self.chances.append(chance)
+        return chance > 0
+
+
+def draft_of_siblings(law, candidates):
+    return Draft(
+        tokens=torch.tensor([[2, 0, 1]]),
+        parents=torch.tensor([[-1, 0, 0]]),
+        sizes=torch.tensor([3]),
+        law=law,
+        candidates=torch.tensor([[True, *candidates]]),
+        probs=torch.tensor([[[0.9, 0.1, 0.0]]]),
+        inner=torch.tensor([[0]]),
+    )
+
+
+def test_a_sibling_that_is_no_candidate_still_leaves_q_where_it_cannot_be_drawn_again():
+    scores = Scores(torch.tensor([[[0.9, 0.1, 1e-30]] * 3]).log())
+    for law, chance in ((Law.WITHOUT_REPLACEMENT, 0.1), (Law.IID, 1.0)):
+        sampler = Noted()
+        draft = draft_of_siblings(law, [False, True])
+        draft.check(3, [1])
+        verdict = RejectionVerifier().verify(
+            make_rows([[1, 2]], Stops(9, 99)), draft, scores, sampler
+        )
+        assert sampler.chances == [pytest.approx(chance)]
+        assert verdict.path_lists == [[2]]
+
+
+@pytest.mark.parametrize("verifier", [RejectionVerifier(), TypicalVerifier(TypicalOptions())])
+def test_what_is_no_candidate_is_never_accepted(verifier):
+    scores = Scores(torch.tensor([[[50.0, 0.0, 0.0]] * 3]))
+    draft = draft_of_siblings(Law.WITHOUT_REPLACEMENT, [False, True])
+    rows = make_rows([[1, 2]], Stops(9, 99))
+    sampler = Sampler(Sampling(1.0), wants_q=verifier.needs_q)
+    assert verifier.verify(rows, draft, scores, sampler).path_lists == [[]]

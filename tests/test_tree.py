@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from specframe import Needs, PluginError, Sampler, Stops, Target
+from specframe import Law, Needs, PluginError, Sampler, Stops, Target
 from specframe._tree import select_nodes
 from specframe.testing._strategies import parent_lists
 from table_drafters import way_up
@@ -116,6 +116,28 @@ def test_layers_resume_where_they_ended_and_their_taps_add_up():
     assert exit.layer == 2
     assert list(exit.taps) == [1]
     assert target.engine.calls == [(0, 1), (1, 2)]
+
+
+def test_each_parents_q_is_found_by_its_id():
+    _, _, tree = start([[1], [2]])
+    tree.add(torch.tensor([[3, 4], [3, 4]]), [[0, 0], [0, 0]], probs=torch.full((2, 1, 6), 0.5))
+    q = torch.arange(24.0).view(2, 2, 6)
+    tree.add(torch.tensor([[1, 2, 0], [0] * 3]), [[2, 1, 2], []], active=[True, False], probs=q)
+    draft = tree.draft(Law.IID)
+    assert draft.q(0, 1).tolist() == q[0, 0].tolist()
+    assert draft.q(0, 2).tolist() == q[0, 1].tolist()
+    assert draft.q(1, 0).tolist() == [0.5] * 6
+    assert draft.q(1, 1) is None
+    assert draft.q(0, 3) is None
+
+
+def test_what_was_drawn_is_not_pruned():
+    _, _, tree = start([[1]])
+    tree.add(torch.tensor([[3, 4]]), [[0, 0]], probs=torch.full((1, 1, 6), 1 / 6))
+    tree.prune(0, [1])
+    with pytest.raises(PluginError, match="what was drawn at random must stay"):
+        tree.draft(Law.IID)
+    assert tree.draft().probs is None
 
 
 @pytest.mark.parametrize("given_for", [0, 1, 2])

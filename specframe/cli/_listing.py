@@ -33,7 +33,10 @@ def list_strategies(context: typer.Context) -> None:
 
 def strategy_row(strategy: Strategy) -> Row:
     """Return a strategy as a row of the table."""
-    verifier = " / ".join(verifiers_of(strategy))
+    verifiers = load_registry().verifiers
+    verifier = " / ".join(
+        verifiers[name].label if name in verifiers else name for name in verifiers_of(strategy)
+    )
     owner = strategy.plugin.name if strategy.plugin else ""
     return strategy.name, strategy.drafter, strategy.stop_policy, verifier, owner, strategy.summary
 
@@ -70,7 +73,7 @@ def show(name: Annotated[str, typer.Argument(metavar="NAME", help="name of a str
 
 def part_row(part: Component) -> Row:
     """Return a part of a strategy as a row of the table."""
-    return part.kind, part.name, part.summary, owner_of(part.plugin)
+    return part.kind, part.label, part.summary, owner_of(part.plugin)
 
 
 def owner_of(plugin: PluginInfo | None) -> str:
@@ -105,9 +108,9 @@ def plugins() -> None:
 def registered(registry: Registry, plugin: PluginInfo) -> str:
     """Return what a plug-in registered, as "drafter kangaroo, trainer kangaroo"."""
     named = [
-        f"{kind} {name}"
+        f"{kind} {component.label}"
         for kind, table in registry.tables.items()
-        for name, component in table.items()
+        for component in table.values()
         if component.plugin == plugin
     ]
     bundles = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import sys
 import traceback
 from contextlib import ExitStack, contextmanager
@@ -71,7 +72,7 @@ def run_file(job: Job, loading: Loading, limits: Limits, notes: Notes) -> int:
             notes.note(f"{standing} of {len(lines)} prompts stand in {job.output} already")
         tally = Tally()
         try:
-            decoding = Decoding(decoder, limits, job.chat, notes)
+            decoding = Decoding(decoder, with_seed(limits, notes), job.chat, notes)
             decode_lines(lines, decoding, size, output, tally)
         except KeyboardInterrupt:
             done = len(ours & output.done.keys())
@@ -81,6 +82,15 @@ def run_file(job: Job, loading: Loading, limits: Limits, notes: Notes) -> int:
         failed = sum(output.done[id] for id in ours)  # noqa: A001 (the key's name)
         notes.lines([f"{len(lines)} prompts, {failed} failed; {tally}"])
         return MISMATCH if failed else FINE
+
+
+def with_seed(limits: Limits, notes: Notes) -> Limits:
+    """Return limits that have a seed where one is needed; one that is drawn is told."""
+    if limits.temperature == 0 or limits.seed is not None:
+        return limits
+    drawn = secrets.randbits(31)
+    notes.note(f"the seed is {drawn}: --seed {drawn} decodes the same again")
+    return attrs.evolve(limits, seed=drawn)
 
 
 def settings(decoder: Decoder, limits: Limits, *, chat: bool | None) -> dict[str, Any]:

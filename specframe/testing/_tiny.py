@@ -111,5 +111,5 @@ class TinyModel:
             engine = self.engine()
             engine.open(1, len(known))
             last = engine.fill(0, list(known)).last
-            self._known[known] = engine.logits(engine.norm(last))[0].tolist()
+            self._known[known] = engine.logits(engine.norm(last[None]))[0, 0].tolist()
         return self._known[known]

@@ -59,7 +59,7 @@ class KangarooDrafter(Drafter):
         self._shape = _shape_of(options)
         self.capabilities = Capabilities(
             tree=options.tree,
-            sampling=True,
+            sampling=not options.tree,  # a tree holds the likeliest, none of them drawn
             max_nodes=options.max_nodes if options.tree else None,
             shows=frozenset({"confidence", "probs", "entropy", "hidden"}),
         )

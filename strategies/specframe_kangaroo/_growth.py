@@ -148,10 +148,11 @@ def choose_level(
     ids = list(range(frontier.first, frontier.first + logits.shape[1]))
     ranked = ground.sampler.ranked(ground.rows, ground.tree, [ids] * len(ground.rows), logits)
     logs = ranked.log_softmax(dim=-1)
-    beliefs = logs if ranked is logits else logits.log_softmax(dim=-1)
+    beliefs = logs if ranked is logits else logits.log_softmax(dim=-1, dtype=ranked.dtype)
     best, likeliest = logs.topk(min(width, logs.shape[-1]), dim=-1)  # [batch, node, child]
     paths = (frontier.scores[..., None] + best).flatten(1)
-    scores, places = paths.topk(min(width, paths.shape[1]), dim=-1)
+    possible = int(paths.isfinite().sum(dim=-1).max())  # filters rule the others out
+    scores, places = paths.topk(min(width, possible), dim=-1)
     parents, tokens = places // best.shape[-1], likeliest.flatten(1).gather(1, places)
     rows = torch.arange(logits.shape[0], device=logits.device)[:, None]
     return Level(
@@ -168,7 +169,8 @@ def level_step(
 ) -> Step:
     """Show the stop policy a level of a tree: its most believed path, and what that grew from."""
     rows = torch.arange(logits.shape[0], device=logits.device)
-    belief, place = chosen.beliefs.max(dim=-1)
+    ruled_out = chosen.scores.isneginf()
+    belief, place = chosen.beliefs.masked_fill(ruled_out, -torch.inf).max(dim=-1)
     above = chosen.parents[rows, place]
     return Step(level, logits[rows, above], active, state[rows, above], belief.exp())
 
@@ -181,7 +183,7 @@ def prune_childless(
     for row, above in enumerate(parents):
         if active[row] and frontier.first:
             ids = range(frontier.first, frontier.first + count)  # the likeliest first
-            childless = [node for node in ids if node not in set(above)]
+            childless = sorted(set(ids) - set(above))
             tree.prune(row, childless[(len(childless) + 1) // 2 :])
 
 

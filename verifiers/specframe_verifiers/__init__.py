@@ -36,4 +36,5 @@ def specframe_register_verifiers(register: RegisterComponent) -> None:
         "specframe_verifiers._typical:TypicalVerifier",
         options=TypicalOptions,
         summary="keep what the target finds plausible (LOSSY: changes what the model says)",
+        lossy=True,
     )

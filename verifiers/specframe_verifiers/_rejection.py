@@ -32,6 +32,7 @@ class RejectionVerifier(Verifier):
         """
         if sampler.is_greedy:
             return MatchVerifier().verify(rows, draft, scores, sampler)
+        draft.require_q()
         warped = sampler.warped(rows, draft, scores)
         choices = warped.argmax(dim=-1)
         paths, following = [], []
@@ -73,6 +74,9 @@ class _Walk:
         laws = _Siblings(self.draft.laws[self.place], self.draft.q(self.place, node))
         for draw, child in enumerate(self._children(node)):
             token = tokens[child]
+            if not self.draft.candidate_lists[self.place][child]:
+                laws.refuse(token)  # no coin is thrown for it, and it cannot be drawn again
+                continue
             q = laws.behind(token, p)
             # A q without mass there would divide by zero: the core refuses such a draft.
             if self.sampler.accepts(self.row, node, draw, float(p[token] / q[token])):
@@ -82,9 +86,8 @@ class _Walk:
         return None, p
 
     def _children(self, node: int) -> Iterator[int]:
-        candidates = self.draft.candidate_lists[self.place]
         for child, parent in enumerate(self.draft.parent_lists[self.place]):
-            if parent == node and candidates[child]:
+            if parent == node:
                 yield child
 
 
