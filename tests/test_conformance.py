@@ -12,10 +12,8 @@ class TestKangaroo(StrategyConformance):
     level = "full"
 
 
-@pytest.mark.models
 class TestPlain(StrategyConformance):
     strategy = "none"
-    level = "full"
 
 
 @pytest.mark.models

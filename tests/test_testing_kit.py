@@ -20,7 +20,7 @@ from specframe.testing import (
     token_sequences,
 )
 from specframe.testing._fakes import FAKES, Forgetful, Leaky, NeverForgets
-from specframe.testing._honest import EarlyExit, Echo, Fork, Learner
+from specframe.testing._honest import Echo
 from specframe.testing._stats import ALPHA, g_test
 from specframe.testing._suite import BASIC, concluded, make_subject, run_check
 
@@ -61,13 +61,6 @@ def test_no_other_check_cries_out_where_one_rule_is_broken(name):
         others = [check.__name__ for check in BASIC if check.__name__ != name]
         found = {other: judged(fake, other, max_examples=8) for other in others}
         assert [str(result) for result in found.values() if result.status == "failed"] == []
-
-
-@pytest.mark.parametrize("honest", [Echo, Learner, EarlyExit, Fork])
-def test_the_drafters_that_fakes_are_made_from_pass(honest):
-    statuses = Counter(result.status for result in check_strategy(honest, max_examples=8))
-    assert set(statuses) == {"passed", "skipped"}
-    assert statuses["passed"] >= 13
 
 
 def test_every_rule_has_a_fake():
@@ -129,9 +122,7 @@ def test_what_surrounds_a_strategy_is_checked_too(monkeypatch, name, changes, sa
 def test_a_failure_says_which_rule_what_was_done_and_on_which_example():
     with pytest.raises(ConformanceError) as caught:
         check_strategy(Leaky)
-    assert "'for_testing' fails 1 of 16 checks" in str(caught.value) or (
-        "'Leaky' fails 1 of 16 checks" in str(caught.value)
-    )
+    assert "'Leaky' fails 1 of 16 checks" in str(caught.value)
     assert "check_target_is_left_alone" in str(caught.value)
     assert "behind [[0, 0]] proposing changed the target's keys and values" in str(caught.value)
 

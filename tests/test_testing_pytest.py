@@ -113,18 +113,6 @@ def test_settings():
     assert "10 deselected" in output
 
 
-def test_a_plain_call_fails_with_one_sentence(tmp_path):
-    code = """
-from specframe.testing import check_strategy
-
-def test_conformance():
-    check_strategy(Leaky)
-"""
-    status, output = pytest_run(tmp_path, code, "--specframe-max-examples=3")
-    assert status == 1, output
-    assert "fails 1 of 16 checks" in output
-
-
 @pytest.mark.parametrize(
     "code", ["import specframe.testing", "import specframe.testing.pytest_plugin"]
 )

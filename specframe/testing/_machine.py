@@ -81,6 +81,9 @@ class DrafterMachine(RuleBasedStateMachine):
     @rule(rooms=rooms_of)
     def propose(self, rooms: list[int]) -> None:
         """Ask for a draft and hold it against a fresh start's."""
+        self._propose(rooms)
+
+    def _propose(self, rooms: list[int]) -> None:
         self.limits.limits = rooms
         self.draft = self.session.propose()
         if self.draft is None:
@@ -112,16 +115,18 @@ class DrafterMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.draft is not None)
     @rule(data=st.data())
     def roll_back(self, data: st.DataObject) -> None:
-        """Accept nothing."""
+        """Accept nothing, and ask for the next draft at once."""
         self._commit([0] * len(self.session.rows), data)
+        self._propose([3])
 
     @precondition(lambda self: self.draft is None and len(self.session.rows) > 1)
     @rule(data=st.data())
     def let_a_row_leave(self, data: st.DataObject) -> None:
-        """Finish a row; it leaves before the next draft."""
+        """Finish a row; it leaves before the next draft, which is asked for at once."""
         row = data.draw(st.sampled_from(range(len(self.session.rows))))
         self.session.rows.active[row].finish_reason = "criteria"
         self.story.append(f"row {row} left")
+        self._propose([3])
 
     def _begin(self, data: st.DataObject, drafter: Drafter | None) -> Session:
         least = min(self.most_rows, 2)
