@@ -13,6 +13,9 @@ TORCH := torch==2.13.0
 FLOOR := transformers==5.17.0 huggingface-hub==1.5.0
 TOOLS := ruff mypy import-linter
 TESTERS := pytest pytest-timeout pytest-xdist hypothesis sybil
+# What depends on the version of transformers.
+FLOOR_TESTS := $(addprefix tests/test_,$(addsuffix .py,families family_models fingerprint golden \
+	more_families probe_families processors refused_models training))
 # Two threads in each of several processes wait for each other more than they work.
 PARALLEL := OMP_NUM_THREADS=1
 
@@ -56,7 +59,7 @@ bench: .venv/ready
 	.venv/bin/python benchmarks/projection.py
 
 floor-test: .venv-floor/ready
-	$(PARALLEL) .venv-floor/bin/python -m pytest -n auto -m "models or golden"
+	$(PARALLEL) .venv-floor/bin/python -m pytest -n auto $(FLOOR_TESTS)
 
 wheel-test: .venv-wheel/ready
 	$(PARALLEL) .venv-wheel/bin/python -m pytest -n auto

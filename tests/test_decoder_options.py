@@ -45,7 +45,7 @@ def test_an_unknown_name_lists_what_there_is_and_the_nearest(model):
         ({"exit_layer": 4}, ["'exit_layer'", "number of layers, 4", "got 4"]),
         ({"stop.step": 3}, ["stop policy 'confidence'", "'step'", "steps"]),
         ({"stop.threshold": -1}, ["'threshold'", "-1"]),
-        ({"verifier.width": 3}, ["verifier 'greedy'", "no options", "'width'"]),
+        ({"verifier.width": 3}, ["verifier.width", "no verifier is named"]),
         ({"drafter.steps": 3}, ["'drafter.steps'", "'verifier.'", "'stop.'"]),
     ],
     ids=str,
