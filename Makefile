@@ -11,7 +11,8 @@
 PYTHON ?= python3
 TORCH := torch==2.13.0
 FLOOR := transformers==5.17.0 huggingface-hub==1.5.0
-TOOLS := ruff mypy import-linter
+# mypy reads what the conformance kit is written with.
+TOOLS := ruff mypy import-linter pytest hypothesis
 TESTERS := pytest pytest-timeout pytest-xdist hypothesis sybil
 # What depends on the version of transformers.
 FLOOR_TESTS := $(addprefix tests/test_,$(addsuffix .py,families family_models fingerprint golden \

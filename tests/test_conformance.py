@@ -12,6 +12,13 @@ class TestKangaroo(StrategyConformance):
     level = "full"
 
 
+@pytest.mark.models
+class TestKangaroosTree(StrategyConformance):
+    strategy = "kangaroo"
+    options = {"tree": True, "tree_top_k": 3, "max_nodes": 16}  # noqa: RUF012 (the kit's attribute)
+    level = "full"
+
+
 class TestPlain(StrategyConformance):
     strategy = "none"
 
