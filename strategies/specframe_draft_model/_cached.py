@@ -14,6 +14,7 @@ PADDING = 1  # the slot at the cache's end that nothing sees
 class CachedModel:
     """Read tokens behind what each row holds, and answer in the target's vocabulary.
 
+    Ids that the model does not have, which a target with more tokens may say, are read as its last.
     ``held`` says of how many positions each row has keys and values; the first of them are the
     committed tokens. Rolling back is to lower it.
     """
@@ -23,6 +24,7 @@ class CachedModel:
         self.engine = engine
         self.held: list[int] = []
         self._vocab_size = vocab_size
+        self._last_id = engine.vocab_size - 1
         self._board = Board(PADDING)
 
     def open(self, prompts: list[list[int]], slots: int) -> None:
@@ -34,7 +36,7 @@ class CachedModel:
         self.held = [0] * len(prompts)
         for place, prompt in enumerate(prompts):
             if len(prompt) <= self.engine.context:
-                self.engine.fill(place, prompt)
+                self.engine.fill(place, [min(token, self._last_id) for token in prompt])
                 self.held[place] = len(prompt)
 
     def levels(self, lengths: list[int]) -> list[int]:
@@ -50,7 +52,8 @@ class CachedModel:
         """
         placement = self._board.spans(self.held, counts)
         engine = self.engine
-        hidden, _ = engine.run(engine.embed(tokens), placement, 0, engine.num_layers)
+        entered = engine.embed(tokens.clamp(max=self._last_id))
+        hidden, _ = engine.run(entered, placement, 0, engine.num_layers)
         self.held = [held + count for held, count in zip(self.held, counts, strict=True)]
         state = engine.norm(hidden[:, -1:])
         return self._sized(self.answer(state)[:, -1]), state[:, -1]
