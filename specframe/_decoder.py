@@ -82,14 +82,9 @@ class Decoder:
         self._loaded: Loaded | None = loaded
         self._parts = parts
         self._serving = threading.Lock()
-        capabilities = parts.drafter.capabilities
-        extra = capabilities.max_nodes or 0
-        target = target_on(
-            loaded.engine,
-            extra_nodes=extra,
-            origin=loaded.origin,
-            opener=Beside(loaded, parts.registry),
-        )
+        extra = parts.drafter.capabilities.max_nodes or 0
+        beside = Beside(loaded, parts.registry)
+        target = target_on(loaded.engine, extra_nodes=extra, origin=loaded.origin, opener=beside)
         self._target: Target | None = target
         with torch.inference_mode():
             parts.prepare(target)
