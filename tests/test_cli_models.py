@@ -245,3 +245,20 @@ def test_ctrl_c_prints_what_was_decoded_and_its_statistics(plain, tmp_path):
     assert b"finished by interruption" in err
     assert b"interrupted; above is what was decoded" in err
     assert b"Traceback" not in err
+
+
+def test_decoding_imports_one_model_file_and_leaves_the_collector_on(plain):
+    code = (
+        "import gc, sys; from specframe.cli import main;"
+        f"assert main({[*plain, 'hello', '--max-new-tokens', '2', '--quiet']}) == 0;"
+        "assert gc.isenabled() and not gc.get_freeze_count();"
+        "print(*(m for m in sys.modules if '.modeling_' in m and '.models.' in m))"
+    )
+    output = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout
+    *_, files = output.splitlines()
+    assert set(files.split()) <= {
+        "transformers.models.llama.modeling_llama",
+        "transformers.models.auto.modeling_auto",  # the table of architectures
+    }

@@ -11,6 +11,7 @@ import attrs
 import typer
 
 from specframe._errors import InputError, OptionError
+from specframe.cli._startup import without_collector
 
 if TYPE_CHECKING:
     from specframe import Decoder
@@ -163,10 +164,11 @@ class Loading:
 
     def open(self) -> Decoder:
         """Load the decoder."""
-        from specframe import load  # noqa: PLC0415 (imports torch)
-
         arguments: dict[str, Any] = attrs.asdict(self)
-        return load(arguments.pop("model"), **arguments)
+        with without_collector():
+            from specframe import load  # noqa: PLC0415 (imports torch)
+
+            return load(arguments.pop("model"), **arguments)
 
 
 @attrs.frozen(kw_only=True)
