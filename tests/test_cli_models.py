@@ -269,3 +269,20 @@ def test_draft_model_goes_to_the_strategy_that_is_named(model, capsys):
     assert "strategy 'none' takes no options, got 'model'" in capsys.readouterr().err
     assert main(["decode", *common, "-o", f"model={model}", "hello"]) == 2
     assert "option 'model' is given twice" in capsys.readouterr().err
+
+
+def test_decoding_imports_one_model_file_and_leaves_the_collector_on(plain):
+    code = (
+        "import gc, sys; from specframe.cli import main;"
+        f"assert main({[*plain, 'hello', '--max-new-tokens', '2', '--quiet']}) == 0;"
+        "assert gc.isenabled() and not gc.get_freeze_count();"
+        "print(*(m for m in sys.modules if '.modeling_' in m and '.models.' in m))"
+    )
+    output = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout
+    *_, files = output.splitlines()
+    assert set(files.split()) <= {
+        "transformers.models.llama.modeling_llama",
+        "transformers.models.auto.modeling_auto",  # the table of architectures
+    }

@@ -12,6 +12,7 @@ import typer
 
 from specframe import _defaults
 from specframe._errors import InputError, OptionError
+from specframe.cli._startup import without_collector
 
 if TYPE_CHECKING:
     from specframe import Decoder
@@ -185,10 +186,11 @@ class Loading:
 
     def open(self) -> Decoder:
         """Load the decoder."""
-        from specframe import load  # noqa: PLC0415 (imports torch)
-
         arguments: dict[str, Any] = attrs.asdict(self)
-        return load(arguments.pop("model"), **arguments)
+        with without_collector():
+            from specframe import load  # noqa: PLC0415 (imports torch)
+
+            return load(arguments.pop("model"), **arguments)
 
 
 @attrs.frozen(kw_only=True)
