@@ -161,6 +161,20 @@ def test_padding_of_a_vocabulary_is_never_drafted(tiny, tmp_path, ours, theirs, 
         assert result.metrics.draft_acceptance_rate == 1.0
 
 
+def test_what_a_draft_model_lacks_has_no_probability(tiny, tmp_path):
+    class Watching(specframe.StopPolicy):
+        levels = 0
+
+        def after(self, step):
+            assert step.probs.shape == (1, 64)
+            assert step.probs[:, 61:].tolist() == [[0.0, 0.0, 0.0]]
+            Watching.levels += 1
+
+    draft = tiny.saved(tmp_path, resized(tiny, 61))
+    load(resized(tiny, 64), draft, stop_policy=Watching()).decode(PROMPT, max_new_tokens=12)
+    assert Watching.levels > 0
+
+
 def resized(tiny, size):
     """Return the model of 61 tokens with a head of ``size`` rows; those behind it are liked."""
     import torch
