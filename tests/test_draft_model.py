@@ -161,6 +161,14 @@ def test_padding_of_a_vocabulary_is_never_drafted(tiny, tmp_path, ours, theirs, 
         assert result.metrics.draft_acceptance_rate == 1.0
 
 
+def test_a_prompt_may_hold_tokens_that_the_draft_model_lacks(tiny, tmp_path):
+    target = resized(tiny, 64)
+    decoder = load(target, tiny.saved(tmp_path, resized(tiny, 61)))
+    prompts = [[63], [3, 61, 62, 9], PROMPT]
+    for prompt, result in zip(prompts, decoder.decode(prompts, max_new_tokens=9), strict=True):
+        assert result.token_ids == tiny.generate(target, prompt, 9)
+
+
 def test_what_a_draft_model_lacks_has_no_probability(tiny, tmp_path):
     class Watching(specframe.StopPolicy):
         levels = 0
