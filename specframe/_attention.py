@@ -12,7 +12,6 @@ from torch.nn import functional as F  # noqa: N812 (torch's own abbreviation)
 from specframe._packing import packed, unpacked
 from specframe._placement import Placement
 
-
 WIDE = 64  # tokens of one row from which on a mask for each group costs more than it saves
 
 
@@ -95,7 +94,7 @@ class Pass:
         """
         packing = self.placement.packing
         query = unpacked(packing, query)
-        if len(query) == 1 and query.shape[1] >= WIDE and softcap is None:
+        if query.shape[0] == 1 and query.shape[1] >= WIDE and softcap is None:
             return self._attend_widely(query, key, value, scale, window)
         mask = self._mask(window, spelt_out=softcap is not None)
         # Flags instead of masks need one query row per token, so groups cannot be packed there.
