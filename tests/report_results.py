@@ -8,7 +8,7 @@ PLAIN_SECONDS = 0.007  # of a token
 
 
 def results_of(strategies, tasks=("code", "prose"), prompts=3, seed=1):
-    """Return results of ``strategies``: name, acceptance, drafts a round; None drafts: transformers'."""
+    """Return results of strategies: name, acceptance, drafts a round (None: transformers')."""
     draw = random.Random(seed)
     asked = [
         {"id": f"{task}/{place}.py", "task": task, "num_turns": 1}
@@ -124,7 +124,9 @@ def by_position(rounds):
     deepest = max(drafted for drafted, *_ in rounds)
     counts = [
         (
-            sum(accepted >= position - 1 and drafted >= position for drafted, accepted, *_ in rounds),
+            sum(
+                accepted >= position - 1 and drafted >= position for drafted, accepted, *_ in rounds
+            ),
             sum(accepted >= position for _, accepted, *_ in rounds),
         )
         for position in range(1, deepest + 1)

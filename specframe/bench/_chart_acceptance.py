@@ -83,7 +83,7 @@ def _draw_labels(chart: Chart, across: list[float], shares: Sequence[Share], wha
     """Write what a column is and how many it counts; where columns are many, only some."""
     step = every(len(shares), LABELS)
     counted = "n" if what == "position" else "rounds"
-    chart.words("tick", (0, BOTTOM + 16), what if what == "position" else "accept.")
+    chart.words("tick", (0, BOTTOM + 16), what if what == "position" else "drafts")
     chart.words("tick small", (0, BOTTOM + 31), counted)
     for place, each in list(enumerate(shares))[::step]:
         number = each.whole if what == "position" else each.part

@@ -50,8 +50,8 @@ def _draw_row(chart: Chart, scale: Scale, split: Split, top: float) -> None:
     for part, seconds in split.seconds.items():
         width = scale(seconds)
         _draw_part(chart, part, (start, top + 20), width)
-        share = percent(seconds / split.total) if split.total else ""
-        if width > words_width(share, 11.0) + 10:
+        share = percent(seconds / split.total) if len(split.seconds) > 1 else ""
+        if share and width > words_width(share, 11.0) + 10:
             chart.words("inside middle", (start + width / 2, top + 20 + BAR - 5), share)
         start += width
 

@@ -10,7 +10,7 @@ import attrs
 from specframe.bench._chart import WIDTH, Chart, Scale, explain, fitted, words_width
 from specframe.bench._report_words import interval, times
 
-ROW, BAR, TOP = 46.0, 14.0, 6.0
+ROW, BAR, TOP = 52.0, 13.0, 4.0
 EDGE = 5.0
 AXIS = 22.0
 
@@ -31,13 +31,23 @@ class Bar:
 def draw_speedups(name: str, title: str, bars: Sequence[Bar], highest: float) -> str:
     """Draw the bars on a scale that ends at ``highest``; panels of one scale can be compared."""
     said = "; ".join(f"{bar.name} {_value_words(bar)}" for bar in bars)
-    height = TOP + ROW * len(bars) + AXIS
-    chart = Chart(name, title, f"Speed-up over plain decoding: {said}.", height)
+    description = f"Speed-up over plain decoding: {said}."
+    chart = Chart(name, title, description, TOP + bars_height(len(bars)))
+    draw_bars(chart, bars, highest, TOP)
+    return chart.text()
+
+
+def draw_bars(chart: Chart, bars: Sequence[Bar], highest: float, top: float) -> None:
+    """Draw the bars and their axis from ``top`` downwards."""
     scale = Scale(highest, EDGE, WIDTH - EDGE)
     for place, bar in enumerate(bars):
-        _draw_row(chart, scale, bar, TOP + ROW * place)
-    _draw_axis(chart, scale, TOP + ROW * len(bars))
-    return chart.text()
+        _draw_row(chart, scale, bar, top + ROW * place)
+    _draw_axis(chart, scale, top + ROW * len(bars))
+
+
+def bars_height(many: int) -> float:
+    """Return how high so many bars and their axis are."""
+    return ROW * many + AXIS
 
 
 def highest_speedup(bars: Iterable[Bar]) -> float:
@@ -53,22 +63,22 @@ def _draw_row(chart: Chart, scale: Scale, bar: Bar, top: float) -> None:
     room = WIDTH - 2 * EDGE - words_width(said, 12.0) - 8
     explain(chart.words("name", (EDGE, top + 14), fitted(bar.name, room)), bar.name)
     chart.words("value end", (WIDTH - EDGE, top + 14), said)
-    middle = top + 21 + BAR / 2
-    chart.bar("track", (EDGE, top + 21), (scale.stop - scale.start, BAR))
+    middle = top + 20 + BAR / 2
+    chart.bar("track", (EDGE, top + 20), (scale.stop - scale.start, BAR))
     if bar.value is not None:
         kind = "bar plain" if bar.is_plain else "bar"
-        chart.bar(kind, (EDGE, top + 21), (scale(bar.value) - EDGE, BAR))
-    chart.line("one", (scale(1), top + 18), (scale(1), top + 24 + BAR))
-    _draw_dots(chart, scale, bar, middle)
+        chart.bar(kind, (EDGE, top + 20), (scale(bar.value) - EDGE, BAR))
+    chart.line("one", (scale(1), top + 17), (scale(1), top + 25 + BAR))
+    _draw_dots(chart, scale, bar, top + 26 + BAR)
     if bar.low is not None and bar.high is not None:
         _draw_whisker(chart, (scale(bar.low), scale(bar.high)), middle)
 
 
-def _draw_dots(chart: Chart, scale: Scale, bar: Bar, middle: float) -> None:
-    """Scatter the prompts over the bar's height, each at the same height in every chart."""
+def _draw_dots(chart: Chart, scale: Scale, bar: Bar, lane: float) -> None:
+    """Scatter the prompts below the bar, each at the same height in every chart."""
     for prompt, ratio in bar.dots.items():
-        shift = (zlib.crc32(prompt.encode()) % 9 - 4) * 1.1
-        chart.dot("dot", (scale(ratio), middle + shift), 1.9, f"{prompt}: {times(ratio)}")
+        shift = zlib.crc32(prompt.encode()) % 5 - 2
+        chart.dot("dot", (scale(ratio), lane + shift), 2.1, f"{prompt}: {times(ratio)}")
 
 
 def _draw_whisker(chart: Chart, ends: tuple[float, float], middle: float) -> None:

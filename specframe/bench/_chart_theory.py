@@ -10,7 +10,7 @@ from specframe.bench._chart import WIDTH, Chart, Scale, explain
 from specframe.bench._report_theory import Costs
 from specframe.bench._report_words import percent, times
 
-LEFT, TOP, BOTTOM, HEIGHT = 34.0, 12.0, 208.0, 246.0
+LEFT, RIGHT, TOP, BOTTOM, HEIGHT = 34.0, 18.0, 12.0, 208.0, 246.0
 STEPS = 60
 SIZE = 6.0
 
@@ -32,7 +32,7 @@ class Measured:
 
 def draw_theory(name: str, title: str, measured: Measured, highest: float) -> str:
     """Draw one strategy on a scale of speed-ups that ends at ``highest``."""
-    across, height = Scale(1.0, LEFT, WIDTH - 10), Scale(highest, BOTTOM, TOP)
+    across, height = Scale(1.0, LEFT, WIDTH - RIGHT), Scale(highest, BOTTOM, TOP)
     chart = Chart(name, title, _description(measured), HEIGHT)
     _draw_axes(chart, across, height)
     rates = [step / STEPS for step in range(STEPS + 1)]
@@ -48,11 +48,11 @@ def draw_theory(name: str, title: str, measured: Measured, highest: float) -> st
 
 
 def _draw_axes(chart: Chart, across: Scale, height: Scale) -> None:
-    for tick in height.ticks():
+    for tick in height.ticks(7):
         kind = "axis" if tick == 0 else "grid"
-        chart.line(kind, (LEFT, height(tick)), (WIDTH - 10, height(tick)))
+        chart.line(kind, (LEFT, height(tick)), (WIDTH - RIGHT, height(tick)))
         chart.words("tick end", (LEFT - 5, height(tick) + 4), f"{tick:g}\N{MULTIPLICATION SIGN}")
-    chart.line("one", (LEFT, height(1)), (WIDTH - 10, height(1)))
+    chart.line("one", (LEFT, height(1)), (WIDTH - RIGHT, height(1)))
     for tick in across.ticks():
         chart.line("axis", (across(tick), BOTTOM), (across(tick), BOTTOM + 3))
         chart.words("tick middle", (across(tick), BOTTOM + 16), f"{tick:.0%}")

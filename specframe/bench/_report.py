@@ -18,8 +18,8 @@ from specframe.bench._report_charts import (
     speedup_figures,
     theory_figures,
 )
-from specframe.bench._report_results import Strategy, read_strategies, read_tasks
-from specframe.bench._report_table import COLUMNS, position_rows, summary_rows, verdicts
+from specframe.bench._report_results import PARTS, Strategy, read_strategies, read_tasks
+from specframe.bench._report_table import COLUMNS, position_rows, split_rows, summary_rows, verdicts
 from specframe.bench._report_values import Values, words
 from specframe.bench._report_words import moment
 
@@ -92,7 +92,8 @@ def _facts(results: Values) -> list[tuple[str, str]]:
     settings, environment = results.values("settings"), results.values("environment")
     cores, threads = environment.text("cores"), environment.text("threads")
     facts = [
-        ("date", moment(results.text("created"))),
+        ("started", moment(results.text("created"))),
+        ("finished", moment(results.text("finished"))),
         ("machine", environment.text("processor") or environment.text("machine")),
         ("cores, threads", f"{cores or '?'}, {threads or '?'}" if cores or threads else ""),
         ("device", environment.text("device") or settings.text("device")),
@@ -126,6 +127,8 @@ def _tables(strategies: Sequence[Strategy], tasks: Sequence[str]) -> dict[str, o
     return {
         "columns": COLUMNS,
         "rows": summary_rows(strategies, tasks),
+        "parts": PARTS,
+        "split_rows": split_rows(strategies),
         "verdicts": verdicts(strategies),
         "positions": positions,
         "places": list(dict.fromkeys(place for row in positions for place in row.reached)),

@@ -46,6 +46,8 @@ def speedup_figures(strategies: Sequence[Strategy], tasks: Sequence[str]) -> lis
 def speedup_bar(strategy: Strategy, task: str) -> Bar:
     """Return a strategy's row for a task."""
     summary = strategy.summaries.get(task, Values())
+    if strategy.is_plain:
+        return Bar(strategy.name, summary.number("speedup"), is_plain=True)
     return Bar(
         name=strategy.name,
         value=summary.number("speedup"),
@@ -53,7 +55,6 @@ def speedup_bar(strategy: Strategy, task: str) -> Bar:
         high=summary.number("speedup_high"),
         dots=summary.numbers("speedup_by_prompt"),
         note="failed" if strategy.error else "not measured",
-        is_plain=strategy.is_plain,
     )
 
 

@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 import attrs
 
-from specframe.bench._report_charts import position_shares
+from specframe.bench._chart_seconds import Split
+from specframe.bench._report_charts import position_shares, split_of
 from specframe.bench._report_results import ALL, PARTS, Strategy
 from specframe.bench._report_values import Values
 from specframe.bench._report_words import (
@@ -135,6 +136,17 @@ def position_rows(strategies: Sequence[Strategy]) -> list[Positions]:
         for strategy, shares in found
         if shares
     ]
+
+
+def split_rows(strategies: Sequence[Strategy]) -> list[Row]:
+    """Return milliseconds of a token: by part, and in all."""
+    return [_split_row(split_of(each)) for each in strategies]
+
+
+def _split_row(split: Split) -> Row:
+    spent = [split.seconds.get(part) for part in PARTS] + [split.total or None]
+    cells = [Cell(plain(None if each is None else each * 1000)) for each in spent]
+    return Row(split.name, ALL, cells)
 
 
 def _of_rounds(accepted: float, rounds: float) -> Cell:

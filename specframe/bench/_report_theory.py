@@ -6,6 +6,7 @@ Leviathan, Kalman and Matias, "Fast inference from transformers via speculative 
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -52,7 +53,7 @@ def expected_tokens(acceptance: float, length: float) -> float:
     """Return the tokens of a round if each of ``length`` drafts is accepted at this rate."""
     if acceptance >= 1:
         return length + 1
-    return (1 - acceptance ** (length + 1)) / (1 - acceptance)
+    return (1.0 - math.pow(acceptance, length + 1)) / (1.0 - acceptance)
 
 
 def measure_costs(strategy: Strategy, plain_rate: float | None) -> Costs | None:
