@@ -89,7 +89,8 @@ def run_of(draw, name, prompt, acceptance, drafts, new=128):
         "token_ids": list(range(new)),
         "text": "",
         "finish_reason": "length",
-        "seconds": {"total": total} | (split if rounds else dict.fromkeys(split)),
+        "seconds": {"total": total}
+        | (split if rounds else dict.fromkeys(split) | {"prefill": 0.02}),
         "rounds": rounds or None,
         "by_position": by_position(rounds) if rounds else None,
     }
@@ -171,7 +172,9 @@ def summarise(name, task, prompts, runs):
         "acceptance_histogram": histogram(accepted),
         "acceptance_by_position": by_position(rounds) if rounds else [],
         "seconds": {
-            part: sum(turn["seconds"][part] for turn in turns.values()) if rounds else None
+            part: sum(turn["seconds"][part] for turn in turns.values())
+            if rounds or part == "prefill"
+            else None
             for part in ("prefill", "draft", "verify", "other")
         },
         "peak_memory": 350 * 2**20,

@@ -14,7 +14,8 @@ from xml.etree import ElementTree as ET
 import attrs
 
 WIDTH = 380.0
-CHARACTER = 0.56  # of the font size, the mean of a proportional font
+# Widths of characters, of the font size, in the widest font that pages commonly get.
+NARROW, USUAL, BROAD = 0.41, 0.64, 1.0
 
 
 @attrs.frozen
@@ -127,9 +128,14 @@ def place(value: float) -> str:
 
 
 def words_width(text: str, size: float) -> float:
-    """Return about how wide words are; East Asian characters are twice as wide."""
-    wide = sum(unicodedata.east_asian_width(each) in "WF" for each in text)
-    return (len(text) + wide * 0.8) * size * CHARACTER
+    """Return how wide words are at most, or nearly so."""
+    return size * sum(_character_width(each) for each in text)
+
+
+def _character_width(character: str) -> float:
+    if character in "mwMW@%_" or unicodedata.east_asian_width(character) in "WF":
+        return BROAD
+    return NARROW if character in "fijlrtI.,:;|'!()[]/- " else USUAL
 
 
 def fitted(text: str, width: float, size: float = 12.0) -> str:

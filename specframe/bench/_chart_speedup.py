@@ -68,7 +68,7 @@ def _draw_row(chart: Chart, scale: Scale, bar: Bar, top: float) -> None:
     if bar.value is not None:
         kind = "bar plain" if bar.is_plain else "bar"
         chart.bar(kind, (EDGE, top + 20), (scale(bar.value) - EDGE, BAR))
-    chart.line("one", (scale(1), top + 17), (scale(1), top + 25 + BAR))
+    chart.line("one", (scale(1), top + 18.5), (scale(1), top + 25 + BAR))
     _draw_dots(chart, scale, bar, top + 26 + BAR)
     if bar.low is not None and bar.high is not None:
         _draw_whisker(chart, (scale(bar.low), scale(bar.high)), middle)

@@ -15,9 +15,10 @@ from specframe.bench._report_theory import (
     acceptance_by_prompt,
     acceptance_rate,
     measure_costs,
+    seconds_of_token,
 )
 from specframe.bench._report_values import Values
-from specframe.bench._report_words import percent, plain, rate
+from specframe.bench._report_words import percent, rate, two_decimals
 
 
 @attrs.frozen
@@ -98,24 +99,29 @@ def seconds_figures(strategies: Sequence[Strategy]) -> list[Figure]:
 
 def split_of(strategy: Strategy) -> Split:
     """Return the seconds of a token by part; undivided where only their sum is known."""
-    seconds = strategy.overall.numbers("seconds")
-    parts = {part: seconds[part] for part in PARTS if seconds.get(part, 0.0) > 0}
-    tokens_per_second = strategy.overall.number("tokens_per_second_with_prefill")
-    if not tokens_per_second or tokens_per_second < 0:
+    rate = strategy.overall.number("tokens_per_second_with_prefill")
+    if rate is None or rate <= 0:
         return Split(strategy.name, {}, "failed" if strategy.error else "not measured")
+    parts = _known_parts(strategy)
     total = sum(parts.values())
-    if not total:
-        return Split(strategy.name, {WHOLE: 1 / tokens_per_second})
-    a_token = {part: each / total / tokens_per_second for part, each in parts.items()}
-    return Split(strategy.name, a_token)
+    return Split(strategy.name, {part: each / total / rate for part, each in parts.items()})
+
+
+def _known_parts(strategy: Strategy) -> dict[str, float]:
+    """Return the seconds by part, above zero; what transformers leaves together stays together."""
+    seconds = strategy.overall.numbers("seconds")
+    if set(PARTS) <= set(seconds):
+        parts = {part: seconds[part] for part in PARTS}
+    else:
+        total, prefill = strategy.turn_seconds("total"), strategy.turn_seconds("prefill")
+        parts = {"prefill": prefill, WHOLE: total - prefill}
+    return {part: each for part, each in parts.items() if each > 0} or {WHOLE: 1.0}
 
 
 def theory_figures(strategies: Sequence[Strategy]) -> list[Figure]:
     """Return a chart for each strategy whose rounds and speed-up are known, on one scale."""
-    plain_rate = next(
-        (each.overall.number("tokens_per_second") for each in strategies if each.is_plain), None
-    )
-    found = [(each.name, measured_of(each, plain_rate)) for each in strategies]
+    plain = next((seconds_of_token(each) for each in strategies if each.is_plain), None)
+    found = [(each.name, measured_of(each, plain)) for each in strategies]
     known = [(name, measured) for name, measured in found if measured is not None]
     highest = max((measured.highest() for _, measured in known), default=1.0) * 1.03
     return [
@@ -124,9 +130,9 @@ def theory_figures(strategies: Sequence[Strategy]) -> list[Figure]:
     ]
 
 
-def measured_of(strategy: Strategy, plain_rate: float | None) -> Measured | None:
+def measured_of(strategy: Strategy, plain_seconds: float | None) -> Measured | None:
     """Return a strategy's points and costs, or None where its rounds say nothing."""
-    costs = measure_costs(strategy, plain_rate)
+    costs = measure_costs(strategy, plain_seconds)
     if costs is None:
         return None
     rates, speedups = acceptance_by_prompt(strategy), strategy.overall.numbers("speedup_by_prompt")
@@ -142,15 +148,16 @@ def measured_of(strategy: Strategy, plain_rate: float | None) -> Measured | None
 def _cost_note(measured: Measured) -> str:
     costs = measured.costs
     said = (
-        f"{rate(costs.drafted)} drafted tokens a round, c = {plain(costs.per_draft)}, "
-        f"v = {plain(costs.beside)}"
+        f"{rate(costs.drafted)} drafted tokens a round, c = {two_decimals(costs.per_draft)}, "
+        f"v = {two_decimals(costs.beside)}"
     )
     if measured.whole is None:
         return f"{said}."
     acceptance, speedup = measured.whole
+    expected, theorem = costs.expected_speedup(acceptance), costs.theorem(acceptance)
     return (
-        f"{said}. At {percent(acceptance)}: measured {plain(speedup)}, expected "
-        f"{plain(costs.expected_speedup(acceptance))}, theorem {plain(costs.theorem(acceptance))}."
+        f"{said}. At {percent(acceptance)}: measured {two_decimals(speedup)}, expected "
+        f"{two_decimals(expected)}, theorem {two_decimals(theorem)}."
     )
 
 

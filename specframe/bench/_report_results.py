@@ -29,7 +29,10 @@ class Strategy:
 
     @property
     def error(self) -> str:
-        """Return why it could not be loaded, else nothing."""
+        """Return why it could not be loaded, or why every run failed, else nothing."""
+        errors = [run.text("error") for run in self.runs]
+        if errors and all(errors):
+            return f"all {len(errors)} runs failed, the first: {errors[0]}"
         return self.about.text("error")
 
     @property
@@ -43,6 +46,11 @@ class Strategy:
         """Return the options as they are typed."""
         found = self.about.values("options").texts()
         return ", ".join(f"{name}={value}" for name, value in found.items())
+
+    def turn_seconds(self, part: str) -> float:
+        """Return the seconds of one part, or of ``total``, over all turns."""
+        turns = (turn for run in self.runs for turn in run.items("turns"))
+        return sum(turn.values("seconds").number(part) or 0.0 for turn in turns)
 
     @property
     def rounds(self) -> float:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import attrs
 
-from specframe.bench._chart_seconds import Split
+from specframe.bench._chart_seconds import WHOLE, Split
 from specframe.bench._report_charts import position_shares, split_of
 from specframe.bench._report_results import ALL, PARTS, Strategy
 from specframe.bench._report_values import Values
@@ -15,9 +15,9 @@ from specframe.bench._report_words import (
     interval,
     memory,
     percent,
-    plain,
     rate,
     times,
+    two_decimals,
 )
 
 
@@ -59,7 +59,6 @@ class Verdict:
     sentence: str
     tokens: str
     error: str
-    is_plain: bool
 
 
 def _number(key: str, say: Callable[[float | None], str]) -> Callable[[Values], Cell]:
@@ -82,9 +81,11 @@ def _part(part: str) -> Callable[[Values], Cell]:
 
 
 def _share_of_time(summary: Values, part: str) -> str:
+    """Return a part's share; of parts that are not all known there is none."""
     seconds = summary.numbers("seconds")
     total = sum(seconds.get(each, 0.0) for each in PARTS)
-    return percent(seconds[part] / total if part in seconds and total > 0 else None)
+    known = set(PARTS) <= set(seconds) and total > 0
+    return percent(seconds[part] / total if known else None)
 
 
 # Heading, its columns, how a column reads the summary.
@@ -99,8 +100,8 @@ COLUMNS: dict[str, dict[str, Callable[[Values], Cell]]] = {
         "transformers": _speedup("speedup_over_transformers"),
     },
     "Drafts": {
-        "tokens a round": _number("mean_acceptance_length", plain),
-        "to break even": _number("break_even_acceptance_length", plain),
+        "tokens a round": _number("mean_acceptance_length", two_decimals),
+        "to break even": _number("break_even_acceptance_length", two_decimals),
         "accepted": _number("draft_acceptance_rate", percent),
     },
     "Time": {part: _part(part) for part in PARTS},
@@ -144,8 +145,9 @@ def split_rows(strategies: Sequence[Strategy]) -> list[Row]:
 
 
 def _split_row(split: Split) -> Row:
-    spent = [split.seconds.get(part) for part in PARTS] + [split.total or None]
-    cells = [Cell(plain(None if each is None else each * 1000)) for each in spent]
+    nothing = 0.0 if split.seconds and WHOLE not in split.seconds else None
+    spent = [split.seconds.get(part, nothing) for part in PARTS] + [split.total or None]
+    cells = [Cell(two_decimals(None if each is None else each * 1000)) for each in spent]
     return Row(split.name, ALL, cells)
 
 
@@ -173,7 +175,6 @@ def _verdict(strategy: Strategy) -> Verdict:
         sentence=summary.text("verdict"),
         tokens="" if strategy.is_plain else _equality(summary),
         error=strategy.error,
-        is_plain=strategy.is_plain,
     )
 
 

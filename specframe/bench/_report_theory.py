@@ -15,7 +15,7 @@ import attrs
 from specframe.bench._report_results import Strategy
 from specframe.bench._report_values import Values, finite, listed
 
-DRAFTED, DRAFT, VERIFY, OTHER = 0, 3, 4, 5  # places in a round
+DRAFTED, COMMITTED, DRAFT, VERIFY, OTHER = 0, 2, 3, 4, 5  # places in a round
 
 
 @attrs.frozen
@@ -56,24 +56,24 @@ def expected_tokens(acceptance: float, length: float) -> float:
     return (1.0 - math.pow(acceptance, length + 1)) / (1.0 - acceptance)
 
 
-def measure_costs(strategy: Strategy, plain_rate: float | None) -> Costs | None:
-    """Return what the rounds cost; None without rounds, drafts or plain decoding's rate.
+def measure_costs(strategy: Strategy, plain_seconds: float | None) -> Costs | None:
+    """Return what the rounds cost; None without rounds, drafts or the seconds of a plain token.
 
     A tree drafts more tokens than levels: no round is taken to be deeper than the deepest level
     that any round reached.
     """
-    rounds = [each for run in strategy.runs for each in _rounds(run)]
+    rounds = _rounds(strategy)
     drafted = sum(each[DRAFTED] for each in rounds)
     spent = [sum(each[part] for each in rounds) for part in (DRAFT, VERIFY, OTHER)]
-    if not plain_rate or drafted <= 0 or sum(spent) <= 0:
+    if not plain_seconds or drafted <= 0 or sum(spent) <= 0:
         return None
     deepest = _deepest(strategy)
     levels = Counter(int(min(each[DRAFTED], deepest)) for each in rounds)
     return Costs(
         lengths={level: many / len(rounds) for level, many in levels.items()},
         drafted=drafted / len(rounds),
-        per_draft=spent[0] / drafted * plain_rate,
-        beside=(spent[1] + spent[2]) / len(rounds) * plain_rate,
+        per_draft=spent[0] / drafted / plain_seconds,
+        beside=(spent[1] + spent[2]) / len(rounds) / plain_seconds,
     )
 
 
@@ -96,9 +96,18 @@ def acceptance_by_prompt(strategy: Strategy) -> dict[str, float]:
     return {prompt: rate for prompt, rate in rates.items() if rate is not None}
 
 
-def _rounds(run: Values) -> list[Sequence[float]]:
-    """Return a run's rounds: those that are whole."""
-    lists = [listed(each) for turn in run.items("turns") for each in turn.sequence("rounds")]
+def seconds_of_token(plain: Strategy) -> float | None:
+    """Return the seconds of a token of plain decoding, as one row of a batch sees them."""
+    rounds = _rounds(plain)
+    tokens = sum(each[COMMITTED] for each in rounds)
+    spent = sum(each[DRAFT] + each[VERIFY] + each[OTHER] for each in rounds)
+    return spent / tokens if tokens > 0 and spent > 0 else None
+
+
+def _rounds(strategy: Strategy) -> list[Sequence[float]]:
+    """Return a strategy's rounds: those that are whole."""
+    turns = [turn for run in strategy.runs for turn in run.items("turns")]
+    lists = [listed(each) for turn in turns for each in turn.sequence("rounds")]
     rounds = [[finite(value) for value in each] for each in lists]
     whole = [[value for value in each if value is not None] for each in rounds]
     return [each for each in whole if len(each) > OTHER]

@@ -10,12 +10,12 @@ KIBI = 1024
 
 def times(ratio: float | None) -> str:
     """Return ``1.52x``, with a multiplication sign."""
-    return UNKNOWN if ratio is None else f"{plain(ratio)}\N{MULTIPLICATION SIGN}"
+    return UNKNOWN if ratio is None else f"{two_decimals(ratio)}\N{MULTIPLICATION SIGN}"
 
 
 def interval(low: float | None, high: float | None) -> str:
     """Return the ends of an interval, or nothing where one is missing."""
-    return "" if low is None or high is None else f"{plain(low)} to {plain(high)}"
+    return "" if low is None or high is None else f"{two_decimals(low)} to {two_decimals(high)}"
 
 
 def percent(share: float | None) -> str:
@@ -26,7 +26,7 @@ def percent(share: float | None) -> str:
     return f"{share:.{digits}%}"
 
 
-def plain(value: float | None) -> str:
+def two_decimals(value: float | None) -> str:
     """Return two decimals, fewer for what is large."""
     if value is None:
         return UNKNOWN
