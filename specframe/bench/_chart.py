@@ -16,6 +16,7 @@ import attrs
 WIDTH = 380.0
 # Widths of characters, of the font size, in the widest font that pages commonly get.
 NARROW, USUAL, BROAD = 0.41, 0.64, 1.0
+ELLIPSIS = "\N{HORIZONTAL ELLIPSIS}"
 
 
 @attrs.frozen
@@ -133,19 +134,24 @@ def words_width(text: str, size: float) -> float:
 
 
 def _character_width(character: str) -> float:
-    if character in "mwMW@%_" or unicodedata.east_asian_width(character) in "WF":
+    if (
+        character in "mwMW@%_\N{HORIZONTAL ELLIPSIS}"
+        or unicodedata.east_asian_width(character) in "WF"
+    ):
         return BROAD
     return NARROW if character in "fijlrtI.,:;|'!()[]/- " else USUAL
 
 
 def fitted(text: str, width: float, size: float = 12.0) -> str:
-    """Return the words cut so that they are no wider than ``width``."""
-    if words_width(text, size) <= width:
-        return text
-    kept = text
-    while kept and words_width(kept, size) > width - size:
-        kept = kept[:-1]
-    return kept + "\N{HORIZONTAL ELLIPSIS}"
+    """Return the words, their middle left out where they are wider than ``width``.
+
+    Names of one sweep differ at their ends.
+    """
+    kept, short = len(text), text
+    while kept and words_width(short, size) > width:
+        kept -= 1
+        short = text[: kept - kept // 2] + ELLIPSIS + text[len(text) - kept // 2 :]
+    return short
 
 
 def every(many: int, at_most: int) -> int:

@@ -9,7 +9,7 @@ import attrs
 from specframe.bench._chart import WIDTH, Chart, Scale, every, explain
 from specframe.bench._report_words import count, percent, short_count
 
-LEFT, TOP, BOTTOM, HEIGHT = 40.0, 16.0, 150.0, 192.0
+LEFT, TOP, BOTTOM, HEIGHT = 52.0, 16.0, 150.0, 192.0
 LABELS = 11
 CONFIDENT = 1.96  # standard deviations of 95 %
 

@@ -68,8 +68,12 @@ def _number(key: str, say: Callable[[float | None], str]) -> Callable[[Values], 
 def _speedup(key: str) -> Callable[[Values], Cell]:
     return lambda summary: Cell(
         times(summary.number(key)),
-        interval(summary.number(f"{key}_low"), summary.number(f"{key}_high")),
+        interval(*_ends(summary, key)),
     )
+
+
+def _ends(summary: Values, key: str) -> tuple[float | None, float | None]:
+    return summary.number(f"{key}_low"), summary.number(f"{key}_high")
 
 
 def _fault(key: str) -> Callable[[Values], Cell]:
@@ -171,7 +175,7 @@ def _verdict(strategy: Strategy) -> Verdict:
     return Verdict(
         strategy=strategy.name,
         speedup=times(summary.number("speedup")),
-        spread=interval(summary.number("speedup_low"), summary.number("speedup_high")),
+        spread="" if strategy.is_plain else interval(*_ends(summary, "speedup")),
         sentence=summary.text("verdict"),
         tokens="" if strategy.is_plain else _equality(summary),
         error=strategy.error,
