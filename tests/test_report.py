@@ -300,6 +300,7 @@ def test_a_round_is_no_deeper_than_what_was_reached():
     """A tree of 12 nodes on 3 levels counts 3 in the exponent and 12 in the cost."""
     rounds = [[12, 2, 3, 0.012, 0.01, 0.0]] * 4
     positions = [{"position": place, "reached": 4, "accepted": 3} for place in (1, 2, 3)]
+    positions.append({"position": 4, "reached": 0, "accepted": 0})
     tree = Strategy(
         "tree",
         Values(),
