@@ -19,6 +19,12 @@ class TestKangaroosTree(StrategyConformance):
     level = "full"
 
 
+@pytest.mark.models
+class TestPromptLookup(StrategyConformance):
+    strategy = "prompt-lookup"
+    level = "full"
+
+
 class TestPlain(StrategyConformance):
     strategy = "none"
 
