@@ -14,6 +14,7 @@ KEEP = 0.998  # weight of a round against that of the next: about 500 rounds cou
 BELIEF = 1.0  # how many levels a prior weighs
 USUAL = 0.75  # prior chance of a level of which nothing is known
 LAST = 16  # rounds of one length whose times are kept
+FRESH = 0.99  # weight of a length that was last met a round ago, against one met now
 SHARE = 0.1  # prior cost of a level, as a share of a round
 
 
@@ -61,13 +62,15 @@ class Costs:
 
     Seconds are taken to grow evenly with the levels drafted. The line goes through the median of
     the last rounds of each length, with the weighted median of all slopes between two lengths
-    (Theil and Sen): rounds that the machine held up do not move it.
+    (Theil and Sen): rounds that the machine held up do not move it. Lengths that are no longer
+    drafted fade.
     """
 
     def __init__(self) -> None:
         """Begin with nothing measured."""
         self._last: dict[int, deque[float]] = {}
         self._medians: dict[int, float] = {}
+        self._met: dict[int, int] = {}  # when a length was last met
         self._rounds = self._levels = self._tokens = 0.0
         self.rounds = 0
 
@@ -76,6 +79,7 @@ class Costs:
         last = self._last.setdefault(levels, deque(maxlen=LAST))
         last.append(seconds)
         self._medians[levels] = statistics.median(last)
+        self._met[levels] = self.rounds
         self._rounds = KEEP * self._rounds + 1
         self._levels = KEEP * self._levels + levels
         self._tokens = KEEP * self._tokens + tokens
@@ -87,11 +91,11 @@ class Costs:
         slope = self._slope()
         base = weighted_median(
             [
-                (seconds - slope * levels, len(self._last[levels]))
+                (seconds - slope * levels, self._weight(levels))
                 for levels, seconds in self._medians.items()
             ]
         )
-        return slope * self._tokens / (max(base, slope) * self._rounds + slope * self._levels)
+        return slope * self._tokens / (max(base, 0.0) * self._rounds + slope * self._levels)
 
     def _slope(self) -> float:
         """Return the seconds of a level; a share of a round until two lengths were seen."""
@@ -99,11 +103,15 @@ class Costs:
         slopes = [
             (
                 (self._medians[far] - self._medians[near]) / (far - near),
-                (far - near) * min(len(self._last[near]), len(self._last[far])),
+                (far - near) * min(self._weight(near), self._weight(far)),
             )
             for near, far in itertools.combinations(sorted(self._medians), 2)
         ]
-        return max(weighted_median([*slopes, (usual, 1)]), usual / 10)
+        return max(weighted_median([*slopes, (usual, 1)]), usual / 100)
+
+    def _weight(self, levels: int) -> float:
+        age = self.rounds - self._met[levels]
+        return len(self._last[levels]) * FRESH**age
 
 
 def weighted_median(weighted: Sequence[tuple[float, float]]) -> float:
