@@ -153,6 +153,18 @@ def test_adaedl_moves_its_bound_and_eases_it_where_nothing_was_drafted(decodes):
         assert policy.bounds.rows[0].value == pytest.approx(bound)
 
 
+@pytest.mark.parametrize(("name", "moves"), [("adaptive-confidence", 0.0), ("adaedl", -0.001)])
+def test_a_draft_of_full_length_holds_the_bound_by_its_length_or_by_what_was_accepted(name, moves):
+    """Draft & Verify asks how much was drafted, AdaEDL how much was accepted."""
+    policy, row = MAKERS[name](), rows_of(1)
+    policy.start(row)
+    for _ in range(6):
+        see(policy, row, [(8, 8, 9)])
+    before = policy.bounds.rows[0].value
+    see(policy, row, [(8, 7, 9)])  # 15/16 of the last two drafts: enough
+    assert policy.bounds.rows[0].value - before == pytest.approx(moves)
+
+
 def test_adaedl_refuses_the_token_before_it_is_drafted():
     policy = AdaedlPolicy(AdaedlOptions(bound=0.6, factor=0.2))
     policy.start(rows_of(3))
