@@ -40,6 +40,12 @@ class TestDraftModelWithAThreshold(StrategyConformance):
     level = "full"
 
 
+@pytest.mark.models
+class TestPromptLookup(StrategyConformance):
+    strategy = "prompt-lookup"
+    level = "full"
+
+
 class TestPlain(StrategyConformance):
     strategy = "none"
 
