@@ -126,7 +126,8 @@ class Judge:
         if isinstance(competitor, OurCompetitor) and competitor.promises_tokens:
             return self._our_ties(competitor, suspects)
         if isinstance(competitor, TheirCompetitor) and self.stock is not None:
-            referee = StockReferee(self._plain(), self.stock)
+            plain = self._plain()
+            referee = StockReferee(plain, self.stock, Reference(plain.decoder.loaded))
             return [referee.is_tie(suspect) for suspect in suspects]
         return [False] * len(suspects)
 
@@ -159,6 +160,7 @@ class StockReferee:
 
     plain: OurCompetitor
     stock: StockModel
+    reference: Reference
 
     def is_tie(self, suspect: Suspect) -> bool:
         """Tell whether rounding alone explains the first difference of tokens.
@@ -174,8 +176,8 @@ class StockReferee:
         )
         if result.token_ids != tokens or result.logits is None:
             return False
-        loaded = self.plain.decoder.loaded
-        sure = Reference(loaded).rows(suspect.ids, tokens)
+        dtype = self.plain.decoder.target.engine.dtype
+        sure = self.reference.rows(suspect.ids, tokens)
         rows = [
             [Choice.of(row, GREEDY, Spot((), place, 0)) for place, row in enumerate(each)]
             for each in (result.logits, self._stock_rows(suspect.ids, tokens), sure)
@@ -185,7 +187,7 @@ class StockReferee:
         bounds = Bounds.of(
             [deviation(plain[place], theirs[place]) for place in others],
             [deviation(reference[place], plain[place]) for place in others],
-            rounding(loaded.engine.dtype, plain[at].largest),
+            rounding(dtype, plain[at].largest),
         )
         trial = Trial(plain[at], theirs[at], reference[at], tokens[at], suspect.token_ids[at])
         return certify(trial, bounds).holds

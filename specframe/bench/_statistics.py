@@ -62,10 +62,11 @@ def ratios(ours: Mapping[str, float], theirs: Mapping[str, float]) -> dict[str, 
 
 
 def batches(runs: Iterable[Run]) -> list[list[Run]]:
-    """Return runs in groups that were decoded together and share their seconds."""
+    """Return a strategy's runs in groups that were decoded together and share their seconds."""
     groups: dict[object, list[Run]] = {}
     for run in runs:
-        groups.setdefault((run.strategy, run.repeat, run.order), []).append(run)
+        alone = run.batch is None
+        groups.setdefault(run.key if alone else (run.repeat, run.batch), []).append(run)
     return list(groups.values())
 
 

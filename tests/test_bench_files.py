@@ -1,0 +1,396 @@
+"""The files of a benchmark: what goes in comes out, damage is named, nothing is mixed."""
+
+from __future__ import annotations
+
+import json
+
+import attrs
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bench_runs import FAST, PLAIN, THEIRS, header, rounds, run, strategy, turn
+from specframe._errors import InputError, OptionError
+from specframe._files import to_line
+from specframe.bench import compare, read_contestants, read_results
+from specframe.bench._answers import answer, file_names, write_answers
+from specframe.bench._journal import RUNS, Journal, check_folder
+from specframe.bench._order import slots
+from specframe.bench._prompts import BenchPrompt, Conversation, check_prompts
+from specframe.bench._reading import RESULTS
+from specframe.bench._records import PromptRecord, Results, Seconds, Turn, as_record
+from specframe.bench._summary import Summaries
+from specframe.cli._bench_prompts import read_bench_prompts
+
+PROMPTS = [BenchPrompt(name, "x", ("text",)) for name in "abc"]
+STRATEGIES = [strategy(PLAIN), strategy(FAST), strategy(THEIRS, "transformers")]
+# Spec-Bench's speed.py and equal.py read these of a line, and these of its choices.
+ANSWER = {"question_id", "category", "answer_id", "model_id", "choices", "tstamp"}
+CHOICE = {"index", "turns", "decoding_steps", "new_tokens", "wall_time", "accept_lengths"}
+
+
+def plan(prompts=PROMPTS, names=(PLAIN, FAST, THEIRS), **changes):
+    return slots(list(names), prompts, **({"repeats": 2, "batch_size": 1, "seed": 3} | changes))
+
+
+def a_header(**changes):
+    return header([(prompt.id, prompt.task) for prompt in PROMPTS], STRATEGIES, **changes)
+
+
+def runs_of(slot):
+    return [
+        run(slot.strategy, prompt.id, [turn([(2, 1)])], repeat=slot.repeat, order=slot.order)
+        for prompt in slot.prompts
+    ]
+
+
+def results():
+    runs = [each for slot in plan() for each in runs_of(slot)]
+    return Results(
+        a_header(), "2026-11-21T11:00:00+00:00", runs, Summaries(a_header(), runs, {}).rows()
+    )
+
+
+# --- the order of runs
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(1, 4), st.integers(1, 3), st.integers(1, 3), st.integers(0, 9))
+def test_every_strategy_runs_once_for_each_prompt_and_repeat_before_the_next(
+    strategies, repeats, batch_size, seed
+):
+    names = [f"s{number}" for number in range(strategies)]
+    found = plan(names=names, repeats=repeats, batch_size=batch_size, seed=seed)
+    assert [slot.order for slot in found] == list(range(len(found)))
+    rounds = [found[at : at + strategies] for at in range(0, len(found), strategies)]
+    assert all({slot.strategy for slot in each} == set(names) for each in rounds)
+    assert all(len({(slot.repeat, slot.prompts) for slot in each}) == 1 for each in rounds)
+    keys = {(slot.strategy, one.id, slot.repeat) for slot in found for one in slot.prompts}
+    assert len(keys) == strategies * repeats * len(PROMPTS)
+    assert all((slot.batch is None) == (batch_size == 1) for slot in found)
+
+
+def test_the_seed_shuffles_who_goes_first():
+    orders = {tuple(slot.strategy for slot in plan(seed=seed)) for seed in range(5)}
+    assert len(orders) == 5
+    assert plan(seed=4) == plan(seed=4)
+    firsts = {slot.strategy for slot in plan(repeats=9)[::3]}
+    assert firsts == {PLAIN, FAST, THEIRS}
+
+
+# --- runs.jsonl
+
+
+def test_a_journal_goes_on_behind_the_last_whole_line(tmp_path):
+    todo = plan()
+    with Journal.open(tmp_path, a_header(), todo) as journal:
+        for slot in todo[:4]:
+            journal.add(runs_of(slot))
+    path = tmp_path / RUNS
+    whole = path.read_bytes()
+    path.write_bytes(whole + b'{"strategy": "fa')
+    with Journal.open(tmp_path, attrs.evolve(a_header(), created="later"), todo) as journal:
+        assert [each.key for each in journal.runs] == [
+            (slot.strategy, slot.prompts[0].id, slot.repeat) for slot in todo[:4]
+        ]
+        assert journal.header.created == a_header().created
+        assert path.read_bytes() == whole
+        journal.add(runs_of(todo[4]))
+    assert path.read_bytes().startswith(whole)
+    assert len(path.read_bytes().splitlines()) == 6
+
+
+@pytest.mark.parametrize("kept", range(1, 4))
+def test_a_batch_that_is_torn_runs_again_as_a_whole(tmp_path, kept):
+    todo = plan(batch_size=3)
+    with Journal.open(tmp_path, a_header(), todo) as journal:
+        journal.add(runs_of(todo[0]))
+        journal.add(runs_of(todo[1]))
+    path = tmp_path / RUNS
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join(lines[: 1 + 3 + kept]))
+    with Journal.open(tmp_path, a_header(), todo) as journal:
+        assert len(journal.runs) == (6 if kept == 3 else 3)
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"seed": 1}, "settings.seed 0, now 1"),
+        ({"temperature": 0.5}, "settings.temperature 0.0, now 0.5"),
+        ({"repeats": 2}, "settings.repeats 1, now 2"),
+    ],
+)
+def test_other_settings_are_refused_by_name(tmp_path, changes, named):
+    with Journal.open(tmp_path, a_header(), plan()):
+        pass
+    with pytest.raises(InputError) as refused:
+        Journal.open(tmp_path, a_header(**changes), plan())
+    assert named in str(refused.value)
+
+
+def test_other_strategies_and_another_machine_are_refused(tmp_path):
+    with Journal.open(tmp_path, a_header(), plan()):
+        pass
+    other = attrs.evolve(a_header(), strategies=STRATEGIES[:2])
+    with pytest.raises(InputError, match="begun with other settings"):
+        Journal.open(tmp_path, other, plan())
+    machine = attrs.evolve(a_header().environment, threads=8)
+    with pytest.raises(InputError, match=r"environment.threads 1, now 8"):
+        Journal.open(tmp_path, attrs.evolve(a_header(), environment=machine), plan())
+
+
+def test_a_damaged_line_is_named(tmp_path):
+    with Journal.open(tmp_path, a_header(), plan()) as journal:
+        journal.add(runs_of(plan()[0]))
+    path = tmp_path / RUNS
+    path.write_bytes(path.read_bytes() + b'{"strategy": 1}\n')
+    with pytest.raises(InputError, match="line 3 is damaged"):
+        Journal.open(tmp_path, a_header(), plan())
+
+
+def test_a_folder_with_other_things_in_it_is_left_alone(tmp_path):
+    (tmp_path / "thesis.txt").write_text("years of work")
+    with pytest.raises(InputError, match="not empty"):
+        check_folder(tmp_path, resume=False)
+    with pytest.raises(InputError, match="is a file"):
+        check_folder(tmp_path / "thesis.txt", resume=False)
+    (tmp_path / RUNS).write_text("")
+    with pytest.raises(InputError, match="--resume"):
+        check_folder(tmp_path, resume=False)
+    check_folder(tmp_path, resume=True)
+    check_folder(tmp_path / "new", resume=False)
+
+
+# --- results.json
+
+
+def test_results_come_back_as_they_were_written(tmp_path):
+    found = results()
+    (tmp_path / RESULTS).write_text(to_line(found.as_dict()))
+    again = read_results(tmp_path)
+    assert again == found
+
+
+@settings(max_examples=25, deadline=None)
+@given(rounds)
+def test_any_run_survives_json(decoded):
+    from specframe.bench._reading import structured
+    from specframe.bench._records import Run
+
+    one = run(FAST, 7, [turn(decoded)], peak_memory=3, batch=1)
+    assert structured(json.loads(to_line(as_record(one))), Run, "here") == one
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda found: found.pop("summary"), "'summary' is missing"),
+        (lambda found: found.update(schema=2), "schema 2"),
+        (lambda found: found["runs"][0].update(extra=1), "extra"),
+        (lambda found: found["runs"][0].update(order="1"), "expected int"),
+        (lambda found: found["settings"].pop("seed"), "seed"),
+        (lambda found: found["summary"][0].update(speedup="fast"), "damaged"),
+    ],
+)
+def test_results_that_do_not_fit_the_schema_are_refused(tmp_path, change, said):
+    found = json.loads(to_line(results().as_dict()))
+    change(found)
+    (tmp_path / RESULTS).write_text(json.dumps(found))
+    with pytest.raises(InputError) as refused:
+        read_results(tmp_path)
+    assert said in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_folder_without_results_is_refused(tmp_path):
+    with pytest.raises(InputError, match="no finished benchmark"):
+        read_results(tmp_path)
+    (tmp_path / RESULTS).write_text("{")
+    with pytest.raises(InputError, match="damaged"):
+        read_results(tmp_path)
+
+
+def test_comparing_pairs_strategies_and_names_what_differs():
+    one = results()
+    other = attrs.evolve(
+        one,
+        header=attrs.evolve(a_header(seed=9), strategies=STRATEGIES[:1]),
+        summary=[row for row in one.summary if row.strategy == PLAIN],
+    )
+    found = compare(one, other)
+    assert [(pair.strategy, pair.second is None) for pair in found.pairs] == [
+        (PLAIN, False),
+        (FAST, True),
+        (THEIRS, True),
+    ]
+    assert found.differences == [("seed", "0", "9")]
+
+
+# --- answers
+
+
+def test_answers_have_the_documented_keys_and_one_line_a_question(tmp_path):
+    runs = [each for slot in plan() for each in runs_of(slot)]
+    paths = write_answers(a_header(), runs, tmp_path / "answers")
+    assert sorted(path.name for path in paths) == ["fast.jsonl", "hf.jsonl", "none.jsonl"]
+    lines = [json.loads(line) for line in paths[1].read_text().splitlines()]
+    assert [line["question_id"] for line in lines] == ["a", "b", "c"]
+    for line in lines:
+        assert line.keys() == ANSWER
+        assert [choice["index"] for choice in line["choices"]] == [0, 1]
+        for choice in line["choices"]:
+            assert choice.keys() == CHOICE
+            lists = ("turns", "decoding_steps", "new_tokens", "wall_time")
+            assert {len(choice[name]) for name in lists} == {1}
+            assert sum(choice["decoding_steps"]) == len(choice["accept_lengths"])
+
+
+def test_accept_lengths_count_the_targets_own_token():
+    """As in Spec-Bench, where plain decoding's mean is 1 and drafts add to it."""
+
+    def choice(*turns):
+        line = answer(PromptRecord(81, "writing", 1), [run(FAST, 81, turns)], model_id="m")
+        return line["choices"][0]
+
+    plain = choice(turn([(0, 0)] * 4))
+    assert plain["accept_lengths"] == [1, 1, 1, 1]
+    fast = choice(turn([(5, 3), (5, 0)]), turn([(5, 5)]))
+    assert fast["accept_lengths"] == [4, 1, 6]
+    assert fast["decoding_steps"] == [2, 1]
+    assert fast["new_tokens"] == [6, 7]
+    theirs = Turn(3, [1, 2, 3, 4], "", "length", Seconds(1.0, 0.5), chunks=[1, 3])
+    assert choice(theirs)["accept_lengths"] == [1, 3]
+    assert choice(turn([]))["accept_lengths"] == [1]
+
+
+def test_file_names_are_safe_and_unique():
+    names = ["kangaroo", "kangaroo:steps=4", "a:model=/x/y", "a:model=_x_y", "../../etc", "x" * 300]
+    found = file_names(names)
+    assert len(set(found.values())) == len(names)
+    assert found["kangaroo"] == "kangaroo"
+    assert found["kangaroo:steps=4"] == "kangaroo,steps=4"
+    assert all("/" not in name and not name.startswith(".") for name in found.values())
+    assert max(map(len, found.values())) < 200
+
+
+# --- prompts
+
+
+def test_questions_of_spec_bench_are_played_as_turns(tmp_path):
+    path = tmp_path / "question.jsonl"
+    path.write_text(
+        '{"question_id": 81, "category": "writing", "turns": ["Praise tea.", "Shorter."]}\n\n'
+        '{"question_id": 161, "category": "translation", "turns": ["Tee"], "reference": ["tea"]}\n'
+        '{"id": "own", "prompt_ids": [1, 2], "task": "ids", "max_new_tokens": 5}\n'
+        '{"id": 3, "prompt": "text"}\n'
+    )
+    found = read_bench_prompts(path)
+    assert [(each.id, each.task, len(each.turns)) for each in found] == [
+        (81, "writing", 2),
+        (161, "translation", 1),
+        ("own", "ids", 1),
+        (3, "prompts", 1),
+    ]
+    assert found[2].turns == ([1, 2],)
+    assert found[2].max_new_tokens == 5
+    assert [each.id for each in check_prompts(found, ["ids", "writing"])] == [81, "own"]
+    with pytest.raises(InputError, match="no prompt has task 'wrting'"):
+        check_prompts(found, ["wrting"])
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ('{"question_id": 1, "category": "c", "turns": []}', "'turns' must be"),
+        ('{"question_id": 1, "category": "c", "turns": ["a", ""]}', "'turns' must be"),
+        ('{"question_id": 1, "turns": ["a"]}', "'category' must be"),
+        ('{"category": "c", "turns": ["a"]}', "'question_id' must be"),
+        ('{"id": 1, "prompt": "a", "task": 3}', "'task' must be"),
+        ('{"id": 1}', "missing"),
+        ("{", "not JSON"),
+    ],
+)
+def test_a_bad_line_is_named_with_its_number(tmp_path, line, said):
+    path = tmp_path / "prompts.jsonl"
+    path.write_text(f'{{"id": 0, "prompt": "fine"}}\n{line}\n')
+    with pytest.raises(InputError) as refused:
+        read_bench_prompts(path)
+    assert "line 2" in str(refused.value)
+    assert said in str(refused.value)
+
+
+def test_ids_that_meet_and_a_task_named_all_are_refused():
+    with pytest.raises(InputError, match="stands there twice"):
+        check_prompts([BenchPrompt(1, "x", ("a",)), BenchPrompt("1", "x", ("b",))])
+    with pytest.raises(InputError, match="task 'all'"):
+        check_prompts([BenchPrompt(1, "all", ("a",))])
+
+
+class Letters:
+    """A tokenizer of letters with a chat template."""
+
+    chat_template = "yes"
+
+    def __call__(self, text):
+        return {"input_ids": [ord(letter) for letter in text]}
+
+    def decode(self, ids, *, skip_special_tokens):
+        return "".join(map(chr, ids))
+
+    def apply_chat_template(self, messages, **_):
+        text = "".join(f"<{each['role'][0]}>{each['content']}" for each in messages)
+        return self(f"{text}<a>")["input_ids"]
+
+
+def test_a_second_turn_goes_on_behind_the_first_answer():
+    prompt = BenchPrompt(1, "x", ("one", "two"))
+    talk = Conversation(Letters())
+    assert talk.text(talk.ids(prompt, [])) == "<u>one<a>"
+    assert talk.text(talk.ids(prompt, ["yes"])) == "<u>one<a>yes<u>two<a>"
+    plain = Letters()
+    plain.chat_template = None
+    assert talk.text(Conversation(plain).ids(prompt, ["yes"])) == "one\n\nyes\n\ntwo"
+    assert Conversation(plain, limit=2).ids(prompt, []) == [ord("n"), ord("e")]
+    with pytest.raises(InputError, match="without a tokenizer"):
+        Conversation(None).ids(prompt, [])
+
+
+# --- who competes
+
+
+def test_strategies_are_read_with_their_options():
+    found = read_contestants(
+        "none, kangaroo,kangaroo:tree=true:steps=8,draft:model=C:\\m:verifier=match",
+        ["kangaroo.steps=4", "kangaroo.stop.eta=1"],
+        ["kangaroo.threshold=0.2,0.4"],
+    )
+    options = {each.name: dict(each.options) for each in found}
+    assert options == {
+        "none": {},
+        "kangaroo": {"steps": "4", "stop.eta": "1"},
+        "kangaroo:tree=true:steps=8": {"tree": "true", "steps": "8", "stop.eta": "1"},
+        "draft:model=C:\\m:verifier=match": {"model": "C:\\m"},
+        "kangaroo:threshold=0.2": {"threshold": "0.2", "steps": "4", "stop.eta": "1"},
+        "kangaroo:threshold=0.4": {"threshold": "0.4", "steps": "4", "stop.eta": "1"},
+    }
+    assert found[3].verifier == "match"
+    assert read_contestants("k:stop-policy=fixed")[0].stop_policy == "fixed"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("none,none",), "listed twice"),
+        (("none,",), "empty name"),
+        (("none:steps",), "write none:KEY=VALUE"),
+        (("none:a=1:a=2",), "twice"),
+        (("none", ["steps=4"]), "STRATEGY.KEY=VALUE"),
+        (("none", ["kangaroo.steps=4"]), "not among the strategies"),
+        (("none", [], ["kangaroo=4"]), "--sweep takes"),
+    ],
+)
+def test_what_cannot_be_read_is_said_in_one_sentence(arguments, said):
+    with pytest.raises((InputError, OptionError)) as refused:
+        read_contestants(*arguments)
+    assert said in str(refused.value)
