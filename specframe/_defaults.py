@@ -9,4 +9,5 @@ PLAIN: Final = "none"  # the yardstick: the drafter that proposes nothing
 VERIFIER: Final = "greedy"
 SAMPLING_VERIFIER: Final = "match"  # above temperature 0
 STOP_POLICY: Final = "fixed"
+GENERATE: Final = "hf"  # the other yardstick of a benchmark: transformers' own `generate`
 MODEL: Final = "specframe_demo"  # the package that brings the demo model

@@ -6,11 +6,10 @@ from collections.abc import Mapping
 
 import attrs
 
+from specframe import _defaults
 from specframe._errors import OptionError
 from specframe._options import at_least, not_nan, option, structure_options
 from specframe.bench._contestants import Contestant
-
-TRANSFORMERS = "hf"  # plain `generate`, the second yardstick
 
 
 @attrs.frozen
@@ -51,7 +50,7 @@ class AssistedOptions:
 
 BaselineOptions = LookupOptions | EarlyExitOptions | AssistedOptions | None
 BASELINES: Mapping[str, type | None] = {
-    TRANSFORMERS: None,
+    _defaults.GENERATE: None,
     "hf-prompt-lookup": LookupOptions,
     "hf-early-exit": EarlyExitOptions,
     "hf-assisted": AssistedOptions,

@@ -13,7 +13,7 @@ from specframe._assembly import assemble
 from specframe._errors import OptionError, UnknownNameError
 from specframe._loading import Loaded, Source, load_model
 from specframe._registry import Registry, suggestion
-from specframe.bench._baselines import BASELINES, TRANSFORMERS, baseline_options
+from specframe.bench._baselines import BASELINES, baseline_options
 from specframe.bench._competitor import Competitor, Draws
 from specframe.bench._contestants import Contestant
 from specframe.bench._memory import CudaGauge, MemoryLedger, ResidentGauge
@@ -116,7 +116,7 @@ def _failed(contestant: Contestant, error: str) -> StrategyRecord:
 
 def _with_baselines(contestant: Contestant, error: UnknownNameError) -> str:
     """Return the message about an unknown name, with transformers' strategies beside ours."""
-    if not contestant.strategy.startswith(TRANSFORMERS):
+    if not contestant.strategy.startswith(_defaults.GENERATE):
         return str(error)
     known = sorted(BASELINES)
     return (

@@ -10,7 +10,6 @@ import attrs
 
 from specframe import _defaults
 from specframe._metrics import ratio
-from specframe.bench._baselines import TRANSFORMERS
 from specframe.bench._judging import Judgement
 from specframe.bench._records import (
     ALL,
@@ -96,7 +95,7 @@ class Summaries:
         """Compare each prompt's fastest run with those of the yardsticks."""
         ours, seed = best_rates(runs), self.header.settings.seed
         over_plain = ratios(ours, best_rates(self.good(_defaults.PLAIN, task)))
-        over_theirs = ratios(ours, best_rates(self.good(TRANSFORMERS, task)))
+        over_theirs = ratios(ours, best_rates(self.good(_defaults.GENERATE, task)))
         return {
             **_named("speedup", median_ratio(list(over_plain.values()), seed)),
             **_named("speedup_over_transformers", median_ratio(list(over_theirs.values()), seed)),

@@ -13,7 +13,7 @@ import typer
 
 from specframe import _defaults
 from specframe._errors import InputError
-from specframe.cli import _flags
+from specframe.cli import _bench_flags, _flags
 from specframe.cli._bench_prompts import read_bench_prompts
 from specframe.cli._bench_report import comparison_lines, outcome_lines
 from specframe.cli._bench_watch import watch
@@ -23,7 +23,7 @@ from specframe.cli._exit_code import FINE, INTERRUPTED, MISMATCH
 if TYPE_CHECKING:
     from specframe.bench import BenchPrompt, Job
 
-USUAL = f"{_defaults.PLAIN},{_defaults.STRATEGY},hf"
+USUAL = f"{_defaults.PLAIN},{_defaults.STRATEGY},{_defaults.GENERATE}"
 
 bench = typer.Typer(invoke_without_command=True, no_args_is_help=False)
 
@@ -33,65 +33,23 @@ def start(  # noqa: PLR0913 (one parameter a flag)
     context: typer.Context,
     *,
     model: _flags.Model = None,
-    strategies: Annotated[
-        str,
-        typer.Option(
-            "--strategies", metavar="A,B:KEY=VALUE,...", help="who competes, with options by colons"
-        ),
-    ] = USUAL,
-    prompts: Annotated[
-        Path | None,
-        typer.Option(
-            "--prompts",
-            metavar="FILE",
-            help="Spec-Bench's questions or JSON lines; absent: bundled",
-        ),
-    ] = None,
-    task: Annotated[
-        list[str] | None, typer.Option("--task", metavar="NAME", help="only prompts of this task")
-    ] = None,
-    option: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--option", "-o", metavar="STRATEGY.KEY=VALUE", help="an option of a strategy"
-        ),
-    ] = None,
-    sweep: Annotated[
-        list[str] | None,
-        typer.Option("--sweep", metavar="STRATEGY.KEY=A,B,C", help="add a strategy for each value"),
-    ] = None,
+    strategies: _bench_flags.Strategies = USUAL,
+    prompts: _bench_flags.Prompts = None,
+    task: _bench_flags.Tasks = None,
+    option: _bench_flags.Pairs = None,
+    sweep: _bench_flags.Sweeps = None,
     dtype: _flags.DtypeFlag = "auto",
     device: _flags.DeviceFlag = "auto",
-    seed: Annotated[
-        int,
-        typer.Option(
-            "--seed", min=0, max=2**64 - 1, metavar="N", help="of the sampling and of the order"
-        ),
-    ] = 0,
-    repeats: Annotated[
-        int, typer.Option("--repeats", min=1, metavar="N", help="runs of each prompt")
-    ] = 3,
-    warmups: Annotated[
-        int, typer.Option("--warmups", min=0, metavar="N", help="runs before, not counted")
-    ] = 1,
+    seed: _bench_flags.Seed = 0,
+    repeats: _bench_flags.Repeats = 3,
+    warmups: _bench_flags.Warmups = 1,
     max_new_tokens: _flags.MaxNewTokens = 128,
     temperature: _flags.Temperature = 0.0,
-    batch_size: Annotated[
-        int, typer.Option("--batch-size", min=1, metavar="N", help="prompts decoded together")
-    ] = 1,
-    output: Annotated[
-        Path | None,
-        typer.Option("--output", metavar="FOLDER", help="results; absent: ./bench-DATE-TIME"),
-    ] = None,
-    spec_bench_answers: Annotated[
-        bool, typer.Option("--spec-bench-answers", help="write answers/ for Spec-Bench's scripts")
-    ] = False,
-    profile: Annotated[
-        bool, typer.Option("--profile", help="also say where the time goes, with Chrome traces")
-    ] = False,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="go on with the benchmark in --output")
-    ] = False,
+    batch_size: _bench_flags.BatchSize = 1,
+    output: _bench_flags.Output = None,
+    spec_bench_answers: _bench_flags.SpecBenchAnswers = False,
+    profile: _bench_flags.Profile = False,
+    resume: _bench_flags.Resume = False,
     trust_remote_code: _flags.TrustRemoteCode = False,
     revision: _flags.Revision = None,
 ) -> int | None:
