@@ -25,6 +25,8 @@ PLAIN, FAST, THEIRS = "none", "fast", "hf"
 
 def strategy(name, kind="specframe", **changes):
     values = {"strategy": name, "options": {}, "verifier": "greedy", "stop_policy": "fixed"}
+    values["guarantee"] = "tokens" if kind == "specframe" else None
+
     return StrategyRecord(name=name, kind=kind, state="reset", **(values | changes))
 
 

@@ -227,6 +227,8 @@ def test_a_strategy_that_fails_is_a_row_and_the_others_go_on(base, tmp_path, cap
     assert rows["kangaroo"].identical == 3
     said = capsys.readouterr()
     assert "/nowhere" in said.out
+    assert "kangaroo: " in said.out
+    assert "a round costs as much as" in said.out
     assert "cannot take part" in said.err
 
 
@@ -294,6 +296,31 @@ def test_a_sweep_adds_a_strategy_for_each_value(base, tmp_path, monkeypatch):
     assert list(options) == ["none", "kangaroo:threshold=0.2", "kangaroo:threshold=0.9"]
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are sent differently there")
+def test_ctrl_c_says_how_to_go_on(base, tmp_path):
+    folder = tmp_path / "results"
+    arguments = [*base, "--strategies", "none", "--repeats", "5000", "--output", str(folder)]
+    command = [sys.executable, "-m", "specframe", *arguments]
+    with subprocess.Popen(
+        command, cwd=tmp_path, env=os.environ, stderr=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        wait_for_lines(folder / "runs.jsonl", 5)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert f"--output {folder} --resume goes on" in err.decode()
+    assert b"Traceback" not in err
+    assert (folder / "runs.jsonl").read_bytes().endswith(b"\n")
+
+
+def wait_for_lines(path, count):
+    for _ in range(2400):
+        if path.exists() and path.read_bytes().count(b"\n") > count:
+            return
+        time.sleep(0.05)
+    raise AssertionError(f"{path} has no {count} lines after two minutes")
+
+
 def test_a_killed_benchmark_goes_on_to_the_same_set_of_runs(base, tmp_path):
     folder = tmp_path / "results"
     arguments = [*base, "--strategies", "none,kangaroo", "--repeats", "60", "--output", str(folder)]
@@ -301,10 +328,7 @@ def test_a_killed_benchmark_goes_on_to_the_same_set_of_runs(base, tmp_path):
     journal = folder / "runs.jsonl"
     with subprocess.Popen(command, cwd=tmp_path, env=os.environ, stderr=subprocess.DEVNULL,
                           stdout=subprocess.DEVNULL) as process:  # fmt: skip
-        for _ in range(2400):
-            if journal.exists() and journal.read_bytes().count(b"\n") > 5:
-                break
-            time.sleep(0.05)
+        wait_for_lines(journal, 5)
         process.send_signal(signal.SIGKILL if hasattr(signal, "SIGKILL") else signal.SIGTERM)
     before = journal.read_bytes()
     whole = before[: before.rfind(b"\n") + 1]

@@ -111,11 +111,20 @@ def test_what_transformers_tunes_is_set_anew_before_each_run(line_up):
     field = line_up(name)
     config = field.stock.model.generation_config
     config.assistant_confidence_threshold = 0.99
-    decode(field, name)
+    field.competitors[name].decode([[5, 6, 7]], [8])  # as a second turn, without a reset between
     config = field.stock.model.generation_config
     assert config.assistant_confidence_threshold == 0.3
     assert config.num_assistant_tokens == 5
     assert config.num_assistant_tokens_schedule == "constant"
+
+
+def test_no_threshold_is_none_of_transformers_own(line_up, folder):
+    """Left out, it would be 0.4."""
+    field = line_up(f"hf-assisted:model={folder}:steps=3")
+    decode(field, f"hf-assisted:model={folder}:steps=3")
+    config = field.competitors[f"hf-assisted:model={folder}:steps=3"]._assistant.generation_config
+    assert config.assistant_confidence_threshold == 0
+    assert config.num_assistant_tokens == 3
 
 
 def test_what_the_models_generation_config_says_beyond_its_ends_is_left_out(line_up):

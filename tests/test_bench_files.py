@@ -226,6 +226,46 @@ def test_comparing_pairs_strategies_and_names_what_differs():
     assert found.differences == [("seed", "0", "9")]
 
 
+def with_other_tokens(guarantee):
+    """Return results in which a strategy with a guarantee differs on one prompt."""
+    found = results()
+    records = [strategy(PLAIN), strategy(FAST, guarantee=guarantee)]
+    rows = [
+        attrs.evolve(row, identical=2, near_ties=0, different=1, first_difference={"a": 3})
+        if row.strategy == FAST
+        else row
+        for row in found.summary
+        if row.strategy != THEIRS
+    ]
+    return attrs.evolve(found, header=attrs.evolve(found.header, strategies=records), summary=rows)
+
+
+@pytest.mark.parametrize(
+    ("guarantee", "is_sound"), [("tokens", False), ("distribution", True), ("none", True)]
+)
+def test_other_tokens_are_a_fault_where_they_were_promised(guarantee, is_sound, tmp_path, capsys):
+    from specframe.bench._benchmark import Outcome, _is_sound
+    from specframe.cli._bench_report import outcome_lines
+
+    found = with_other_tokens(guarantee)
+    assert _is_sound(found) is is_sound
+    outcome_lines(Outcome(found, [], is_sound), tmp_path)
+    said = capsys.readouterr().out
+    assert ("DIFFERENT" in said) is not is_sound
+    assert "2/3" in said
+    assert "first other token: a at new token 3" in said
+
+
+def test_a_failed_run_is_not_sound():
+    from specframe.bench._benchmark import _is_sound
+
+    found = results()
+    assert _is_sound(found)
+    assert not _is_sound(attrs.evolve(found, runs=[attrs.evolve(found.runs[0], error="no")]))
+    gone = [strategy(PLAIN, error="no weights")]
+    assert not _is_sound(attrs.evolve(found, header=attrs.evolve(found.header, strategies=gone)))
+
+
 # --- answers
 
 

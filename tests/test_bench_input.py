@@ -111,6 +111,9 @@ def test_strategies_are_read_with_their_options():
     }
     assert found[3].verifier == "match"
     assert read_contestants("k:stop-policy=fixed")[0].stop_policy == "fixed"
+    first, second = read_contestants("k,k:verifier=match", ["k.verifier=greedy"])
+    assert (first.verifier, second.verifier) == ("greedy", "match")
+    assert dict(first.options) == {}
 
 
 @pytest.mark.parametrize(

@@ -119,6 +119,16 @@ def test_transformers_tokens_that_came_with_the_prefill_are_left_out():
     assert row.acceptance_by_position == []
 
 
+def test_rounds_of_transformers_are_weighed_too():
+    theirs = Turn(3, list(range(10)), None, "length", Seconds(0.7, 0.1), chunks=[4, 3, 3])
+    records = [strategy(PLAIN), strategy(THEIRS, "transformers")]
+    plain = run(PLAIN, "a", [turn([(0, 0)] * 9, seconds=0.05)])
+    found = Summaries(header([("a", "x")], records), [plain, run(THEIRS, "a", [theirs])], {}).rows()
+    row = next(each for each in found if each.strategy == THEIRS)
+    assert row.break_even_acceptance_length == pytest.approx(0.3 / 0.15)
+    assert row.verdict.startswith("won: a round costs as much as 2.00 plain tokens")
+
+
 def test_what_failed_is_counted_and_nothing_else_is_said():
     runs = [run(FAST, "a", [], error="no"), run(PLAIN, "a", [turn([(0, 0)])])]
     row = summed(runs, [("a", "x"), ("b", "x")])[FAST, ALL]

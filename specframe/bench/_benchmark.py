@@ -17,7 +17,7 @@ from specframe.bench._contestants import Contestant
 from specframe.bench._environment import environment
 from specframe.bench._field import Field, check_contestants, line_up
 from specframe.bench._journal import Journal, check_folder
-from specframe.bench._judging import Judge
+from specframe.bench._judging import TOKENS, Judge
 from specframe.bench._order import Slot, slots
 from specframe.bench._profiles import Profile, write_profiles
 from specframe.bench._prompts import BenchPrompt, Conversation, check_prompts, digest
@@ -106,7 +106,7 @@ def run(job: Job, watcher: Watcher) -> Outcome:
     write_results(results, job.folder)
     if job.answers:
         write_answers(results.header, results.runs, job.folder / ANSWERS)
-    return Outcome(results, _profiles(race, watcher), is_sound=_is_sound(results, field))
+    return Outcome(results, _profiles(race, watcher), is_sound=_is_sound(results))
 
 
 def _run_all(race: Race, journal: Journal, watcher: Watcher) -> None:
@@ -141,12 +141,13 @@ def _profiles(race: Race, watcher: Watcher) -> list[Profile]:
     return write_profiles(race.runner, race.plan, race.job.folder / TRACES, device)
 
 
-def _is_sound(results: Results, field: Field) -> bool:
+def _is_sound(results: Results) -> bool:
     """Tell whether nothing failed, and whether all tokens that are promised are there."""
-    errors = [each.error for each in results.header.strategies]
-    errors += [run.error for run in results.runs]
-    wrong = [row for row in results.summary if row.different]
-    return not any(errors) and not any(_promises_tokens(field, row.strategy) for row in wrong)
+    strategies = results.header.strategies
+    errors = [each.error for each in strategies] + [run.error for run in results.runs]
+    promising = {each.name for each in strategies if each.guarantee == TOKENS}
+    wrong = {row.strategy for row in results.summary if row.different}
+    return not any(errors) and not promising & wrong
 
 
 def write_results(results: Results, folder: Path) -> None:
@@ -157,11 +158,6 @@ def write_results(results: Results, folder: Path) -> None:
     write_atomically(folder / RESULTS, to_line(content) + "\n")
     write_summary(results.summary, folder / SUMMARY)
     write_report(content, folder)
-
-
-def _promises_tokens(field: Field, strategy: str) -> bool:
-    competitor = field.competitors.get(strategy)
-    return competitor is not None and competitor.promises_tokens
 
 
 def _runner(job: Job, field: Field) -> Runner:

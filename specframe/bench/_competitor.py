@@ -21,13 +21,11 @@ class Draws:
 class Competitor(Protocol):
     """Decode prompts in one way. Loading is over when it exists.
 
-    ``owners`` are those in the memory ledger whose memory it uses; ``promises_tokens``: other
-    tokens than plain decoding's, and no near tie, are a fault.
+    ``owners`` are those in the memory ledger whose memory it uses.
     """
 
     record: StrategyRecord
     owners: frozenset[str]
-    promises_tokens: bool
 
     def reset(self) -> None:
         """Forget everything that outlives a sequence; called before each run."""

@@ -88,10 +88,18 @@ def with_options(
                 f"-o {strategy}.{key}: '{strategy}' is not among the strategies "
                 f"({', '.join(each.name for each in contestants)})"
             )
-    return [
-        attrs.evolve(each, options={**_of(each.strategy, options), **each.options})
-        for each in contestants
-    ]
+    return [_with_defaults(each, _of(each.strategy, options)) for each in contestants]
+
+
+def _with_defaults(contestant: Contestant, values: dict[str, str]) -> Contestant:
+    """Return a contestant with ``values`` where it says nothing itself."""
+    verifier, stop_policy = (values.pop(key, None) for key in (VERIFIER, STOP_POLICY))
+    return attrs.evolve(
+        contestant,
+        options={**values, **contestant.options},
+        verifier=contestant.verifier or verifier,
+        stop_policy=contestant.stop_policy or stop_policy,
+    )
 
 
 def swept(sweep: str) -> list[str]:

@@ -109,6 +109,7 @@ def _failed(contestant: Contestant, error: str) -> StrategyRecord:
         options=dict(contestant.options),
         verifier=contestant.verifier,
         stop_policy=contestant.stop_policy,
+        guarantee=None,
         state=NOT_LOADED,
         error=error,
     )

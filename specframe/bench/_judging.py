@@ -23,6 +23,7 @@ from specframe.bench._theirs import StockModel, TheirCompetitor
 
 Word = Literal["identical", "near tie", "different"]
 GREEDY = Sampling()
+TOKENS = "tokens"  # the guarantee under which other tokens are a fault
 
 
 @attrs.frozen
@@ -123,7 +124,7 @@ class Judge:
 
     def _ties(self, competitor: Competitor, suspects: Sequence[Suspect]) -> list[bool]:
         """Return for each suspect whether the difference is a certified near tie."""
-        if isinstance(competitor, OurCompetitor) and competitor.promises_tokens:
+        if isinstance(competitor, OurCompetitor) and competitor.record.guarantee == TOKENS:
             return self._our_ties(competitor, suspects)
         if isinstance(competitor, TheirCompetitor) and self.stock is not None:
             plain = self._plain()

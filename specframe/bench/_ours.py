@@ -38,7 +38,6 @@ class OurCompetitor:
         self._draws = draws
         setup = self._decoder.setup_at(draws.temperature)
         self.owners = frozenset({WEIGHTS, contestant.name})
-        self.promises_tokens = setup.guarantee == "tokens"
         learns = parts.drafter.capabilities.learns
         self.record = StrategyRecord(
             name=contestant.name,
@@ -47,6 +46,7 @@ class OurCompetitor:
             options=setup.options,
             verifier=setup.verifier,
             stop_policy=setup.stop_policy,
+            guarantee=setup.guarantee,
             state="drafter and stop policy are reset before each run"
             + (": what the drafter learns stays within one prompt" if learns else ""),
         )

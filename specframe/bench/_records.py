@@ -82,7 +82,10 @@ class Settings:
 
 @attrs.frozen
 class StrategyRecord:
-    """Describe one strategy; ``error`` says why it could not be loaded."""
+    """Describe one strategy; ``error`` says why it could not be loaded.
+
+    ``guarantee`` is its verifier's word at this temperature: tokens, distribution or none.
+    """
 
     name: str
     kind: Kind
@@ -90,6 +93,7 @@ class StrategyRecord:
     options: dict[str, Any]
     verifier: str | None
     stop_policy: str | None
+    guarantee: str | None
     state: str
     error: str | None = None
 

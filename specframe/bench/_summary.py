@@ -31,7 +31,7 @@ from specframe.bench._statistics import (
     ratios,
     repeated_grams,
 )
-from specframe.bench._verdict import DRAWING_PARTS, Costs, verdict
+from specframe.bench._verdict import DRAWING_PARTS, Costs, verdict, verdict_without_parts
 
 Judgements = Mapping[str, Mapping[str, Judgement]]  # by strategy and prompt
 
@@ -121,30 +121,29 @@ class Summaries:
         """Weigh a round's costs against what it brings, in plain decoding's tokens."""
         if strategy.strategy == _defaults.PLAIN:
             return {"verdict": "the yardstick: every token is a pass of its own"}
-        if strategy.kind == "transformers":
-            return {"verdict": "transformers does not say where its time goes"}
         plain = _a_round(self.good(_defaults.PLAIN, task))
-        ours, steps = _a_round(runs), _steps(runs)
-        if not (plain and ours and sum(plain.values())):
+        token, steps = sum(plain.values()), _steps(runs)
+        if not token or not steps:
             return {}
-        token = sum(plain.values())
-        rounds = _rounds(runs)
-        accepted = ratio(
-            sum(each.accepted for each in rounds), sum(each.drafted for each in rounds)
-        )
+        brings = sum(steps) / len(steps)
+        if strategy.kind == "transformers":
+            leaders = _leaders(runs)
+            rounds = sum(len(turn.steps) for turn in leaders)
+            needed = sum(turn.decoding_seconds for turn in leaders) / rounds / token
+            said = verdict_without_parts(needed, brings)
+            return {"break_even_acceptance_length": needed, "verdict": said}
         costs = Costs(
-            {part: spent / token for part, spent in ours.items()},
+            {part: spent / token for part, spent in _a_round(runs).items()},
             {part: spent / token for part, spent in plain.items()},
-            sum(steps) / len(steps),
-            accepted,
+            brings,
+            acceptance_rate(_rounds(runs)),
         )
         return {"break_even_acceptance_length": costs.needed, "verdict": verdict(costs)}
 
 
 def rates(runs: Sequence[Run]) -> dict[str, Any]:
     """Return rates, seconds and memory; rows that ran together share their seconds."""
-    groups = batches(runs)
-    leaders = [turn for batch in groups for turn in longest(batch)]
+    leaders = _leaders(runs)
     turns = _turns(runs)
     behind = sum(len(turn.token_ids) - turn.first_tokens for turn in turns)
     peaks = [run.peak_memory for run in runs if run.peak_memory is not None]
@@ -171,18 +170,26 @@ def acceptance(runs: Sequence[Run]) -> dict[str, Any]:
     first = {run.prompt: run for run in reversed(runs)}
     return {
         "mean_acceptance_length": ratio(sum(steps), len(steps)),
-        "draft_acceptance_rate": ratio(
-            sum(round.accepted for round in rounds), sum(round.drafted for round in rounds)
-        ),
+        "draft_acceptance_rate": acceptance_rate(rounds),
         "acceptance_histogram": [counts[k] for k in range(max(counts, default=-1) + 1)],
         "acceptance_by_position": added_levels(_turns(runs)),
         "repeated_8_grams": repeated_grams(turn.token_ids for turn in _turns(first.values())),
     }
 
 
+def acceptance_rate(rounds: Sequence[Round]) -> float | None:
+    """Return accepted by drafted tokens."""
+    return ratio(sum(each.accepted for each in rounds), sum(each.drafted for each in rounds))
+
+
+def _leaders(runs: Sequence[Run]) -> list[Turn]:
+    """Return the turns whose seconds count: of rows that ran together, the longest."""
+    return [turn for batch in batches(runs) for turn in longest(batch)]
+
+
 def _a_round(runs: Sequence[Run]) -> dict[str, float]:
     """Return the seconds of a round by part; rows that ran together share a round."""
-    leaders = [turn for batch in batches(runs) for turn in longest(batch)]
+    leaders = _leaders(runs)
     steps = [step for turn in leaders for step in turn.steps]
     if not steps:
         return {}

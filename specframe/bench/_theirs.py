@@ -98,8 +98,6 @@ class ChunkWatch:
 class TheirCompetitor:
     """Decode with ``generate`` on the stock model."""
 
-    promises_tokens = False
-
     def __init__(
         self, contestant: Contestant, options: BaselineOptions, stock: StockModel, draws: Draws
     ) -> None:
@@ -119,6 +117,7 @@ class TheirCompetitor:
             options={} if options is None else attrs.asdict(options),
             verifier=None,
             stop_policy=None,
+            guarantee=None,
             state=FRESH if is_plain or isinstance(options, LookupOptions) else RETUNED,
         )
 

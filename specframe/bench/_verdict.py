@@ -8,6 +8,7 @@ import attrs
 
 CLOSE = 0.02  # nearer to the break-even point than this is a draw
 DRAWING_PARTS = ("draft", "verify", "other")
+LOST = "lost"
 CAUSES = {
     "draft": "drafting costs the most of what is lost",
     "verify": "a verifying pass costs that much more than a pass over one token",
@@ -40,12 +41,24 @@ def verdict(costs: Costs) -> str:
         f"a round costs as much as {costs.needed:.2f} plain tokens ({split}) and brings "
         f"{costs.brings:.2f}"
     )
-    gain = costs.brings / costs.needed - 1 if costs.needed else 0.0
+    word = outcome(costs.needed, costs.brings)
+    return f"{word}: {weighed}{f'; {_cause(costs)}' if word == LOST else ''}"
+
+
+def verdict_without_parts(needed: float, brings: float) -> str:
+    """Return the sentence for a strategy that does not say where its time goes."""
+    return (
+        f"{outcome(needed, brings)}: a round costs as much as {needed:.2f} plain tokens and brings "
+        f"{brings:.2f}; transformers does not say where its time goes"
+    )
+
+
+def outcome(needed: float, brings: float) -> str:
+    """Return whether a round that brings so many tokens pays."""
+    gain = brings / needed - 1 if needed else 0.0
     if abs(gain) < CLOSE:
-        return f"neither won nor lost: {weighed}"
-    if gain > 0:
-        return f"won: {weighed}"
-    return f"lost: {weighed}; {_cause(costs)}"
+        return "neither won nor lost"
+    return "won" if gain > 0 else LOST
 
 
 def _cause(costs: Costs) -> str:

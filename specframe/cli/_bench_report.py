@@ -35,12 +35,13 @@ def outcome_lines(outcome: Outcome, folder: Path) -> None:
     """Print the table over all prompts, the speed-up by task, and a sentence on each strategy."""
     results = outcome.results
     overall = [row for row in results.summary if row.task == ALL]
-    print_table(HEADER, [cells(row) for row in overall])
+    about = {each.name: each for each in results.header.strategies}
+    promising = {name for name, each in about.items() if each.guarantee == "tokens"}
+    print_table(HEADER, [cells(row, promises=row.strategy in promising) for row in overall])
     by_task(results.summary)
     say("")
-    errors = {each.name: each.error for each in results.header.strategies if each.error}
     for row in overall:
-        say(f"{row.strategy}: {errors.get(row.strategy) or sentence(row)}")
+        say(f"{row.strategy}: {about[row.strategy].error or sentence(row)}")
     for profile in outcome.profiles:
         say(f"\nwhere the time of {profile.strategy} goes\n{profile.table}")
     settings = results.header.settings
@@ -52,7 +53,7 @@ def outcome_lines(outcome: Outcome, folder: Path) -> None:
     )
 
 
-def cells(row: Summary) -> tuple[str, ...]:
+def cells(row: Summary, *, promises: bool = False) -> tuple[str, ...]:
     """Return one strategy's row."""
     return (
         row.strategy,
@@ -68,7 +69,7 @@ def cells(row: Summary) -> tuple[str, ...]:
         positions(row),
         split(row.seconds),
         "n/a" if row.peak_memory is None else f"{row.peak_memory / MEGABYTE:.0f}",
-        identity(row),
+        identity(row, promises=promises),
         percent(row.repeated_8_grams),
     )
 
@@ -136,13 +137,13 @@ def split(seconds: Mapping[str, float | None]) -> str:
     return "/".join(f"{part / sum(known):.0%}" for part in known)
 
 
-def identity(row: Summary) -> str:
-    """Return how many prompts have plain decoding's tokens."""
+def identity(row: Summary, *, promises: bool = False) -> str:
+    """Return how many prompts have plain decoding's tokens; loud where all were promised."""
     if row.identical is None:
         return "n/a"
     compared = row.identical + (row.near_ties or 0) + (row.different or 0)
     ties = f", {row.near_ties} near ties" if row.near_ties else ""
-    return f"{row.identical}/{compared}{ties}{', DIFFERENT' if row.different else ''}"
+    return f"{row.identical}/{compared}{ties}{', DIFFERENT' if row.different and promises else ''}"
 
 
 def comparison_lines(found: Comparison, names: tuple[str, str]) -> None:

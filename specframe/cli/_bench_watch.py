@@ -29,15 +29,15 @@ class Tally:
     step_tokens: int = 0
     error: str | None = None
 
-    def add(self, run: Run) -> None:
-        """Take in a run."""
+    def add(self, run: Run, together: int = 1) -> None:
+        """Take in a run; as many as were decoded ``together`` share their seconds."""
         self.runs += 1
         if run.error is not None:
             self.failed += 1
             self.error = run.error
         for turn in run.turns:
             self.tokens += len(turn.token_ids) - turn.first_tokens
-            self.seconds += turn.decoding_seconds
+            self.seconds += turn.decoding_seconds / together
             self.steps += len(turn.steps)
             self.step_tokens += sum(turn.steps)
 
@@ -87,7 +87,7 @@ class Watch:
         """Show what has been run."""
         before = self.done
         for run in runs:
-            self._count(run)
+            self._count(run, len(runs))
             if run.error is not None:
                 self.notes.note(f"{run.strategy} failed on prompt {run.prompt}: {run.error}")
         if self._display is not None:
@@ -102,9 +102,9 @@ class Watch:
             self._display.stop()
             self._display = None
 
-    def _count(self, run: Run) -> None:
+    def _count(self, run: Run, together: int = 1) -> None:
         self.done += 1
-        self.tallies[run.strategy].add(run)
+        self.tallies[run.strategy].add(run, together)
 
     def _line(self) -> None:
         rates = ", ".join(f"{name} {number(each.rate)}" for name, each in self.tallies.items())
