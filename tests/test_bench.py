@@ -107,6 +107,15 @@ def test_results_fit_the_schema_and_hold_every_run(whole):
             assert turn.seconds.total > turn.seconds.prefill > 0
 
 
+def test_a_second_turn_is_decoded_behind_the_strategys_own_answer(whole):
+    first, second = QUESTIONS[0]["turns"]
+    for run in read_results(whole[0]).runs:
+        if run.prompt == 81:
+            talk = f"{first}\n\n{run.turns[0].text}\n\n{second}"  # a token is a byte
+            lengths = [turn.num_prompt_tokens for turn in run.turns]
+            assert lengths == [len(first), len(talk.encode())]
+
+
 def test_time_is_split_without_a_rest(whole):
     for run in read_results(whole[0]).runs:
         for turn in run.turns:

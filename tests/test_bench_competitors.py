@@ -160,6 +160,36 @@ def line_up_options(name):
     check_contestants(read_contestants(name), None)
 
 
+def test_our_seconds_are_those_of_the_wall_clock(line_up):
+    """What lies around and between the rounds counts, as it does for ``generate``."""
+    import time
+
+    import pluggy
+
+    from specframe import _hooks, hookimpl
+    from specframe._plugins import Member, load_plugins
+    from specframe._registry import PluginInfo
+
+    class Slow:
+        @hookimpl
+        def specframe_decode_finished(self, result):
+            time.sleep(0.3)
+
+    manager = pluggy.PluginManager(_hooks.GROUP)
+    manager.add_hookspecs(_hooks)
+    manager.register(Slow())
+    field = line_up("none")
+    observers = load_plugins().observers["specframe_decode_finished"]
+    observers.append(Member(PluginInfo("slow", "slow", "1", "slow"), manager))
+    try:
+        (found,) = decode(field, "none")
+    finally:
+        observers.pop()
+    assert found.seconds.other > 0.3
+    parts = (found.seconds.prefill, found.seconds.draft, found.seconds.verify, found.seconds.other)
+    assert found.seconds.total == pytest.approx(sum(parts))
+
+
 # --- judging
 
 

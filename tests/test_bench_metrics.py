@@ -98,6 +98,8 @@ def test_rows_of_a_batch_share_their_seconds():
     row = summed(both, [("a", "x"), ("b", "x")])[FAST, ALL]
     assert row.seconds == alone.seconds
     assert row.tokens_per_second == pytest.approx(alone.tokens_per_second * 8 / 6)
+    both_rates = row.tokens_per_second_with_prefill, alone.tokens_per_second_with_prefill
+    assert both_rates[0] == pytest.approx(both_rates[1] * 10 / 7)
 
 
 def test_rates_with_and_without_prefill_leave_the_same_tokens_out_as_seconds():
