@@ -254,6 +254,7 @@ def test_other_tokens_are_a_fault_where_they_were_promised(guarantee, is_sound, 
     assert ("DIFFERENT" in said) is not is_sound
     assert "2/3" in said
     assert "first other token: a at new token 3" in said
+    assert "peak MB: highest resident set" in said
 
 
 def test_a_failed_run_is_not_sound():

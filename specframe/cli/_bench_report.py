@@ -33,6 +33,8 @@ HEADER = (
 
 def outcome_lines(outcome: Outcome, folder: Path) -> None:
     """Print the table over all prompts, the speed-up by task, and a sentence on each strategy."""
+    from specframe.bench import MEMORY_IN_WORDS  # noqa: PLC0415 (imports torch)
+
     results = outcome.results
     overall = [row for row in results.summary if row.task == ALL]
     about = {each.name: each for each in results.header.strategies}
@@ -45,8 +47,9 @@ def outcome_lines(outcome: Outcome, folder: Path) -> None:
     for profile in outcome.profiles:
         say(f"\nwhere the time of {profile.strategy} goes\n{profile.table}")
     settings = results.header.settings
+    say(f"\npeak MB: {MEMORY_IN_WORDS[settings.device.partition(':')[0]]}")
     say(
-        f"\n{settings.model}, {settings.dtype} on {results.header.environment.device}, "
+        f"{settings.model}, {settings.dtype} on {results.header.environment.device}, "
         f"{results.header.environment.threads} threads; {settings.prompts.count} prompts, "
         f"{settings.repeats} repeats, temperature {settings.temperature:g}, seed {settings.seed}; "
         f"results in {folder}"
