@@ -16,7 +16,7 @@ from typer.main import get_command, get_group
 from specframe._errors import PluginError, SpecframeError
 from specframe._plugins import load_plugins
 from specframe._registry import cause
-from specframe.cli import _listing
+from specframe.cli import _listing, _startup
 from specframe.cli._bench import bench
 from specframe.cli._check import check
 from specframe.cli._decode import decode
@@ -62,6 +62,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             traceback.print_exc()
         tell(f"error: {message_of(error)}")
         return FAULT
+    finally:
+        _startup.end()
 
 
 def run(arguments: list[str]) -> int:

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+import specframe
 from specframe import Nodes, Rows, Sampler, Step, StopPolicy, Target, TreeBuilder
 from specframe_kangaroo._cached import CachedAdapter
 
@@ -41,30 +42,20 @@ def grow_chain(ground: Ground, state: Float[Tensor, "batch one hidden"]) -> list
     ``state`` is the adapter's behind the roots. Returns how many nodes of each row the adapter has
     seen: all but the last one drafted.
     """
-    stop, tree, sampler = ground.stop, ground.tree, ground.sampler
-    rooms = ground.rooms
-    active = rooms > 0
-    seen = [1] * len(ground.rows)
-    level = 1
-    while True:
-        step = Step(level, ground.target.logits(state)[:, -1], active, state[:, -1])
-        active = unless(active, stop.before(step))
-        if not bool(active.any()):
-            return seen
-        tokens, q = sampler.draft(ground.rows, tree, level - 1, step.logits)
-        nodes = tree.add(
-            tokens[:, None],
-            active=active.tolist(),
-            confidences=step.confidence[:, None],
-            probs=None if q is None else q[:, None],
-        )
-        exited = ground.run_shallow(nodes)
-        active = unless(active & (rooms > level), stop.after(step))
-        if not bool(active.any()):
-            return seen
-        state = ground.adapter(exited, nodes.placement)
-        level += 1
-        seen = [level if goes_on else s for goes_on, s in zip(active.tolist(), seen, strict=True)]
+    tree, seen = ground.tree, [1] * len(ground.rows)
+
+    def look(nodes: Nodes) -> tuple[Tensor, Tensor]:
+        behind = state
+        if nodes.first:
+            behind = ground.adapter(ground.run_shallow(nodes), nodes.placement)
+            for row in (row for row, is_real in enumerate(nodes.active) if is_real):
+                seen[row] = nodes.first + 1
+        return ground.target.logits(behind)[:, -1], behind[:, -1]
+
+    newest = specframe.grow_chain(tree, ground.rows, ground.stop, ground.sampler, look)
+    if tree.computed(newest)[1] is None:
+        ground.run_shallow(newest)  # the verification goes on from there
+    return seen
 
 
 @attrs.frozen
