@@ -67,7 +67,7 @@ bench-demo: .venv/ready
 bench-large: .venv/ready
 	rm -rf runs/large
 	.venv/bin/python benchmarks/random_model.py llama:24x1024 runs/large --vocabulary 32000 --dtype bfloat16
-	for dtype in float32 bfloat16; do $(BENCH) -m runs/large --dtype $$dtype \
+	for dtype in float32 bfloat16; do $(BENCH) -m runs/large --prompts runs/large/prompts.jsonl --dtype $$dtype \
 		--max-new-tokens 48 --repeats 2 --output runs/large/$$dtype $(call like,runs/large); done
 
 bench-parts: export PYTHONPATH = benchmarks

@@ -4,12 +4,14 @@
 
 A random model's deeper layers say little, and its adapter passes the exit layer's states on, so
 that self-drafting accepts about as much as on a trained model: its compute is real, its words are
-not. FOLDER/kangaroo is the adapter, FOLDER/draft the model's first layers as a model of their own.
+not. FOLDER/kangaroo is the adapter, FOLDER/draft the model's first layers as a model of their own,
+FOLDER/prompts.jsonl a few prompts.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ import specframe
 from specframe_kangaroo import Adapter, AdapterConfig, Checkpoint, save_checkpoint
 
 EXIT_LAYER = 2
+NUM_PROMPTS, PROMPT_LENGTH = 6, 128
 DEEP_LAYERS_SAY = 0.01  # gives the random model an acceptance like that of the demo model
 
 
@@ -68,7 +71,16 @@ def write(shape: Shape, folder: Path, dtype: torch.dtype = torch.float32) -> Pat
     draft.load_state_dict(model.state_dict(), strict=False)
     draft.save_pretrained(folder / "draft")
     save_checkpoint(folder / "kangaroo", passing_on(model, shape.width))
+    write_prompts(shape.vocabulary, folder / "prompts.jsonl")
     return folder
+
+
+def write_prompts(vocabulary: int, file: Path) -> None:
+    """Write prompts of random tokens."""
+    generator = torch.Generator().manual_seed(1)
+    ids = torch.randint(10, vocabulary, (NUM_PROMPTS, PROMPT_LENGTH), generator=generator).tolist()
+    lines = [json.dumps({"id": number, "prompt_ids": row}) for number, row in enumerate(ids)]
+    file.write_text("\n".join(lines) + "\n", "utf-8")
 
 
 def make(shape: Shape, layers: int) -> Any:

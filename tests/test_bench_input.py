@@ -6,7 +6,7 @@ import pytest
 
 from specframe._errors import InputError, OptionError
 from specframe.bench import read_contestants
-from specframe.bench._prompts import BenchPrompt, Conversation, check_prompts
+from specframe.bench._prompts import BenchPrompt, Conversation, check_prompts, refuse_text
 from specframe.cli._bench_prompts import read_bench_prompts
 
 # --- prompts
@@ -87,8 +87,13 @@ def test_a_second_turn_goes_on_behind_the_first_answer():
     plain.chat_template = None
     assert talk.text(Conversation(plain).ids(prompt, ["yes"])) == "one\n\nyes\n\ntwo"
     assert Conversation(plain, limit=2).ids(prompt, []) == [ord("n"), ord("e")]
-    with pytest.raises(InputError, match="without a tokenizer"):
-        Conversation(None).ids(prompt, [])
+
+
+def test_text_is_refused_at_once_for_a_model_without_a_tokenizer():
+    ids = BenchPrompt("ids", "x", ([1, 2],))
+    refuse_text([ids], "tiny")
+    with pytest.raises(InputError, match="prompt 1 is text and 'tiny' came without a tokenizer"):
+        refuse_text([ids, BenchPrompt(1, "x", ("one",))], "tiny")
 
 
 # --- who competes

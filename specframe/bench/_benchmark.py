@@ -20,7 +20,7 @@ from specframe.bench._journal import Journal, check_folder
 from specframe.bench._judging import TOKENS, Judge
 from specframe.bench._order import Slot, slots
 from specframe.bench._profiles import Profile, write_profiles
-from specframe.bench._prompts import BenchPrompt, Conversation, check_prompts, digest
+from specframe.bench._prompts import BenchPrompt, Conversation, check_prompts, digest, refuse_text
 from specframe.bench._reading import RESULTS
 from specframe.bench._records import Header, PromptSource, Results, Settings
 from specframe.bench._runner import Runner, Watcher
@@ -92,6 +92,8 @@ def run(job: Job, watcher: Watcher) -> Outcome:
     check_contestants(job.contestants, registry)
     watcher.note(f"loading {job.source.model or 'the demo model'}")
     field = line_up(job.source, job.contestants, registry, job.draws)
+    if field.loaded.tokenizer is None:
+        refuse_text(job.prompts, field.loaded.origin.name)
     plan = slots(
         list(field.competitors),
         job.prompts,

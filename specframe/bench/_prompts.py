@@ -49,6 +49,16 @@ def check_prompts(prompts: Sequence[BenchPrompt], tasks: Sequence[str] = ()) -> 
     return [prompt for prompt in prompts if not tasks or prompt.task in tasks]
 
 
+def refuse_text(prompts: Sequence[BenchPrompt], model: str) -> None:
+    """Raise InputError where a prompt is text, for a model that came without a tokenizer."""
+    for prompt in prompts:
+        if any(isinstance(turn, str) for turn in prompt.turns):
+            raise InputError(
+                f"prompt {prompt.id!r} is text and '{model}' came without a tokenizer: give "
+                '--prompts FILE with "prompt_ids"'
+            )
+
+
 def digest(prompts: Sequence[BenchPrompt]) -> str:
     """Return a hash of what the prompts say."""
     return hashlib.sha256(to_line([as_record(prompt) for prompt in prompts]).encode()).hexdigest()
@@ -66,7 +76,7 @@ class Conversation:
     limit: int | None = None
 
     def ids(self, prompt: BenchPrompt, answers: Sequence[str]) -> list[int]:
-        """Return what is decoded as turn ``len(answers)``; raises InputError without a tokenizer.
+        """Return what is decoded as turn ``len(answers)``.
 
         A chat template is applied where the tokenizer has one; without, a blank line stands
         between turns and answers.
@@ -74,11 +84,6 @@ class Conversation:
         turn = prompt.turns[len(answers)]
         if not isinstance(turn, str):
             return list(turn)
-        if self.tokenizer is None:
-            raise InputError(
-                f"prompt {prompt.id!r} is text and the model came without a tokenizer: "
-                'give "prompt_ids"'
-            )
         ids = self._templated(prompt, answers) or self._joined(prompt, answers)
         return ids if self.limit is None else ids[-self.limit :]
 
