@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
-from typing import TypeVar
+from collections.abc import Collection
 
 import torch
 from jaxtyping import Float, Int
@@ -11,7 +10,7 @@ from torch import Tensor
 
 from specframe._draft import Draft
 from specframe._drafter import Needs
-from specframe._engine import Engine, Filled
+from specframe._engine import Engine, Filled, Step
 from specframe._errors import NumericsError, PluginError
 from specframe._origin import UNKNOWN, Origin
 from specframe._placement import Board, Placement
@@ -22,7 +21,6 @@ from specframe._tree import Nodes, TreeBuilder
 from specframe._verdict import Captured, Commit, Scores, Verdict
 from specframe._verifier import Verifier
 
-Step = TypeVar("Step", bound=Callable[..., object])
 SPARE_SLOTS = 2  # the root of the last round, and the slot that takes padding
 
 
@@ -141,8 +139,15 @@ class Target:
         return self._board.slots
 
     def capture(self, step: Step) -> Step:
-        """Return what replays a pure-tensor step fastest; in eager mode, the step itself."""
-        return step
+        """Return what runs ``step`` fastest: the step itself, or recordings of it.
+
+        ``step(states, placement)`` maps states ``[batch, token, ...]`` to one tensor of as many
+        tokens. It may read and write caches of the drafter's own with ``slots`` slots, and nothing
+        else that changes; it reads no value on the host and gives the same when run twice. It may
+        be given more tokens than were asked for: those stand in the last slot. Capture it again
+        when a cache is allocated anew.
+        """
+        return self.engine.capture(step)
 
     def confirming(self, verifier: Verifier) -> Verifier:
         """Return the verifier as this target wants it: as it is."""
@@ -205,7 +210,7 @@ class Target:
 
     def _open(self, rows: Rows) -> None:
         longest = max(len(row.tokens) + row.budget for row in rows.active)
-        slots = longest + self._extra_nodes + SPARE_SLOTS
+        slots = self.engine.rounded(longest + self._extra_nodes + SPARE_SLOTS)
         if self._board.slots < slots:
             self._board = Board(slots, self.engine.device)
         self.engine.open(len(rows), self._board.slots)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -15,6 +14,7 @@ from specframe import (
     RMSNorm,
     RotaryTable,
     SlotCache,
+    Target,
     packed,
     unpacked,
 )
@@ -27,9 +27,11 @@ class CachedAdapter:
     ``adapter`` is used up: its weights move into the layout that is fastest for few rows.
     """
 
-    def __init__(self, adapter: Adapter, dtype: torch.dtype, device: torch.device) -> None:
+    def __init__(self, adapter: Adapter, target: Target) -> None:
         """Take the adapter's weights in the target's dtype."""
+        dtype, device = target.engine.dtype, target.engine.device
         adapter = adapter.to(device, dtype)
+        self._target = target
         self._config = adapter.config
         self._dtype, self._device = dtype, device
         self._layers = [_Layer(layer, adapter.config) for layer in adapter.layers]
@@ -40,9 +42,7 @@ class CachedAdapter:
 
     def open(self, batch: int, slots: int) -> None:
         """Have a cache for ``batch`` rows of ``slots`` slots; large enough buffers are kept."""
-        cache = self._cache
-        if cache is not None and cache.batch == batch and cache.slots >= slots:
-            cache.clear()
+        if self._cache is not None and self._cache.reopen(batch, slots):
             return
         config = self._config
         self._cache = SlotCache(
@@ -56,6 +56,7 @@ class CachedAdapter:
         )
         cos, sin = rotary_table(config, slots, self._device)
         self._rotary = RotaryTable(cos.to(self._dtype), sin.to(self._dtype))
+        self._step = self._target.capture(self._forward)
 
     def fill(
         self, row: int, hidden: Float[Tensor, "one token hidden"], placement: Placement
@@ -68,8 +69,7 @@ class CachedAdapter:
         self, hidden: Float[Tensor, "batch token hidden"], placement: Placement
     ) -> Float[Tensor, "batch token hidden"]:
         """Return what the target's head reads, for exit-layer states at ``placement``."""
-        assert self._cache is not None
-        return self._norm(self._run(self._cache, hidden, placement))
+        return self._step(hidden, placement)
 
     def gather(self, sources: list[list[int]], starts: list[int]) -> None:
         """Move each row's slots ``sources[b]`` to ``starts[b]`` and on: an accepted path."""
@@ -80,6 +80,10 @@ class CachedAdapter:
         """Go on with the rows ``kept`` alone."""
         assert self._cache is not None
         self._cache.keep(kept)
+
+    def _forward(self, hidden: Tensor, placement: Placement) -> Tensor:
+        assert self._cache is not None
+        return self._norm(self._run(self._cache, hidden, placement))
 
     def _run(self, cache: SlotCache, hidden: Tensor, placement: Placement) -> Tensor:
         shared = Pass(placement, self._rotary, self._groups, self._dtype)
