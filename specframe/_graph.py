@@ -10,6 +10,7 @@ from torch import Tensor
 
 from specframe._engine import Filled, LayerEngine, Step
 from specframe._family import Split
+from specframe._fusion import Fusion
 from specframe._placement import Placement
 from specframe._recording import Outputs, Recorder
 from specframe._static import SLOTS, Replays
@@ -39,10 +40,15 @@ class GraphEngine(LayerEngine):
     allocated anew. The board's last slot takes the padding, as in any engine.
     """
 
-    def __init__(self, split: Split, recorder: Recorder) -> None:
-        """Take the model apart; nothing is recorded before the first pass of a shape."""
+    def __init__(self, split: Split, recorder: Recorder, fusion: Fusion | None = None) -> None:
+        """Take the model apart; nothing is recorded before the first pass of a shape.
+
+        ``fusion`` compiles the layers for their recordings; prompts are filled without it.
+        """
         super().__init__(split)
-        self._recorder = recorder
+        self._recorder, self._fusion = recorder, fusion
+        self._plain = split
+        self._fused = split if fusion is None else _fused(split, fusion)
         self._opened = 0
         self._stretches: dict[Stretch, Replays] = {}
         self._norm = self._by_token(split.norm)
@@ -88,7 +94,13 @@ class GraphEngine(LayerEngine):
             assert placement is not None
             run = super(GraphEngine, self).run
             skip, taps = stretch.skip, stretch.taps
-            hidden, tapped = run(hidden, placement, stretch.lo, stretch.hi, skip=skip, taps=taps)
+            self._split = self._plain if self._recorder.has_failed else self._fused
+            try:
+                hidden, tapped = run(
+                    hidden, placement, stretch.lo, stretch.hi, skip=skip, taps=taps
+                )
+            finally:
+                self._split = self._plain
             return hidden, *(tapped[layer] for layer in stretch.kept)
 
         return Replays(layers, self._recorder, lambda: self._opened)
@@ -120,4 +132,8 @@ class GraphEngine(LayerEngine):
 
     def twin(self) -> GraphEngine:
         """Return an engine on the same split."""
-        return GraphEngine(self._split, self._recorder)
+        return GraphEngine(self._plain, self._recorder, self._fusion)
+
+
+def _fused(split: Split, fusion: Fusion) -> Split:
+    return attrs.evolve(split, layers=[fusion.of(layer) for layer in split.layers])

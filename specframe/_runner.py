@@ -1,4 +1,4 @@
-"""The choice of a runner: eager on a CPU, recorded graphs on CUDA."""
+"""The choice of a runner: eager on a CPU, recorded graphs of fused layers on CUDA."""
 
 from __future__ import annotations
 
@@ -6,24 +6,27 @@ import os
 
 from specframe._engine import Engine, LayerEngine
 from specframe._errors import InputError
+from specframe._fusion import Fusion
 from specframe._graph import GraphEngine
 from specframe._recording import CudaGraphs, Recorder, StandIn
 
 VARIABLE = "SPECFRAME_RUNNER"
-RUNNERS = ("eager", "graph")
+RUNNERS = ("eager", "graph", "fused")
 
 
 def on_runner(engine: Engine) -> Engine:
     """Return an engine on the same weights, on the runner that fits its device.
 
-    The environment variable ``SPECFRAME_RUNNER`` may name another one: ``graph`` on a CPU rounds
-    shapes and copies as on CUDA, but records nothing; it is there for tests.
+    The environment variable ``SPECFRAME_RUNNER`` may name another one. ``graph`` records what
+    ``eager`` runs, ``fused`` compiles the layers for it, which takes a minute at the first decode.
+    On a CPU both round shapes and copy as on CUDA, but record nothing: they are there for tests.
     """
-    default = "graph" if engine.device.type == "cuda" else "eager"
+    default = "fused" if engine.device.type == "cuda" else "eager"
     name = os.environ.get(VARIABLE) or default
     if name not in RUNNERS:
         raise InputError(f"{VARIABLE} must be one of {', '.join(RUNNERS)}, got {name!r}")
     if name == "eager" or not isinstance(engine, LayerEngine):
         return engine
     capturer = CudaGraphs(engine.device) if engine.device.type == "cuda" else StandIn()
-    return GraphEngine(engine.split, Recorder(capturer))
+    fusion = Fusion() if name == "fused" else None
+    return GraphEngine(engine.split, Recorder(capturer), fusion)

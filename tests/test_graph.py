@@ -133,5 +133,5 @@ def test_errors_of_a_step_that_no_recording_causes_come_through():
 
 def test_an_unknown_runner_is_refused(monkeypatch):
     monkeypatch.setenv("SPECFRAME_RUNNER", "fast")
-    with pytest.raises(InputError, match="eager, graph, got 'fast'"):
+    with pytest.raises(InputError, match="eager, graph, fused, got 'fast'"):
         specframe._runner.on_runner(MODEL.engine())
