@@ -8,6 +8,7 @@ from torch import Tensor
 
 from specframe._errors import MemoryShortageError
 from specframe._placement import Placement
+from specframe._transfer import to_device
 
 
 class SlotCache:
@@ -102,7 +103,7 @@ class SlotCache:
         for row, (source, start) in enumerate(zip(sources, starts, strict=True)):
             if source == list(range(start, start + len(source))):
                 continue
-            index = torch.tensor(source, device=self._storage.device)
+            index = to_device(source, self._storage.device)
             moved = self._storage[:, :, row].index_select(3, index)
             self._storage[:, :, row, :, start : start + len(source)] = moved
 

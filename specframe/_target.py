@@ -17,6 +17,7 @@ from specframe._placement import Board, Placement
 from specframe._round import Clock
 from specframe._rows import Rows
 from specframe._sampler import Sampler
+from specframe._transfer import to_device
 from specframe._tree import Nodes, TreeBuilder
 from specframe._verdict import Captured, Commit, Scores, Verdict
 from specframe._verifier import Verifier
@@ -170,7 +171,7 @@ class Target:
         placement = self._board.trees(bases, draft.parent_lists, slots)
         used = max(draft.size_list)  # a draft may have more padding than its largest tree needs
         if exit is None:
-            lo, hidden = 0, self.embed(draft.tokens[:, :used].to(self.engine.device))
+            lo, hidden = 0, self.embed(to_device(draft.tokens[:, :used], self.engine.device))
         else:
             lo, hidden = exit.layer, exit.hidden[:, :used]
         hidden, taps = self.engine.run(

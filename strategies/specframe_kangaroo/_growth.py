@@ -9,7 +9,17 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from specframe import Nodes, Rows, Sampler, Step, StopPolicy, Target, TreeBuilder
+from specframe import (
+    Nodes,
+    Reading,
+    Rows,
+    Sampler,
+    Step,
+    StopPolicy,
+    Target,
+    TreeBuilder,
+    to_device,
+)
 from specframe_kangaroo._cached import CachedAdapter
 
 
@@ -25,10 +35,9 @@ class Ground:
     sampler: Sampler
     tree: TreeBuilder
 
-    @property
-    def rooms(self) -> Tensor:
-        """Return the most levels of each row, on the device."""
-        return torch.tensor(self.rows.rooms, device=self.target.engine.device)
+    def on_device(self, active: Sequence[bool]) -> Bool[Tensor, " batch"]:
+        """Return which rows are active, as a stop policy is shown them."""
+        return to_device(list(active), self.target.engine.device)
 
     def run_shallow(self, nodes: Nodes) -> Float[Tensor, "batch node hidden"]:
         """Run the layers below the exit on nodes."""
@@ -41,30 +50,32 @@ def grow_chain(ground: Ground, state: Float[Tensor, "batch one hidden"]) -> list
     ``state`` is the adapter's behind the roots. Returns how many nodes of each row the adapter has
     seen: all but the last one drafted.
     """
-    stop, tree, sampler = ground.stop, ground.tree, ground.sampler
-    rooms = ground.rooms
-    active = rooms > 0
+    stop, tree, rooms = ground.stop, ground.tree, ground.rows.rooms
+    goes_on = [room > 0 for room in rooms]
     seen = [1] * len(ground.rows)
     level = 1
     while True:
-        step = Step(level, ground.target.logits(state)[:, -1], active, state[:, -1])
-        active = unless(active, stop.before(step))
-        if not bool(active.any()):
+        logits = ground.target.logits(state)[:, -1]
+        step = Step(level, logits, ground.on_device(goes_on), state[:, -1])
+        goes_on = unless(goes_on, stop.before(step))
+        if not any(goes_on):
             return seen
-        tokens, q = sampler.draft(ground.rows, tree, level - 1, step.logits)
-        nodes = tree.add(
-            tokens[:, None],
-            active=active.tolist(),
-            confidences=step.confidence[:, None],
-            probs=None if q is None else q[:, None],
-        )
-        exited = ground.run_shallow(nodes)
-        active = unless(active & (rooms > level), stop.after(step))
-        if not bool(active.any()):
+        tokens, q = ground.sampler.draft(ground.rows, tree, level - 1, logits)
+        confidence = step.confidence[:, None]
+        probs = None if q is None else q[:, None]
+        nodes = tree.add(tokens[:, None], active=goes_on, confidences=confidence, probs=probs)
+        stopped = stop.after(step)
+        told = Reading(tokens[:, None], confidence, *([] if stopped is None else [stopped]))
+        exited = ground.run_shallow(nodes)  # a device computes this while the host waits
+        known, beliefs, *ends = told.wait()
+        tree.tell(known, beliefs)
+        goes_on = [on and room > level for on, room in zip(goes_on, rooms, strict=True)]
+        goes_on = unless(goes_on, *ends)
+        if not any(goes_on):
             return seen
         state = ground.adapter(exited, nodes.placement)
         level += 1
-        seen = [level if goes_on else s for goes_on, s in zip(active.tolist(), seen, strict=True)]
+        seen = [level if on else s for on, s in zip(goes_on, seen, strict=True)]
 
 
 @attrs.frozen
@@ -103,6 +114,23 @@ class Level:
     beliefs: Tensor
     confidences: Tensor
 
+    def __len__(self) -> int:
+        """Return how many nodes were chosen in each row."""
+        return self.tokens.shape[1]
+
+    @property
+    def shown(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Return what the host must know: tokens, parents, confidences, nodes not ruled out."""
+        possible = self.scores.isfinite().sum(dim=-1)
+        return self.tokens, self.parents, self.confidences, possible
+
+    def first(self, count: int) -> Level:
+        """Return the ``count`` most probable of the nodes."""
+        if count == len(self):
+            return self
+        parts = (self.tokens, self.parents, self.scores, self.beliefs, self.confidences)
+        return Level(*(part[:, :count] for part in parts))
+
 
 def grow_tree(
     ground: Ground, state: Float[Tensor, "batch one hidden"], shape: TreeShape
@@ -113,31 +141,37 @@ def grow_tree(
     next; of its nodes without a child, the less probable half is pruned. All nodes of a level pass
     the shallow layers at once.
     """
-    stop, tree, rooms = ground.stop, ground.tree, ground.rooms
-    active = rooms > 0
-    nothing = torch.zeros(len(ground.rows), 1, device=rooms.device)
+    stop, tree, rooms = ground.stop, ground.tree, ground.rows.rooms
+    goes_on = [room > 0 for room in rooms]
+    nothing = torch.zeros(len(rooms), 1, device=state.device)
     frontier, size, level = Frontier(0, nothing, nothing), 1, 1
-    seen = [1] * len(ground.rows)
+    seen = [1] * len(rooms)
     while True:
         logits = ground.target.logits(state)
         chosen = choose_level(ground, frontier, logits, shape.width(level, size))
-        step = level_step(level, logits, state, active, chosen)
-        active = unless(active, stop.before(step))
-        if not bool(active.any()):
+        step = level_step(level, logits, state, ground.on_device(goes_on), chosen)
+        goes_on = unless(goes_on, stop.before(step))
+        if not any(goes_on):
             return seen
-        goes_on = active.tolist()
-        parents = (chosen.parents + frontier.first).tolist()
+        stopped = stop.after(step)
+        told = Reading(*chosen.shown, *([] if stopped is None else [stopped]))
+        tokens, above, beliefs, possible, *ends = told.wait()
+        chosen = chosen.first(int(possible.max()))  # filters rule the others out
+        tokens, above, beliefs = (part[:, : len(chosen)] for part in (tokens, above, beliefs))
+        parents = (above + frontier.first).tolist()
         nodes = tree.add(chosen.tokens, parents, active=goes_on, confidences=chosen.confidences)
+        tree.tell(tokens, beliefs)
         exited = ground.run_shallow(nodes)
         prune_childless(tree, frontier, parents, goes_on)
         size += len(nodes)
-        active = unless(active & (rooms > level), stop.after(step))
+        goes_on = [on and room > level for on, room in zip(goes_on, rooms, strict=True)]
+        goes_on = unless(goes_on, *ends)
         level += 1
-        if not bool(active.any()) or shape.width(level, size) < 1:
+        if not any(goes_on) or shape.width(level, size) < 1:
             return seen
         state = ground.adapter(exited, nodes.placement)
         expanded = nodes.first + len(nodes)
-        seen = [expanded if on else s for on, s in zip(active.tolist(), seen, strict=True)]
+        seen = [expanded if on else s for on, s in zip(goes_on, seen, strict=True)]
         frontier = Frontier(nodes.first, chosen.scores, chosen.beliefs)
 
 
@@ -151,8 +185,7 @@ def choose_level(
     beliefs = logs if ranked is logits else logits.log_softmax(dim=-1, dtype=ranked.dtype)
     best, likeliest = logs.topk(min(width, logs.shape[-1]), dim=-1)  # [batch, node, child]
     paths = (frontier.scores[..., None] + best).flatten(1)
-    possible = int(paths.isfinite().sum(dim=-1).max())  # filters rule the others out
-    scores, places = paths.topk(min(width, possible), dim=-1)
+    scores, places = paths.topk(min(width, paths.shape[1]), dim=-1)
     parents, tokens = places // best.shape[-1], likeliest.flatten(1).gather(1, places)
     rows = torch.arange(logits.shape[0], device=logits.device)[:, None]
     return Level(
@@ -187,6 +220,9 @@ def prune_childless(
             tree.prune(row, childless[(len(childless) + 1) // 2 :])
 
 
-def unless(active: Bool[Tensor, " batch"], stopped: Tensor | None) -> Bool[Tensor, " batch"]:
-    """Return the rows that go on."""
-    return active if stopped is None else active & ~stopped
+def unless(active: Sequence[bool], stopped: Tensor | None = None) -> list[bool]:
+    """Return the rows that go on, unless a stop policy's answer ends them."""
+    if stopped is None:
+        return list(active)
+    (ends,) = Reading(stopped).wait()
+    return [on and not end for on, end in zip(active, ends.tolist(), strict=True)]
