@@ -8,8 +8,8 @@ Weights are random and made on the device; the Kangaroo adapter has its real siz
 drafter and target is real, then tokens are replaced so that a given share of drafts is accepted
 (``planted.py``): the figures are the engine's, they say nothing about how well a drafter guesses.
 The floor is the bytes that a pass must read, divided by the bandwidth of a copy on this device. The
-bound is that of a chain of the best fixed length at these floors, 25 us for each wait of the host
-(docs/performance.md); tree and confidence stop are shown beside it, without a bound.
+bound is that of a chain of the best fixed length at these floors, 25 us for each wait of the host;
+tree and confidence stop are shown beside it, without a bound.
 """
 
 from __future__ import annotations

@@ -40,13 +40,14 @@ class SlotCache:
                 f"the cache needs {size:.1f} GB for {batch} row(s) of {slots} slots on {device}: "
                 "lower max_new_tokens, the prompt's length or the batch size"
             ) from error
+        self._numbers = torch.arange(batch, device=device)[:, None]
         self._bind()
 
     def _bind(self) -> None:
         self.batch, self.slots = self._storage.shape[2], self._storage.shape[4]
         self._keys = [layer[0] for layer in self._storage]
         self._values = [layer[1] for layer in self._storage]
-        self._rows = torch.arange(self.batch, device=self._storage.device)[:, None]
+        self._rows = self._numbers[: self.batch]
 
     def put(
         self,
@@ -92,6 +93,7 @@ class SlotCache:
         """Return a cache of one row that shares this one's buffers."""
         view = SlotCache.__new__(SlotCache)
         view._whole = view._storage = self._storage[:, :, index : index + 1]  # noqa: SLF001 (its own class)
+        view._numbers = self._numbers[:1]  # noqa: SLF001
         view._bind()  # noqa: SLF001
         return view
 

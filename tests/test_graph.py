@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import specframe
-from specframe import Board, InputError
+from specframe import Board, InputError, SlotCache
 from specframe._graph import GraphEngine
 from specframe._recording import Recorder, StandIn
 from specframe._static import Replays, Shape, StaticInputs, rounded_reach, rounded_width
@@ -135,3 +135,20 @@ def test_an_unknown_runner_is_refused(monkeypatch):
     monkeypatch.setenv("SPECFRAME_RUNNER", "fast")
     with pytest.raises(InputError, match="eager, graph, fused, got 'fast'"):
         specframe._runner.on_runner(MODEL.engine())
+
+
+def addresses(cache):
+    parts = (*cache._keys, *cache._values, cache._rows)
+    return [part.data_ptr() for part in parts]
+
+
+def test_a_cache_keeps_its_addresses_when_rows_leave_and_when_it_is_opened_again():
+    cache = SlotCache(2, 3, 2, 8, 4)
+    before = addresses(cache)
+    cache.keep([0, 2])
+    assert addresses(cache) == before
+    for batch in (3, 1, 2):
+        assert cache.reopen(batch, 6)
+        assert addresses(cache) == before
+    assert not cache.reopen(4, 8)
+    assert not cache.reopen(1, 9)
