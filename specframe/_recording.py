@@ -97,20 +97,25 @@ class CudaGraphs:
                 body()
         current.wait_stream(self._stream)
         graph = torch.cuda.CUDAGraph()
-        # Other threads may allocate meanwhile: that is no fault of this capture.
-        with (
-            torch.cuda.graph(
-                graph, pool=self._pool, stream=self._stream, capture_error_mode="thread_local"
-            ),
-            self.kernels(),
-        ):
-            outputs = body()
+        try:
+            outputs = self._capture(graph, body)
+        except BaseException:
+            torch.cuda.set_stream(current)  # a capture that fails leaves the side stream in force
+            raise
 
         def replay() -> Outputs:
             graph.replay()
             return outputs
 
         return replay
+
+    def _capture(self, graph: torch.cuda.CUDAGraph, body: Body) -> Outputs:
+        # Other threads may allocate meanwhile: that is no fault of this capture.
+        capturing = torch.cuda.graph(
+            graph, pool=self._pool, stream=self._stream, capture_error_mode="thread_local"
+        )
+        with capturing, self.kernels():
+            return body()
 
     def kernels(self) -> AbstractContextManager[object]:
         """Keep cuDNN out: it plans anew for every shape and promises no bits."""
