@@ -58,6 +58,8 @@ bench: .venv/ready
 	.venv/bin/python benchmarks/engine.py
 	.venv/bin/python benchmarks/exact.py
 	.venv/bin/python benchmarks/projection.py
+	.venv/bin/python benchmarks/startup.py
+	.venv/bin/python benchmarks/stops.py --repeats 1
 
 floor-test: .venv-floor/ready
 	$(PARALLEL) .venv-floor/bin/python -m pytest -n auto $(FLOOR_TESTS)

@@ -4,9 +4,8 @@
     python benchmarks/decode.py --random llama:20x256        # random weights from a folder
     python benchmarks/decode.py --random qwen3:8x512 --strategies none
 
-A random model's deeper layers say little, and its adapter passes the exit layer's states on, so
-that Kangaroo accepts about as much as on a trained model: its compute is real, its words are not.
-Each figure is the median over prompts; the fastest of several interleaved runs counts for each.
+Random models: see random_model.py. Each figure is the median over prompts; the fastest of several
+interleaved runs counts for each.
 """
 
 from __future__ import annotations
@@ -24,15 +23,13 @@ from typing import Any
 
 import attrs
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+from random_model import Shape, write
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import specframe
-from specframe_kangaroo import Adapter, AdapterConfig, Checkpoint, save_checkpoint
 
 DEMO = Path(str(importlib.resources.files("specframe_demo")))
 GENERATE = "transformers.generate"
-EXIT_LAYER = 2
-DEEP_LAYERS_SAY = 0.01  # gives the random model an acceptance like that of the demo model
 
 
 @attrs.frozen
@@ -65,7 +62,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(arguments.model or DEMO / "model")
         if arguments.random:
-            folder = random_model(arguments.random, Path(scratch))
+            folder = write(Shape.parse(arguments.random), Path(scratch))
         ids = prompts(folder)[: arguments.num_prompts]
         budget = arguments.max_new_tokens
         ways: dict[str, Decode] = {GENERATE: generate(folder, budget)}
@@ -152,42 +149,6 @@ def show(folder: Path, best: list[dict[str, Run]]) -> None:
             f"{name:22} {rate:7.1f} tokens/s  {over[0]:5.2f}x plain  {over[1]:5.2f}x generate  "
             f"{statistics.median(lengths):5.2f} tokens a round  same tokens {same}/{len(best)}"
         )
-
-
-def random_model(shape: str, folder: Path) -> Path:
-    """Write a model of random weights, and an adapter for it, to ``folder``."""
-    family, _, size = shape.partition(":")
-    layers, width = (int(part) for part in size.split("x"))
-    config = AutoConfig.for_model(
-        family,
-        vocab_size=4_096,
-        hidden_size=width,
-        intermediate_size=2 * width,
-        num_hidden_layers=layers,
-        num_attention_heads=width // 64,
-        num_key_value_heads=width // 64,
-        head_dim=64,
-        max_position_embeddings=2_048,
-    )
-    torch.manual_seed(0)
-    model: Any = AutoModelForCausalLM.from_config(config)
-    for index, layer in enumerate(model.model.layers):
-        scale = 1.0 if index < EXIT_LAYER else DEEP_LAYERS_SAY
-        layer.self_attn.o_proj.weight.data *= 4 * scale
-        layer.mlp.down_proj.weight.data *= 4 * scale
-    model.save_pretrained(folder)
-    adapter = Adapter(AdapterConfig(width, width // 64, width // 64))
-    adapter.layers[0].self_attn.o_proj.weight.data.zero_()  # type: ignore[union-attr, operator]
-    adapter.norm.weight.data = model.model.norm.weight.data.clone()
-    checkpoint = Checkpoint(
-        adapter,
-        exit_layer=EXIT_LAYER,
-        steps=6,
-        threshold=0.0,
-        fingerprint=specframe.fingerprint(model),
-    )
-    save_checkpoint(folder / "kangaroo", checkpoint)
-    return folder
 
 
 if __name__ == "__main__":

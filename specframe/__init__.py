@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from specframe._assembly import Setup
     from specframe._attention import Pass, RotaryTable
     from specframe._cache import SlotCache
+    from specframe._chain import Look, grow_chain
     from specframe._decoder import Decoder, load
     from specframe._draft import Draft, Exit, Law
     from specframe._drafter import Capabilities, Drafter, Needs, SequenceDrafter
@@ -67,6 +68,7 @@ __all__ = [
     "InputError",
     "Law",
     "Layer",
+    "Look",
     "MemoryShortageError",
     "Metrics",
     "ModelError",
@@ -113,6 +115,7 @@ __all__ = [
     "at_most",
     "decode",
     "fingerprint",
+    "grow_chain",
     "hookimpl",
     "load",
     "not_nan",
@@ -142,6 +145,7 @@ _HOMES = {
     "InputError": "_errors",
     "Law": "_draft",
     "Layer": "_family",
+    "Look": "_chain",
     "MemoryShortageError": "_errors",
     "Metrics": "_metrics",
     "ModelError": "_errors",
@@ -188,6 +192,7 @@ _HOMES = {
     "at_most": "_options",
     "decode": "_loop",
     "fingerprint": "_fingerprint",
+    "grow_chain": "_chain",
     "hookimpl": "_hooks",
     "load": "_decoder",
     "not_nan": "_options",

@@ -12,6 +12,8 @@ from torch.nn import functional as F  # noqa: N812 (torch's own abbreviation)
 from specframe._packing import packed, unpacked
 from specframe._placement import Placement
 
+WIDE = 64  # tokens of one row from which on a mask for each group costs more than it saves
+
 
 class RotaryTable:
     """Hold cos and sin of every position, ready to be applied with one roll.
@@ -59,7 +61,7 @@ class Pass:
         self._dtype = dtype
         tables = {None: rotary} if isinstance(rotary, RotaryTable) else rotary or {}
         self._rotary = {kind: table.rows(placement) for kind, table in tables.items()}
-        self._masks: dict[tuple[int | None, bool], Tensor | None] = {}
+        self._masks: dict[tuple[int | None, bool, bool], Tensor | None] = {}
 
     def rotate(
         self, states: Float[Tensor, "batch token heads head_dim"], kind: str | None = None
@@ -92,21 +94,39 @@ class Pass:
         """
         packing = self.placement.packing
         query = unpacked(packing, query)
-        batch, length, heads, head_dim = query.shape
-        kv_heads, groups = key.shape[1], heads // key.shape[1]
+        if query.shape[0] == 1 and query.shape[1] >= WIDE and softcap is None:
+            return self._attend_widely(query, key, value, scale, window)
         mask = self._mask(window, spelt_out=softcap is not None)
         # Flags instead of masks need one query row per token, so groups cannot be packed there.
         if mask is None and self.placement.causal:
             return self._attend_causally(query, key, value, scale)
-        grouped = query.view(batch, length, kv_heads, groups, head_dim).permute(0, 2, 3, 1, 4)
-        rows = grouped.reshape(batch, kv_heads, groups * length, head_dim)
+        rows = _in_rows(query, key.shape[1])
         if softcap is None:
             attended = F.scaled_dot_product_attention(rows, key, value, attn_mask=mask, scale=scale)
         else:
-            scaled = rows * (head_dim**-0.5 if scale is None else scale)
+            scaled = rows * (rows.shape[-1] ** -0.5 if scale is None else scale)
             attended = _attend_capped(scaled, key, value, mask, softcap)
-        by_token = attended.view(batch, kv_heads, groups, length, head_dim).permute(0, 3, 1, 2, 4)
-        return packed(packing, by_token.reshape(batch, length, heads * head_dim))
+        return packed(packing, _by_token(attended, query.shape[1]))
+
+    def _attend_widely(
+        self, query: Tensor, key: Tensor, value: Tensor, scale: float | None, window: int | None
+    ) -> Tensor:
+        """Attend for many tokens of one row: groups share a mask of one row a token.
+
+        Packed into rows, the groups of a chunk of a long prompt would need a mask each.
+        """
+        _, length, heads, head_dim = query.shape
+        groups = heads // key.shape[1]
+        mask = self._mask(window, grouped=False)
+        attended = F.scaled_dot_product_attention(
+            query.view(length, -1, groups, head_dim).permute(1, 2, 0, 3),
+            key[0, :, None].expand(-1, groups, -1, -1),
+            value[0, :, None].expand(-1, groups, -1, -1),
+            attn_mask=mask,
+            is_causal=mask is None and self.placement.causal,
+            scale=scale,
+        )
+        return attended.permute(2, 0, 1, 3).reshape(1, length, -1)
 
     def _attend_causally(
         self, query: Tensor, key: Tensor, value: Tensor, scale: float | None
@@ -121,13 +141,16 @@ class Pass:
         )
         return attended.transpose(1, 2).flatten(2)
 
-    def _mask(self, window: int | None, *, spelt_out: bool) -> Tensor | None:
-        key = window, spelt_out
+    def _mask(
+        self, window: int | None, *, spelt_out: bool = False, grouped: bool = True
+    ) -> Tensor | None:
+        key = window, spelt_out, grouped
         if key not in self._masks:
-            self._masks[key] = self._make_mask(window, spelt_out=spelt_out)
+            groups = self._groups if grouped else 1
+            self._masks[key] = self._make_mask(window, groups, spelt_out=spelt_out)
         return self._masks[key]
 
-    def _make_mask(self, window: int | None, *, spelt_out: bool) -> Tensor | None:
+    def _make_mask(self, window: int | None, groups: int, *, spelt_out: bool) -> Tensor | None:
         """Return an additive mask ``[batch, 1, group * token, reach]``, or None if not needed.
 
         ``spelt_out``: the placement's ``causal`` flag becomes a mask too.
@@ -137,14 +160,34 @@ class Pass:
             visible = _causal(self.placement)
         if visible is None:
             return None
-        packed = visible.repeat(1, self._groups, 1)[:, None]
-        mask = torch.zeros(packed.shape, dtype=self._dtype, device=packed.device)
-        return mask.masked_fill_(~packed, float("-inf"))
+        if groups > 1:
+            visible = visible.repeat(1, groups, 1)
+        mask = torch.zeros(visible.shape, dtype=self._dtype, device=visible.device)
+        return mask.masked_fill_(~visible, float("-inf"))[:, None]
+
+
+def _in_rows(query: Tensor, kv_heads: int) -> Tensor:
+    """Return queries as ``[batch, kv_heads, group * token, head_dim]``."""
+    batch, length, heads, head_dim = query.shape
+    grouped = query.view(batch, length, kv_heads, heads // kv_heads, head_dim)
+    if length == 1:
+        return grouped[:, 0]  # the groups stand in rows as they are
+    return grouped.permute(0, 2, 3, 1, 4).reshape(batch, kv_heads, -1, head_dim)
+
+
+def _by_token(attended: Tensor, length: int) -> Tensor:
+    """Undo ``_in_rows``, with a token's heads side by side."""
+    batch, kv_heads, rows, head_dim = attended.shape
+    if length > 1:
+        grouped = attended.view(batch, kv_heads, rows // length, length, head_dim)
+        attended = grouped.permute(0, 3, 1, 2, 4)
+    return attended.reshape(batch, length, -1)
 
 
 def _turn(states: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     rolled = states.roll(states.shape[-1] // 2, -1)
-    return torch.addcmul(states * cos, rolled, sin).to(states.dtype)
+    turned = torch.addcmul(states * cos, rolled, sin)
+    return turned if turned.dtype == states.dtype else turned.to(states.dtype)
 
 
 def _attend_capped(

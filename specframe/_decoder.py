@@ -12,6 +12,7 @@ import torch
 
 from specframe import _defaults
 from specframe._assembly import Parts, Setup, assemble, blame
+from specframe._beside import Beside
 from specframe._drafter import Drafter
 from specframe._errors import InputError, MemoryShortageError
 from specframe._exact_probe import admit_exact
@@ -81,9 +82,9 @@ class Decoder:
         self._loaded: Loaded | None = loaded
         self._parts = parts
         self._serving = threading.Lock()
-        capabilities = parts.drafter.capabilities
-        extra = capabilities.max_nodes or 0
-        target = target_on(loaded.engine, extra_nodes=extra, origin=loaded.origin)
+        extra = parts.drafter.capabilities.max_nodes or 0
+        beside = Beside(loaded, parts.registry)
+        target = target_on(loaded.engine, extra_nodes=extra, origin=loaded.origin, opener=beside)
         self._target: Target | None = target
         with torch.inference_mode():
             parts.prepare(target)

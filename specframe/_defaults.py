@@ -6,6 +6,7 @@ from typing import Final
 
 STRATEGY: Final = "kangaroo"
 PLAIN: Final = "none"  # the yardstick: the drafter that proposes nothing
+DRAFT_MODEL: Final = "draft-model"  # what --draft-model asks for where no strategy is named
 VERIFIER: Final = "greedy"
 SAMPLING_VERIFIER: Final = "match"  # above temperature 0
 STOP_POLICY: Final = "fixed"

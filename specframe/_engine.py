@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Callable, Collection
+from typing import Protocol
 
 import attrs
 import torch
@@ -101,6 +102,13 @@ class Engine(abc.ABC):
     def capture(self, step: Step) -> Step:
         """Return what runs ``step`` fastest; see ``Target.capture``."""
         return step
+
+
+class Opener(Protocol):
+    """Load models beside the target; they read the same tokens and run on its device."""
+
+    def __call__(self, model: str, *, trust_remote_code: bool, revision: str | None) -> Engine:
+        """Return the engine of ``model``, or raise ModelError or InputError in one sentence."""
 
 
 class LayerEngine(Engine):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from specframe._draft import Draft
-from specframe._engine import Engine
+from specframe._engine import Engine, Opener
 from specframe._exact import ExactEngine
 from specframe._origin import Origin
 from specframe._rows import Rows
@@ -23,9 +23,11 @@ class ExactTarget(Target):
     what it confirms always stands in place, as the first nodes of what was scored last.
     """
 
-    def __init__(self, engine: ExactEngine, *, extra_nodes: int, origin: Origin) -> None:
-        """Wrap an exact engine."""
-        super().__init__(engine, extra_nodes=extra_nodes, origin=origin)
+    def __init__(
+        self, engine: ExactEngine, *, extra_nodes: int, origin: Origin, opener: Opener | None = None
+    ) -> None:
+        """Wrap an exact engine; those that are opened beside it need not be exact."""
+        super().__init__(engine, extra_nodes=extra_nodes, origin=origin, opener=opener)
         self._exact = engine
 
     def confirming(self, verifier: Verifier) -> Verifier:
@@ -101,8 +103,10 @@ def _on_draft(confirmed: Verdict, verdict: Verdict) -> Verdict:
     return Verdict.of_paths(paths, confirmed.next_token.tolist(), choices)
 
 
-def target_on(engine: Engine, *, extra_nodes: int, origin: Origin) -> Target:
+def target_on(
+    engine: Engine, *, extra_nodes: int, origin: Origin, opener: Opener | None = None
+) -> Target:
     """Return a target on ``engine``, an exact one for an exact engine."""
     if isinstance(engine, ExactEngine):
-        return ExactTarget(engine, extra_nodes=extra_nodes, origin=origin)
-    return Target(engine, extra_nodes=extra_nodes, origin=origin)
+        return ExactTarget(engine, extra_nodes=extra_nodes, origin=origin, opener=opener)
+    return Target(engine, extra_nodes=extra_nodes, origin=origin, opener=opener)

@@ -204,7 +204,7 @@ def _admit(model: PreTrainedModel, source: Source, registry: Registry, known: _K
             _recurrence(model) or f"no family adapter splits models of type '{family}': {error}"
         ) from error
     # Taken before the split, which may use the weights up.
-    origin = Origin(known.name, known.folder, fingerprint(model))
+    origin = Origin(known.name, known.folder, fingerprint(model), source.tokenizer)
     eos = _eos_of(model)
     with torch.inference_mode(), _eval_mode(model):
         engine = admit(model, component.build(), family, owned=known.owned)

@@ -26,7 +26,12 @@ class RMSNorm:
 
     def __call__(self, states: Float[Tensor, "*any width"]) -> Float[Tensor, "*any width"]:
         """Return the normed states in their own dtype."""
+        if states.dtype == self._eps.dtype == self._weight.dtype:  # a cast to itself costs a call
+            return states * self._scale(states) * self._weight
         wide = states.to(self._eps.dtype)
+        scaled = (wide * self._scale(wide)).to(self._weight.dtype)
+        return (scaled * self._weight).to(states.dtype)
+
+    def _scale(self, wide: Tensor) -> Tensor:
         length = torch.linalg.vector_norm(wide, dim=-1, keepdim=True)
-        scale = torch.addcmul(self._eps, length, length, value=1 / self._width).rsqrt_()
-        return ((wide * scale).to(self._weight.dtype) * self._weight).to(states.dtype)
+        return torch.addcmul(self._eps, length, length, value=1 / self._width).rsqrt_()

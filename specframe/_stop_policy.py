@@ -55,10 +55,13 @@ class StopPolicy:
 
     ``reads`` names the attributes of Step that the policy looks at, so that a drafter that cannot
     give them is refused at the start. State held per row follows ``keep``; state that outlives a
-    sequence is cleared by ``reset``.
+    sequence is cleared by ``reset``. ``learns``: where it stops depends on earlier rounds or
+    decodes too; ``times``: on measured times, so that the same decode need not draft the same.
     """
 
     reads: ClassVar[frozenset[str]] = frozenset()
+    learns: ClassVar[bool] = False
+    times: ClassVar[bool] = False
 
     def start(self, rows: Rows) -> None:
         """Begin a decode; called once, after the prefill."""

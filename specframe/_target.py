@@ -10,8 +10,8 @@ from torch import Tensor
 
 from specframe._draft import Draft
 from specframe._drafter import Needs
-from specframe._engine import Engine, Filled, Step
-from specframe._errors import NumericsError, PluginError
+from specframe._engine import Engine, Filled, Opener, Step
+from specframe._errors import InputError, NumericsError, PluginError
 from specframe._origin import UNKNOWN, Origin
 from specframe._placement import Board, Placement
 from specframe._round import Clock
@@ -29,7 +29,7 @@ class Target:
     """Hold the engine, the board and the clock of one decode at a time.
 
     ``extra_nodes`` is the most nodes that a draft has beyond its deepest path, which decides how
-    many slots are taken; ``origin`` names the model.
+    many slots are taken; ``origin`` names the model, ``opener`` loads others beside it.
     ``keeps_logits``: commits carry the logits behind their tokens.
     """
 
@@ -40,10 +40,12 @@ class Target:
         extra_nodes: int = 0,
         keeps_logits: bool = False,
         origin: Origin = UNKNOWN,
+        opener: Opener | None = None,
     ) -> None:
         """Wrap an engine; nothing is allocated before the prefill."""
         self.engine = engine
         self.origin = origin
+        self._opener = opener
         self.clock = Clock()
         self.keeps_logits = keeps_logits
         self._extra_nodes = extra_nodes
@@ -51,6 +53,19 @@ class Target:
         self._board = Board(SPARE_SLOTS)
         self._tree: TreeBuilder | None = None
         self._scores: Scores | None = None
+
+    def open(
+        self, model: str, *, trust_remote_code: bool = False, revision: str | None = None
+    ) -> Engine:
+        """Return the engine of another model, a folder or a hub id, to draft with.
+
+        Its cache is its own, its weights have the target's dtype, or where that was left to
+        checkpoints its own one's. Raises ModelError for a model that cannot be loaded, or whose
+        tokens have other meanings.
+        """
+        if self._opener is None:
+            raise InputError(f"'{model}' needs a target that was loaded: use specframe.load")
+        return self._opener(model, trust_remote_code=trust_remote_code, revision=revision)
 
     def prefill(self, rows: Rows, sampler: Sampler, needs: Needs) -> Captured:
         """Fill the cache with the prompts and commit each row's first token: it is the root."""
@@ -91,9 +106,12 @@ class Target:
         last = self._board.padding_slot - 1
         return [last - (length - 1) for length in rows.lengths]
 
-    def tree(self, rows: Rows) -> TreeBuilder:
-        """Begin this round's tree."""
-        self._tree = TreeBuilder(self._board, rows, self.engine.device)
+    def tree(self, rows: Rows, most: list[int] | None = None) -> TreeBuilder:
+        """Begin this round's tree.
+
+        ``most`` is for a drafter that cannot use all the room: how many levels each row may get.
+        """
+        self._tree = TreeBuilder(self._board, rows, self.engine.device, most)
         return self._tree
 
     def run(
@@ -199,7 +217,8 @@ class Target:
         self._settle(
             [[slots[place][node] for node in path] for place, path in enumerate(paths)], starts
         )
-        return _commit(rows, taken, paths, verdict, self._logits_behind(paths))
+        reasons = [row.finish_reason for row in rows.active]
+        return Commit.of_rows(taken, paths, reasons, verdict, self._logits_behind(paths))
 
     def _settle(self, sources: list[list[int]], starts: list[int]) -> None:
         """Bring what was committed behind the prefix."""
@@ -274,26 +293,3 @@ def _refuse_other_roots(rows: Rows, draft: Draft) -> None:
                 f"malformed draft: row {place}, node 0 must hold the root, token {root}, "
                 f"got {tokens[0]}"
             )
-
-
-def _commit(
-    rows: Rows,
-    taken: list[list[int]],
-    paths: list[list[int]],
-    verdict: Verdict,
-    logits: Tensor | None,
-) -> Commit:
-    new, depth = max(map(len, taken)), max(map(len, paths))
-    reasons = [row.finish_reason for row in rows.active]
-    return Commit(
-        tokens=torch.tensor([tokens + [0] * (new - len(tokens)) for tokens in taken]),
-        counts=torch.tensor([len(tokens) for tokens in taken]),
-        path=torch.tensor(
-            [path + [0] * (depth - len(path)) for path in paths], dtype=torch.long
-        ).view(len(paths), depth),
-        accepted=torch.tensor([len(path) for path in paths]),
-        finished=torch.tensor([reason is not None for reason in reasons]),
-        reasons=reasons,
-        choices=verdict.choices,
-        logits=None if logits is None else logits[:, :new],
-    )

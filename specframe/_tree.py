@@ -40,13 +40,18 @@ class Nodes:
 class TreeBuilder:
     """Grow one token tree per row; owns the nodes' slots, positions and visibility.
 
-    A row that was once left out stays out for the rest of the round. ``draft`` closes the tree.
+    ``rooms`` is how many levels each row may get. A row that was once left out stays out for the
+    rest of the round. ``draft`` closes the tree.
     """
 
-    def __init__(self, board: Board, rows: Rows, device: torch.device) -> None:
-        """Begin with the roots alone."""
+    def __init__(
+        self, board: Board, rows: Rows, device: torch.device, most: list[int] | None = None
+    ) -> None:
+        """Begin with the roots alone; ``most`` levels of each row replace a larger room."""
         self._board = board
-        self._rooms = rows.rooms
+        self.rooms = rows.rooms
+        if most is not None:
+            self.rooms = [min(pair) for pair in zip(self.rooms, most, strict=True)]
         self._bases = [length - 1 for length in rows.lengths]
         self._parents: list[list[int]] = [[-1] for _ in self._bases]
         self._slots = [[base] for base in self._bases]
@@ -185,9 +190,9 @@ class TreeBuilder:
                 raise PluginError(f"row {row}: node {parent} was pruned and can have no child")
             depth = self._depths[row][parent] + 1
             slot = self._bases[row] + len(self._parents[row])
-            if depth > self._rooms[row] or slot >= self._board.padding_slot:
+            if depth > self.rooms[row] or slot >= self._board.padding_slot:
                 raise PluginError(
-                    f"malformed draft: row {row} has room for {self._rooms[row]} levels and "
+                    f"malformed draft: row {row} has room for {self.rooms[row]} levels and "
                     f"{self._board.padding_slot - self._bases[row]} nodes, and was given more"
                 )
             self._parents[row].append(parent)

@@ -97,6 +97,33 @@ class Commit:
     choices: Int[Tensor, "batch node"]
     logits: Float[Tensor, "batch new vocab"] | None = None
 
+    @classmethod
+    def of_rows(
+        cls,
+        taken: list[list[int]],
+        paths: list[list[int]],
+        reasons: list[str | None],
+        verdict: Verdict,
+        logits: Float[Tensor, "batch some vocab"] | None,
+    ) -> Commit:
+        """Build a commit from each row's new tokens, the nodes behind them and why it ended.
+
+        ``logits`` may go further than the tokens.
+        """
+        new, depth = max(map(len, taken)), max(map(len, paths))
+        return cls(
+            tokens=torch.tensor([tokens + [0] * (new - len(tokens)) for tokens in taken]),
+            counts=torch.tensor([len(tokens) for tokens in taken]),
+            path=torch.tensor(
+                [path + [0] * (depth - len(path)) for path in paths], dtype=torch.long
+            ).view(len(paths), depth),
+            accepted=torch.tensor([len(path) for path in paths]),
+            finished=torch.tensor([reason is not None for reason in reasons]),
+            reasons=reasons,
+            choices=verdict.choices,
+            logits=None if logits is None else logits[:, :new],
+        )
+
     @cached_property
     def token_lists(self) -> list[list[int]]:
         """Return each row's new tokens, on the host."""

@@ -16,6 +16,8 @@ import torch
 
 PACKAGES = (
     "specframe",
+    "specframe_draft_model",
+    "specframe_early_exit",
     "specframe_kangaroo",
     "specframe_models",
     "specframe_plain",

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from specframe import Board, Pass, RotaryTable, SlotCache, packed, unpacked
+from specframe._attention import WIDE
 from specframe._engine import PREFILL_CHUNK, LayerEngine
 from table_engine import seen_slots
 from tiny_split import (
@@ -69,6 +70,23 @@ def test_attention_over_the_cache_is_the_textbooks(placement, window, softcap, k
         )
         is_real = placement.slots[row] < SLOTS - 1
         torch.testing.assert_close(attended[row, is_real], expected[is_real], **FLOAT64)
+
+
+@pytest.mark.parametrize("window", [None, 5, 100])
+@pytest.mark.parametrize("start", [0, 30])
+@pytest.mark.parametrize("kv_heads", [1, 2, 4])
+def test_many_tokens_of_a_row_attend_as_few_do(start, window, kv_heads):
+    placement = Board(start + WIDE + 8).chain(start, WIDE + 3)
+    query = noise(1, WIDE + 3, HEADS, HEAD_DIM)
+    key, value = noise(2, 1, kv_heads, placement.reach, HEAD_DIM, seed=1)
+    shared = Pass(placement, None, HEADS // kv_heads, torch.float64)
+    attended = shared.attend(query, key, value, window=window)
+    sees = [
+        [slot for slot in range(at + 1) if window is None or slot > at - window]
+        for at in placement.positions[0].tolist()
+    ]
+    expected = textbook_attention(query[0], key[0].transpose(0, 1), value[0].transpose(0, 1), sees)
+    torch.testing.assert_close(attended[0], expected, **FLOAT64)
 
 
 @pytest.mark.parametrize("softcap", [None, 0.5])

@@ -69,7 +69,9 @@ def test_strategies_are_plain_lines_in_a_pipe(tmp_path):
     assert done.returncode == 0
     header, *rows = done.stdout.splitlines()
     assert header.split()[:5] == ["strategy", "drafter", "stop", "policy", "verifier"]
-    assert rows[0].startswith("kangaroo  kangaroo  confidence   greedy / match  ")
+    by_name = {row.split()[0]: row for row in rows}
+    assert list(by_name) == sorted(by_name)
+    assert by_name["kangaroo"].split()[1:6] == ["kangaroo", "confidence", "greedy", "/", "match"]
     assert "\x1b" not in done.stdout
 
 

@@ -245,3 +245,44 @@ def test_ctrl_c_prints_what_was_decoded_and_its_statistics(plain, tmp_path):
     assert b"finished by interruption" in err
     assert b"interrupted; above is what was decoded" in err
     assert b"Traceback" not in err
+
+
+def test_draft_model_is_short_for_an_option_and_asks_for_its_strategy(model, capsys):
+    common = ["decode", "-m", str(model), "hello", "--max-new-tokens", "6", "--json"]
+    assert main([*common, "--draft-model", str(model)]) == 0
+    short = json.loads(capsys.readouterr().out)
+    assert main([*common, "--strategy", "draft-model", "-o", f"model={model}"]) == 0
+    long = json.loads(capsys.readouterr().out)
+    assert short["strategy"] == "draft-model"
+    assert short["options"] == long["options"]
+    assert short["options"]["model"] == str(model)
+    assert short["token_ids"] == long["token_ids"]
+    assert short["metrics"]["draft_acceptance_rate"] == 1.0
+
+
+def test_draft_model_goes_to_the_strategy_that_is_named(model, capsys):
+    common = ["-m", str(model), "--draft-model", str(model)]
+    few = ["--num-prompts", "1", "--max-new-tokens", "8"]
+    assert main(["check", "draft-model", *common, *few]) == 0
+    assert "identical" in capsys.readouterr().out
+    assert main(["decode", *common, "--strategy", "none", "hello"]) == 2
+    assert "strategy 'none' takes no options, got 'model'" in capsys.readouterr().err
+    assert main(["decode", *common, "-o", f"model={model}", "hello"]) == 2
+    assert "option 'model' is given twice" in capsys.readouterr().err
+
+
+def test_decoding_imports_one_model_file_and_leaves_the_collector_on(plain):
+    code = (
+        "import gc, sys; from specframe.cli import main;"
+        f"assert main({[*plain, 'hello', '--max-new-tokens', '2', '--quiet']}) == 0;"
+        "assert gc.isenabled() and not gc.get_freeze_count();"
+        "print(*(m for m in sys.modules if '.modeling_' in m and '.models.' in m))"
+    )
+    output = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout
+    *_, files = output.splitlines()
+    assert set(files.split()) <= {
+        "transformers.models.llama.modeling_llama",
+        "transformers.models.auto.modeling_auto",  # the table of architectures
+    }

@@ -19,6 +19,33 @@ class TestKangaroosTree(StrategyConformance):
     level = "full"
 
 
+@pytest.mark.models
+class TestEarlyExit(StrategyConformance):
+    strategy = "early-exit"
+    options = {"exit_layer": 1}  # noqa: RUF012 (the kit's attribute)
+    level = "full"
+
+
+@pytest.mark.models
+class TestDraftModel(StrategyConformance):
+    strategy = "draft-model"
+    options = {"model": "made for the test"}  # noqa: RUF012 (the kit's attribute)
+    level = "full"
+
+
+@pytest.mark.models
+class TestDraftModelWithAThreshold(StrategyConformance):
+    strategy = "draft-model"
+    options = {"model": "made for the test", "threshold": 0.3}  # noqa: RUF012 (the kit's attribute)
+    level = "full"
+
+
+@pytest.mark.models
+class TestPromptLookup(StrategyConformance):
+    strategy = "prompt-lookup"
+    level = "full"
+
+
 class TestPlain(StrategyConformance):
     strategy = "none"
 

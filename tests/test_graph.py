@@ -1,5 +1,6 @@
 """The graph runner on its stand-in: the eager runner's tokens, whatever is decoded."""
 
+import attrs
 import pytest
 import torch
 from hypothesis import given
@@ -58,6 +59,16 @@ def test_padding_is_zeros_in_the_last_slot_and_sees_the_first():
     assert sees == [[0, 1, 2], [0, 1, 2, 4], [0], [0]]
 
 
+def test_positions_behind_slots_are_those_of_the_pass():
+    inputs = StaticInputs(Shape(1, 2, 8, masked=True), torch.zeros(1, 2, 2), 8)
+    board = Board(8)
+    fork = board.trees([1], [[-1, 0, 0]], [[1, 5, 2]], first=1)
+    inputs.put(torch.zeros(1, 2, 2), fork)
+    assert inputs.placement().key_positions[0].tolist() == [0, 1, 2, 3, 4, 2, 6, 7]
+    inputs.put(torch.zeros(1, 2, 2), attrs.evolve(fork, key_positions=None))
+    assert inputs.placement().key_positions[0].tolist() == list(range(8))
+
+
 def test_a_mask_of_an_earlier_pass_lets_nothing_through():
     inputs = StaticInputs(Shape(1, 2, 8, masked=True), torch.zeros(1, 2, 2), 8)
     board = Board(8)
@@ -84,8 +95,10 @@ def test_a_second_decode_on_the_same_buffers_records_nothing():
         for row in range(2):
             engine.fill(row, list(range(length)))
         placement = Board(40).spans([length, length], [1, 1])
-        hidden, taps = engine.run(engine.embed(torch.tensor([[1], [2]])), placement, 0, 3, taps={1})
-        assert set(taps) == {1}
+        hidden, taps = engine.run(
+            engine.embed(torch.tensor([[1], [2]])), placement, 0, 3, taps={1, 3}
+        )
+        assert set(taps) == {1, 3}
         engine.logits(engine.norm(hidden))
         counts.append(engine._recorder.count)
     assert counts == [3, 3]
@@ -93,7 +106,7 @@ def test_a_second_decode_on_the_same_buffers_records_nothing():
 
 def test_larger_buffers_are_recorded_anew():
     engine = graph_engine()
-    for slots in (20, 40):
+    for slots in (200, 400):  # the reach is the same in both
         engine.open(1, slots)
         engine.fill(0, [1, 2, 3])
         hidden, _ = engine.run(engine.embed(torch.tensor([[4]])), Board(slots).chain(3, 1), 0, 3)

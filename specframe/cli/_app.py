@@ -16,7 +16,7 @@ from typer.main import get_command, get_group
 from specframe._errors import PluginError, SpecframeError
 from specframe._plugins import load_plugins
 from specframe._registry import cause
-from specframe.cli import _listing
+from specframe.cli import _listing, _startup
 from specframe.cli._check import check
 from specframe.cli._decode import decode
 from specframe.cli._display import say, tell
@@ -61,6 +61,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             traceback.print_exc()
         tell(f"error: {message_of(error)}")
         return FAULT
+    finally:
+        _startup.end()
 
 
 def run(arguments: list[str]) -> int:

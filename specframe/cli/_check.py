@@ -33,6 +33,7 @@ def check(  # noqa: PLR0913 (one parameter a flag)
     *,
     model: _flags.Model = None,
     option: _flags.Pairs = None,
+    draft_model: _flags.DraftModel = None,
     verifier: _flags.VerifierName = None,
     stop_policy: _flags.StopPolicyName = None,
     prompts: Annotated[
@@ -55,7 +56,7 @@ def check(  # noqa: PLR0913 (one parameter a flag)
     loading = _flags.Loading(
         model=model,
         strategy=strategy,
-        options=_flags.parse_options(option),
+        options=_flags.options_of(option, draft_model),
         verifier=verifier,
         stop_policy=stop_policy,
         dtype=dtype,

@@ -20,8 +20,9 @@ def decode(  # noqa: PLR0913 (one parameter a flag)
     *,
     prompt_file: _flags.PromptFile = None,
     model: _flags.Model = None,
-    strategy: _flags.StrategyName = _defaults.STRATEGY,
+    strategy: _flags.StrategyName = None,
     option: _flags.Pairs = None,
+    draft_model: _flags.DraftModel = None,
     verifier: _flags.VerifierName = None,
     stop_policy: _flags.StopPolicyName = None,
     max_new_tokens: _flags.MaxNewTokens = 128,
@@ -49,8 +50,8 @@ def decode(  # noqa: PLR0913 (one parameter a flag)
     """Decode a prompt: the text goes to stdout, statistics to stderr."""
     loading = _flags.Loading(
         model=model,
-        strategy=strategy,
-        options=_flags.parse_options(option),
+        strategy=_flags.strategy_of(strategy, draft_model),
+        options=_flags.options_of(option, draft_model),
         verifier=verifier,
         stop_policy=stop_policy,
         dtype=dtype,

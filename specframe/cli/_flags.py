@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import attrs
 import typer
 
+from specframe import _defaults
 from specframe._errors import InputError, OptionError
+from specframe.cli._startup import without_collector
 
 if TYPE_CHECKING:
     from specframe import Decoder
@@ -37,9 +39,20 @@ Model = Annotated[
     ),
 ]
 StrategyName = Annotated[
-    str,
+    str | None,
     typer.Option(
-        "--strategy", metavar="NAME", help="how to draft; `specframe strategies` lists them"
+        "--strategy",
+        metavar="NAME",
+        help="how to draft; `specframe strategies` lists them; absent: "
+        f"{_defaults.STRATEGY}, or {_defaults.DRAFT_MODEL} beside --draft-model",
+    ),
+]
+DraftModel = Annotated[
+    str | None,
+    typer.Option(
+        "--draft-model",
+        metavar="MODEL",
+        help="a smaller model that drafts, a folder or a hub id; short for -o model=MODEL",
     ),
 ]
 Pairs = Annotated[
@@ -128,6 +141,16 @@ def parse_options(given: list[str] | None) -> dict[str, str]:
     return options
 
 
+def options_of(given: list[str] | None, draft_model: str | None) -> dict[str, str]:
+    """Return the options of ``-o``, and the one that ``--draft-model`` is short for."""
+    return parse_options([*(given or []), *([f"model={draft_model}"] if draft_model else [])])
+
+
+def strategy_of(named: str | None, draft_model: str | None) -> str:
+    """Return the strategy: the one that is named, else what ``--draft-model`` asks for."""
+    return named or (_defaults.DRAFT_MODEL if draft_model else _defaults.STRATEGY)
+
+
 def check_device(device: str) -> str:
     """Return ``device`` if it is named as devices are; else raise InputError."""
     if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", device):
@@ -163,10 +186,11 @@ class Loading:
 
     def open(self) -> Decoder:
         """Load the decoder."""
-        from specframe import load  # noqa: PLC0415 (imports torch)
-
         arguments: dict[str, Any] = attrs.asdict(self)
-        return load(arguments.pop("model"), **arguments)
+        with without_collector():
+            from specframe import load  # noqa: PLC0415 (imports torch)
+
+            return load(arguments.pop("model"), **arguments)
 
 
 @attrs.frozen(kw_only=True)

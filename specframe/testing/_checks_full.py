@@ -21,7 +21,7 @@ REAL_EXAMPLES = 4  # each builds a model
 def check_batch_equals_single_runs(subject: Subject) -> None:
     """Each row of a ragged batch must go as it goes alone, while others leave."""
     subject.needs("batch")
-    learns = subject.capabilities.learns
+    learns = subject.learns
     many = st.lists(st.tuples(token_sequences(), st.integers(1, 10)), min_size=2, max_size=4)
 
     @subject.for_all(oracles(), many, st.sampled_from([0.0, 1.0]))

@@ -72,7 +72,7 @@ def _places(subject: Subject, oracle: Oracle, dice: random.Random) -> Iterator[f
     ).begin()
     subject.examples += count
     for draft in drafts_of(session):
-        for row in range(len(prompts)):
+        for row in range(draft.tokens.shape[0]):  # rows that drafted more have left earlier
             yield from _places_of_row(draft, row, dice)
 
 

@@ -14,7 +14,7 @@ from specframe import Drafter, RowRound, Sampling, Stops
 from specframe._metrics import measure
 from specframe.testing._machine import check_machine
 from specframe.testing._oracle import CONTEXT, Oracle
-from specframe.testing._outcome import Broken, NotApplicable
+from specframe.testing._outcome import Broken
 from specframe.testing._strategies import oracles, token_sequences
 from specframe.testing._subject import Session, Subject
 from specframe.testing._tiny import TinyModel
@@ -25,21 +25,20 @@ BUDGET = 10
 
 def check_rollback(subject: Subject) -> None:
     """After any accepts and roll backs, drafts must be those of a fresh start on the same text."""
-    if subject.capabilities.learns:
-        raise NotApplicable("the drafter declares the capability 'learns': its drafts have a past")
+    subject.needs_no_past()
     check_machine(subject, most_rows=1)
 
 
 def check_rows_that_leave(subject: Subject) -> None:
     """When rows leave a batch, the drafts of the others must stay theirs."""
     subject.needs("batch")
-    if subject.capabilities.learns:
-        raise NotApplicable("the drafter declares the capability 'learns': its drafts have a past")
+    subject.needs_no_past()
     check_machine(subject, most_rows=3)
 
 
 def check_reset_forgets(subject: Subject) -> None:
     """After reset, a drafter must draft as a new one does."""
+    subject.needs_no_clock()
 
     @subject.for_all(oracles(), token_sequences(), token_sequences())
     def holds(oracle: Oracle, first: list[int], second: list[int]) -> None:
@@ -56,6 +55,7 @@ def check_reset_forgets(subject: Subject) -> None:
 
 def check_seeded_repeatability(subject: Subject) -> None:
     """The same prompt and seed must give the same drafts again."""
+    subject.needs_no_clock()
 
     @subject.for_all(oracles(), token_sequences(), st.sampled_from([0.0, 1.0]))
     def holds(oracle: Oracle, prompt: list[int], temperature: float) -> None:

@@ -62,6 +62,26 @@ class Subject:
         """Return what the drafter declares, once it is prepared."""
         return self.open(TinyModel(), [[0]], Stops(2, 10)).drafter.capabilities
 
+    @property
+    def learns(self) -> bool:
+        """Tell whether drafts have a past, by the drafter's declaration or the stop policy's."""
+        parts = self.open(TinyModel(), [[0]], Stops(2, 10)).parts
+        return parts.drafter.capabilities.learns or parts.stop_policy.learns
+
+    def needs_no_past(self) -> None:
+        """Raise NotApplicable where drafts depend on earlier rounds."""
+        if self.learns:
+            raise NotApplicable(
+                "the drafter or its stop policy declares 'learns': its drafts have a past"
+            )
+
+    def needs_no_clock(self) -> None:
+        """Raise NotApplicable where drafts depend on measured times."""
+        if self.open(TinyModel(), [[0]], Stops(2, 10)).stop.times:
+            raise NotApplicable(
+                "the stop policy declares 'times': the same decode need not draft the same"
+            )
+
     def needs(self, capability: str) -> None:
         """Raise NotApplicable unless the drafter declares a capability."""
         if not getattr(self.capabilities, capability):

@@ -39,6 +39,7 @@ from specframe_kangaroo._options import KangarooOptions
 Number = TypeVar("Number", int, float)
 # Where neither option nor metadata says otherwise; the paper's values.
 EXIT_LAYER, STEPS, THRESHOLD, TREE_THRESHOLD = 2, 6, 0.6, 0.4
+FILL_CHUNK = 512  # positions of a prompt that the adapter runs at once
 
 
 class KangarooDrafter(Drafter):
@@ -105,9 +106,10 @@ class KangarooDrafter(Drafter):
         self._backlog = [[] for _ in rows.active]
         exited = captured.taps[self._exit]
         for place, row in enumerate(rows.active):
-            count = row.prompt_length
-            placement = target.place([0], [count])
-            self._adapter.fill(place, exited[place : place + 1, :count], placement)
+            for first in range(0, row.prompt_length, FILL_CHUNK):
+                last = min(first + FILL_CHUNK, row.prompt_length)
+                placement = target.place([first], [last - first])
+                self._adapter.fill(place, exited[place : place + 1, first:last], placement)
 
     def propose(self, rows: Rows, stop: StopPolicy, sampler: Sampler) -> Draft:
         """Draft level by level until the stop policy or the room ends it in every row."""

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+import specframe
 from specframe import (
     Nodes,
     Reading,
@@ -50,32 +51,20 @@ def grow_chain(ground: Ground, state: Float[Tensor, "batch one hidden"]) -> list
     ``state`` is the adapter's behind the roots. Returns how many nodes of each row the adapter has
     seen: all but the last one drafted.
     """
-    stop, tree, rooms = ground.stop, ground.tree, ground.rows.rooms
-    goes_on = [room > 0 for room in rooms]
-    seen = [1] * len(ground.rows)
-    level = 1
-    while True:
-        logits = ground.target.logits(state)[:, -1]
-        step = Step(level, logits, ground.on_device(goes_on), state[:, -1])
-        goes_on = unless(goes_on, stop.before(step))
-        if not any(goes_on):
-            return seen
-        tokens, q = ground.sampler.draft(ground.rows, tree, level - 1, logits)
-        confidence = step.confidence[:, None]
-        probs = None if q is None else q[:, None]
-        nodes = tree.add(tokens[:, None], active=goes_on, confidences=confidence, probs=probs)
-        stopped = stop.after(step)
-        told = Reading(tokens[:, None], confidence, *([] if stopped is None else [stopped]))
-        exited = ground.run_shallow(nodes)  # a device computes this while the host waits
-        known, beliefs, *ends = told.wait()
-        tree.tell(known, beliefs)
-        goes_on = [on and room > level for on, room in zip(goes_on, rooms, strict=True)]
-        goes_on = unless(goes_on, *ends)
-        if not any(goes_on):
-            return seen
-        state = ground.adapter(exited, nodes.placement)
-        level += 1
-        seen = [level if on else s for on, s in zip(goes_on, seen, strict=True)]
+    tree, seen = ground.tree, [1] * len(ground.rows)
+
+    def look(nodes: Nodes) -> tuple[Tensor, Tensor]:
+        behind, exited = state, tree.computed(nodes)[1]
+        if nodes.first and exited is not None:
+            behind = ground.adapter(exited, nodes.placement)
+            for row in (row for row, is_real in enumerate(nodes.active) if is_real):
+                seen[row] = nodes.first + 1
+        return ground.target.logits(behind)[:, -1], behind[:, -1]
+
+    specframe.grow_chain(
+        tree, ground.rows, ground.stop, ground.sampler, look, ahead=ground.run_shallow
+    )
+    return seen
 
 
 @attrs.frozen

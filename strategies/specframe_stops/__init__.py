@@ -1,30 +1,82 @@
-"""The stop policies that come with specframe: a fixed length, and Kangaroo's confidence rule."""
+"""The stop policies that come with specframe: fixed lengths and bounds, and those that learn."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from specframe import hookimpl
-from specframe_stops._options import ConfidenceOptions, FixedOptions
+from specframe_stops._options import (
+    AdaedlOptions,
+    AdaptiveConfidenceOptions,
+    ConfidenceOptions,
+    CostAwareOptions,
+    FixedOptions,
+    HeuristicOptions,
+    SvipOptions,
+)
 
 if TYPE_CHECKING:
     from specframe import RegisterComponent
 
-__all__ = ["ConfidenceOptions", "FixedOptions"]
+__all__ = [
+    "AdaedlOptions",
+    "AdaptiveConfidenceOptions",
+    "ConfidenceOptions",
+    "CostAwareOptions",
+    "FixedOptions",
+    "HeuristicOptions",
+    "SvipOptions",
+]
+
+# name, implementation, options, summary
+POLICIES = (
+    (
+        "fixed",
+        "_policies:FixedPolicy",
+        FixedOptions,
+        "draft the same number of levels every round",
+    ),
+    (
+        "confidence",
+        "_policies:ConfidencePolicy",
+        ConfidenceOptions,
+        "stop drafting after a token that the drafter is unsure of",
+    ),
+    (
+        "svip",
+        "_policies:SvipPolicy",
+        SvipOptions,
+        "stop drafting after a token from a distribution of high entropy",
+    ),
+    (
+        "heuristic",
+        "_adaptive:HeuristicPolicy",
+        HeuristicOptions,
+        "two levels more after a draft accepted whole, one fewer after any other",
+    ),
+    (
+        "adaptive-confidence",
+        "_adaptive:AdaptiveConfidencePolicy",
+        AdaptiveConfidenceOptions,
+        "a confidence threshold that moves towards an acceptance rate",
+    ),
+    (
+        "adaedl",
+        "_adaptive:AdaedlPolicy",
+        AdaedlOptions,
+        "stop drafting before a token of high entropy, by a bound that moves",
+    ),
+    (
+        "cost-aware",
+        "_cost_aware:CostAwarePolicy",
+        CostAwareOptions,
+        "draft while one more level brings more than its measured time is worth",
+    ),
+)
 
 
 @hookimpl
 def specframe_register_stop_policies(register: RegisterComponent) -> None:
-    """Register ``fixed`` and ``confidence``."""
-    register(
-        "fixed",
-        "specframe_stops._policies:FixedPolicy",
-        options=FixedOptions,
-        summary="draft the same number of levels every round",
-    )
-    register(
-        "confidence",
-        "specframe_stops._policies:ConfidencePolicy",
-        options=ConfidenceOptions,
-        summary="stop drafting after a token that the drafter is unsure of",
-    )
+    """Register all of them."""
+    for name, implementation, options, summary in POLICIES:
+        register(name, f"specframe_stops.{implementation}", options=options, summary=summary)

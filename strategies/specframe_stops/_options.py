@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import attrs
 
-from specframe import at_least, not_negative, option
+from specframe import at_least, not_nan, not_negative, option
 
 
 @attrs.frozen
@@ -25,4 +25,74 @@ class ConfidenceOptions:
         "above 1 stops after every first draft",
         unit="probability",
         check=not_negative,
+    )
+
+
+@attrs.frozen
+class HeuristicOptions:
+    """Options of the policy ``heuristic``."""
+
+    steps: int = option(20, help="most levels drafted in a round", unit="tokens", check=at_least(1))
+    start: int = option(
+        6, help="levels drafted in the first round of a decode", unit="tokens", check=at_least(1)
+    )
+
+
+@attrs.frozen
+class SvipOptions:
+    """Options of the policy ``svip``."""
+
+    steps: int = option(40, help="most levels drafted in a round", unit="tokens", check=at_least(1))
+    factor: float = option(
+        0.15, help="what the entropy is multiplied by, under the root", check=not_negative
+    )
+    bound: float = option(
+        0.3,
+        help="stop after a token behind which the root of factor x entropy lies above this",
+        unit="square root of nats",
+        check=not_negative,
+    )
+
+
+@attrs.frozen
+class AdaptiveConfidenceOptions:
+    """Options of the policy ``adaptive-confidence``."""
+
+    steps: int = option(8, help="most levels drafted in a round", unit="tokens", check=at_least(1))
+    threshold: float = option(
+        0.6,
+        help="top-1 probability below which drafting stops at first; it moves",
+        unit="probability",
+        check=not_negative,
+    )
+    acceptance: float = option(
+        0.9, help="accepted share of a draft that is sought", unit="probability", check=not_nan
+    )
+
+
+@attrs.frozen
+class AdaedlOptions:
+    """Options of the policy ``adaedl``."""
+
+    steps: int = option(8, help="most levels drafted in a round", unit="tokens", check=at_least(1))
+    factor: float = option(
+        0.2, help="what the entropy is multiplied by, under the root", check=not_negative
+    )
+    bound: float = option(
+        0.4,
+        help="do not draft a token where 1 - root of factor x entropy lies below this; it moves",
+        unit="probability",
+        check=not_nan,
+    )
+    acceptance: float = option(
+        0.9, help="accepted share of a draft that is sought", unit="probability", check=not_nan
+    )
+
+
+@attrs.frozen
+class CostAwareOptions:
+    """Options of the policy ``cost-aware``."""
+
+    steps: int = option(
+        16, help="most levels drafted in a round, whatever pays", unit="tokens", check=at_least(1)
     )

@@ -1,4 +1,4 @@
-"""Stop policies: a fixed number of levels, and Kangaroo's confidence threshold."""
+"""Stop policies without a memory: a fixed length, and fixed bounds on what the drafter shows."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from jaxtyping import Bool
     from torch import Tensor
 
-    from specframe_stops._options import ConfidenceOptions, FixedOptions
+    from specframe_stops._options import ConfidenceOptions, FixedOptions, SvipOptions
 
 
 class FixedPolicy(StopPolicy):
@@ -46,3 +46,27 @@ class ConfidencePolicy(StopPolicy):
     def after(self, step: Step) -> Bool[Tensor, " batch"]:
         """End drafting where the confidence is below the threshold."""
         return step.confidence < self._threshold
+
+
+class SvipPolicy(StopPolicy):
+    """Stop behind a token that was drafted from an uncertain distribution.
+
+    SVIP (arXiv 2411.18462): the acceptance rate falls as the root of the draft distribution's
+    entropy rises. The token stays in the draft.
+    """
+
+    reads: ClassVar[frozenset[str]] = frozenset({"entropy"})
+
+    def __init__(self, options: SvipOptions) -> None:
+        """Stop above ``options.bound``, and after ``options.steps`` levels anyway."""
+        self._steps = options.steps
+        self._factor = options.factor
+        self._bound = options.bound
+
+    def limit(self, rows: Rows) -> list[int]:
+        """Return the same limit for all rows."""
+        return [self._steps] * len(rows)
+
+    def after(self, step: Step) -> Bool[Tensor, " batch"]:
+        """End drafting where the root of factor x entropy is above the bound."""
+        return (self._factor * step.entropy).sqrt() > self._bound

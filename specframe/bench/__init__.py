@@ -1,0 +1,1 @@
+"""The benchmark: strategies run side by side, and what their runs say."""

@@ -1,0 +1,67 @@
+"""Draw the speed-ups of a benchmark as a picture that stands alone, for a README."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+from specframe._errors import InputError
+from specframe.bench._chart import WIDTH, Chart, fitted, place
+from specframe.bench._chart_speedup import Bar, bars_height, draw_bars, highest_speedup
+from specframe.bench._report_charts import speedup_bar
+from specframe.bench._report_results import ALL, read_strategies
+from specframe.bench._report_values import Values
+from specframe.bench._report_words import moment
+
+STYLE = Path(__file__).parent / "templates" / "chart.css"
+PADDING = 16.0
+HEADING = 48.0
+FOOT = 22.0
+SIZE = 1.4  # pixels a unit, so that the words are about as large as a page's
+
+
+def draw_picture(results: Mapping[str, object]) -> str:
+    """Return an SVG file: its own colours, light and dark, and its own background.
+
+    InputError where no strategy has a speed-up.
+    """
+    values = Values(results)
+    bars = [speedup_bar(each, ALL) for each in read_strategies(values)]
+    if all(bar.value is None for bar in bars):
+        raise InputError("these results hold no speed-up: run the benchmark with strategy none too")
+    height = HEADING + bars_height(len(bars)) + FOOT
+    said = "; ".join(f"{bar.name} {bar.value:.2f}" for bar in bars if bar.value is not None)
+    chart = Chart("picture", "Speed-up over plain decoding", f"{said}.", height)
+    _frame(chart, height)
+    _write(chart, values, bars, height)
+    draw_bars(chart, bars, highest_speedup(bars), HEADING)
+    return chart.text() + "\n"
+
+
+def _frame(chart: Chart, height: float) -> None:
+    """Widen the picture by its padding, and give it a background and a style of its own."""
+    width, height = WIDTH + 2 * PADDING, height + 2 * PADDING
+    box = (-PADDING, -PADDING, width, height)
+    chart.root.set("viewBox", " ".join(place(each) for each in box))
+    chart.root.set("width", place(width * SIZE))
+    chart.root.set("height", place(height * SIZE))
+    style = ET.SubElement(chart.root, "style")
+    style.text = STYLE.read_text(encoding="utf-8")
+    back = chart.bar("back", (0.5 - PADDING, 0.5 - PADDING), (width - 1, height - 1))
+    back.set("rx", "10")
+
+
+def _write(chart: Chart, results: Values, bars: Sequence[Bar], height: float) -> None:
+    settings, environment = results.values("settings"), results.values("environment")
+    machine = environment.text("processor") or environment.text("machine")
+    subtitle = [settings.text("model"), settings.text("dtype"), machine]
+    chart.words("heading", (5, 14), "Speed-up over plain decoding")
+    written = ", ".join(each for each in subtitle if each)
+    chart.words("tick", (5, 31), fitted(written, WIDTH - 10, 11.0))
+    prompts = max((len(bar.dots) for bar in bars), default=0)
+    foot = [
+        f"{prompts} prompts (dots), median and its 95 % interval",
+        moment(results.text("created")),
+    ]
+    chart.words("tick small", (5, height), ", ".join(each for each in foot if each))
