@@ -6,9 +6,6 @@ import os
 
 from specframe._engine import Engine, LayerEngine
 from specframe._errors import InputError
-from specframe._fusion import Fusion
-from specframe._graph import GraphEngine
-from specframe._recording import CudaGraphs, Recorder, StandIn
 
 VARIABLE = "SPECFRAME_RUNNER"
 RUNNERS = ("eager", "graph", "fused")
@@ -27,6 +24,14 @@ def on_runner(engine: Engine) -> Engine:
         raise InputError(f"{VARIABLE} must be one of {', '.join(RUNNERS)}, got {name!r}")
     if name == "eager" or not isinstance(engine, LayerEngine):
         return engine
+    return _recorded(engine, is_fused=name == "fused")
+
+
+def _recorded(engine: LayerEngine, *, is_fused: bool) -> Engine:
+    # torch's compiler takes a second to import, which eager decoding must not pay.
+    from specframe._fusion import Fusion  # noqa: PLC0415
+    from specframe._graph import GraphEngine  # noqa: PLC0415
+    from specframe._recording import CudaGraphs, Recorder, StandIn  # noqa: PLC0415
+
     capturer = CudaGraphs(engine.device) if engine.device.type == "cuda" else StandIn()
-    fusion = Fusion() if name == "fused" else None
-    return GraphEngine(engine.split, Recorder(capturer), fusion)
+    return GraphEngine(engine.split, Recorder(capturer), Fusion() if is_fused else None)

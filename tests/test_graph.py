@@ -1,15 +1,18 @@
 """The graph runner on its stand-in: the eager runner's tokens, whatever is decoded."""
 
+import subprocess
+import sys
+
 import attrs
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-import specframe
 from specframe import Board, InputError, SlotCache
 from specframe._graph import GraphEngine
 from specframe._recording import Recorder, StandIn
+from specframe._runner import on_runner
 from specframe._static import Replays, Shape, StaticInputs, rounded_reach, rounded_width
 from tiny_split import TinyModel
 
@@ -147,7 +150,7 @@ def test_errors_of_a_step_that_no_recording_causes_come_through():
 def test_an_unknown_runner_is_refused(monkeypatch):
     monkeypatch.setenv("SPECFRAME_RUNNER", "fast")
     with pytest.raises(InputError, match="eager, graph, fused, got 'fast'"):
-        specframe._runner.on_runner(MODEL.engine())
+        on_runner(MODEL.engine())
 
 
 def addresses(cache):
@@ -165,3 +168,15 @@ def test_a_cache_keeps_its_addresses_when_rows_leave_and_when_it_is_opened_again
         assert addresses(cache) == before
     assert not cache.reopen(4, 8)
     assert not cache.reopen(1, 9)
+
+
+def test_eager_decoding_does_not_import_the_compiler():
+    code = """
+import sys, specframe
+from specframe._runner import on_runner
+from specframe.testing._tiny import TinyModel
+on_runner(TinyModel().engine())
+import specframe._decoder
+assert 'specframe._graph' not in sys.modules and 'specframe._fusion' not in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
