@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -14,11 +16,12 @@ from specframe import (
     RMSNorm,
     RotaryTable,
     SlotCache,
-    Target,
     packed,
     unpacked,
 )
 from specframe_kangaroo._adapter import Adapter, AdapterConfig, rotary_table
+
+Forward = Callable[[Tensor, Placement], Tensor]
 
 
 class CachedAdapter:
@@ -27,11 +30,17 @@ class CachedAdapter:
     ``adapter`` is used up: its weights move into the layout that is fastest for few rows.
     """
 
-    def __init__(self, adapter: Adapter, target: Target) -> None:
-        """Take the adapter's weights in the target's dtype."""
-        dtype, device = target.engine.dtype, target.engine.device
+    def __init__(
+        self,
+        adapter: Adapter,
+        dtype: torch.dtype,
+        device: torch.device,
+        *,
+        capture: Callable[[Forward], Forward] = lambda forward: forward,
+    ) -> None:
+        """Take the adapter's weights in the target's dtype; ``capture`` is the target's."""
         adapter = adapter.to(device, dtype)
-        self._target = target
+        self._capture = capture
         self._config = adapter.config
         self._dtype, self._device = dtype, device
         self._layers = [_Layer(layer, adapter.config) for layer in adapter.layers]
@@ -56,7 +65,7 @@ class CachedAdapter:
         )
         cos, sin = rotary_table(config, slots, self._device)
         self._rotary = RotaryTable(cos.to(self._dtype), sin.to(self._dtype))
-        self._step = self._target.capture(self._forward)
+        self._step = self._capture(self._forward)
 
     def fill(
         self, row: int, hidden: Float[Tensor, "one token hidden"], placement: Placement
