@@ -2,7 +2,8 @@
 #
 #   make demo     decode with the bundled model, plainly and with Kangaroo, and compare
 #   make test     everything that CI runs; the last line is pytest's summary
-#   make lint | types | docs | bench | clean
+#   make lint | types | docs | clean
+#   make bench    everything that docs/performance.md quotes: an hour; or bench-demo, -large, -parts
 #
 # .venv holds what users get: torch, transformers, specframe (editable). The others are thin
 # layers that see it: .venv-tools (linters), .venv-wheel (the built wheel and the test tools),
@@ -20,6 +21,12 @@ FLOOR_TESTS := $(addprefix tests/test_,$(addsuffix .py,families family_models fi
 # Two threads in each of several processes wait for each other more than they work.
 PARALLEL := OMP_NUM_THREADS=1
 
+# Each strategy beside transformers' own version of it, at the same draft settings.
+FIELD := none,kangaroo,kangaroo:tree=true,prompt-lookup,early-exit,draft-model,hf,hf-prompt-lookup,hf-early-exit,hf-assisted
+BENCH := .venv/bin/specframe bench --strategies $(FIELD)
+like = -o early-exit.exit_layer=2 -o hf-early-exit.exit_layer=2 \
+	-o draft-model.model=$(1)/draft -o hf-assisted.model=$(1)/draft
+
 PIP := .venv/bin/python -m pip --disable-pip-version-check
 INSTALL := install --quiet --constraint constraints.txt
 SITE = $$(echo $(CURDIR)/$(1)/lib/python*/site-packages)
@@ -31,7 +38,7 @@ export TOKENIZERS_PARALLELISM := false
 MAKEFLAGS += --no-print-directory
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: demo test lint types docs bench clean wheel-test floor-test
+.PHONY: demo test lint types docs bench bench-demo bench-large bench-parts clean wheel-test floor-test
 
 demo: .venv/ready
 	.venv/bin/specframe decode --compare
@@ -49,17 +56,29 @@ types: .venv-tools/ready
 docs: .venv-wheel/ready
 	.venv-wheel/bin/python -m pytest README.md docs
 
-bench: .venv/ready
-	.venv/bin/python benchmarks/decode.py
-	.venv/bin/python benchmarks/decode.py --random llama:20x256
-	.venv/bin/python benchmarks/decode.py --random qwen3:8x512 --strategies none
-	.venv/bin/python benchmarks/batches.py
-	.venv/bin/python benchmarks/demo.py
-	.venv/bin/python benchmarks/engine.py
-	.venv/bin/python benchmarks/exact.py
-	.venv/bin/python benchmarks/projection.py
+bench: bench-demo bench-large bench-parts
+
+bench-demo: .venv/ready
+	rm -rf runs/demo && mkdir -p runs/demo
+	.venv/bin/python benchmarks/cut_model.py runs/demo/draft
+	$(BENCH) --output runs/demo/greedy $(call like,runs/demo)
+	$(BENCH) --output runs/demo/sampled --temperature 0.8 $(call like,runs/demo)
+
+bench-large: .venv/ready
+	rm -rf runs/large
+	.venv/bin/python benchmarks/random_model.py llama:24x1024 runs/large --vocabulary 32000 --dtype bfloat16
+	for dtype in float32 bfloat16; do $(BENCH) -m runs/large --dtype $$dtype \
+		--max-new-tokens 48 --repeats 2 --output runs/large/$$dtype $(call like,runs/large); done
+
+bench-parts: export PYTHONPATH = benchmarks
+bench-parts: .venv/ready
 	.venv/bin/python benchmarks/startup.py
+	.venv/bin/python benchmarks/engine.py
+	.venv/bin/python benchmarks/memory.py
+	.venv/bin/python benchmarks/batches.py
+	.venv/bin/python benchmarks/exact.py
 	.venv/bin/python benchmarks/stops.py --repeats 1
+	.venv/bin/python benchmarks/projection.py
 
 floor-test: .venv-floor/ready
 	$(PARALLEL) .venv-floor/bin/python -m pytest -n auto $(FLOOR_TESTS)

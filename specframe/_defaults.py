@@ -10,4 +10,5 @@ DRAFT_MODEL: Final = "draft-model"  # what --draft-model asks for where no strat
 VERIFIER: Final = "greedy"
 SAMPLING_VERIFIER: Final = "match"  # above temperature 0
 STOP_POLICY: Final = "fixed"
+GENERATE: Final = "hf"  # the other yardstick of a benchmark: transformers' own `generate`
 MODEL: Final = "specframe_demo"  # the package that brings the demo model

@@ -155,7 +155,7 @@ def read_model(name: str, source: Source, device: torch.device) -> PreTrainedMod
     on_cpu = device.type == "cpu"
     dtype = (torch.float32 if on_cpu else "auto") if source.dtype == "auto" else source.dtype
     try:
-        with _quiet_transformers():
+        with quiet_transformers():
             model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
                 name,
                 dtype=DTYPES.get(dtype, dtype) if isinstance(dtype, str) else dtype,
@@ -246,7 +246,7 @@ def _eval_mode(model: Any) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _quiet_transformers() -> Iterator[None]:
+def quiet_transformers() -> Iterator[None]:
     """Keep transformers' own bars and notes off the terminal while it loads."""
     from transformers.utils import logging as its_logging  # noqa: PLC0415 (seconds)
 

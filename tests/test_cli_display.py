@@ -9,9 +9,10 @@ import attrs
 import pytest
 
 from specframe._errors import InputError, NumericsError, OptionError
+from specframe._files import to_line
 from specframe.cli._display import Notes, TextWriter, comparison, number, statistics, wants_colour
 from specframe.cli._flags import Limits, Loading, check_device, parse_options
-from specframe.cli._json import result_object, to_line
+from specframe.cli._json import result_object
 from specframe.cli._prompt import for_model, read_prompt
 from specframe.cli._run_prompt import Show, exit_code, run_prompt
 

@@ -17,6 +17,7 @@ from specframe._errors import PluginError, SpecframeError
 from specframe._plugins import load_plugins
 from specframe._registry import cause
 from specframe.cli import _listing, _startup
+from specframe.cli._bench import bench
 from specframe.cli._check import check
 from specframe.cli._decode import decode
 from specframe.cli._display import say, tell
@@ -100,6 +101,7 @@ def build_app() -> typer.Typer:
     app.command()(_listing.plugins)
     app.command()(train)
     app.command()(check)
+    app.add_typer(bench, name="bench")
     plugins = load_plugins()
     for member in plugins.members:
         try:

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 import attrs
 import typer
 
+from specframe._files import to_line
 from specframe.cli import _flags
 from specframe.cli._check_report import Context, check_lines, check_object
 from specframe.cli._display import Notes, say
 from specframe.cli._exit_code import FINE, INTERRUPTED, MISMATCH
-from specframe.cli._json import to_line
 from specframe.cli._prompt import for_model
 from specframe.cli._prompt_file import PromptLine, read_prompt_file
 from specframe.cli._run_file import progress

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import math
-import os
 import platform
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
@@ -13,24 +10,6 @@ if TYPE_CHECKING:
     from specframe import Result, Setup
 
 SCHEMA = 1
-
-
-def to_line(value: object, *, ascii_only: bool = False) -> str:
-    """Return ``value`` as one line of JSON; what is not finite becomes null, a path text."""
-    return json.dumps(plain(value), ensure_ascii=ascii_only, allow_nan=False)
-
-
-def plain(value: Any) -> Any:
-    """Return ``value`` as JSON can hold it: no NaN, no infinity, no path, no tuple."""
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, os.PathLike):
-        return os.fspath(value)
-    if isinstance(value, dict):
-        return {key: plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
-    return value
 
 
 def version_of(distribution: str) -> str | None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Self
 import attrs
 
 from specframe._errors import InputError
-from specframe.cli._json import plain, to_line
+from specframe._files import plain, to_line, write_atomically
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -106,13 +106,3 @@ def refuse_other_settings(beside: Path, path: Path, settings: dict[str, Any]) ->
             f"{path} was begun with other options ({was}; now {now}): give those, "
             "or name another --output"
         )
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Write a file so that it is there as a whole or not at all."""
-    draft = path.with_name(f"{path.name}.tmp")
-    with draft.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)

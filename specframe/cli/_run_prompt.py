@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import attrs
 
 from specframe._errors import SpecframeError
+from specframe._files import to_line
 from specframe.cli._display import TextWriter, comparison, say, statistics, wants_colour
 from specframe.cli._exit_code import FINE, INTERRUPTED, MISMATCH
-from specframe.cli._json import result_object, to_line
+from specframe.cli._json import result_object
 from specframe.cli._prompt import for_model
 
 if TYPE_CHECKING:

@@ -1,0 +1,195 @@
+"""A benchmark from its first line to its last file."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from pathlib import Path
+
+import attrs
+
+from specframe._files import to_line, write_atomically
+from specframe._loading import Source
+from specframe._plugins import load_registry
+from specframe.bench._answers import write_answers
+from specframe.bench._competitor import Draws
+from specframe.bench._contestants import Contestant
+from specframe.bench._environment import environment
+from specframe.bench._field import Field, check_contestants, line_up
+from specframe.bench._journal import Journal, check_folder
+from specframe.bench._judging import TOKENS, Judge
+from specframe.bench._order import Slot, slots
+from specframe.bench._profiles import Profile, write_profiles
+from specframe.bench._prompts import BenchPrompt, Conversation, check_prompts, digest
+from specframe.bench._reading import RESULTS
+from specframe.bench._records import Header, PromptSource, Results, Settings
+from specframe.bench._runner import Runner, Watcher
+from specframe.bench._summary import Summaries
+from specframe.bench._summary_file import write_summary
+
+SUMMARY, ANSWERS, TRACES = "summary.csv", "answers", "trace"
+
+
+@attrs.frozen(kw_only=True)
+class Job:
+    """Hold what was asked for.
+
+    ``prompts_from`` names where the prompts come from; ``cut_prompts``: they may be cut to half of
+    the model's context, since nobody chose them for this model.
+    """
+
+    command: list[str]
+    source: Source
+    contestants: Sequence[Contestant]
+    prompts: Sequence[BenchPrompt]
+    prompts_from: str
+    cut_prompts: bool
+    folder: Path
+    seed: int
+    repeats: int
+    warmups: int
+    max_new_tokens: int
+    temperature: float
+    batch_size: int
+    resume: bool = False
+    answers: bool = False
+    profile: bool = False
+
+    @property
+    def draws(self) -> Draws:
+        """Return how tokens are chosen."""
+        return Draws(self.temperature, self.seed)
+
+
+@attrs.frozen
+class Outcome:
+    """Hold what a benchmark gave; ``is_sound`` is false where something failed or is wrong."""
+
+    results: Results
+    profiles: Sequence[Profile]
+    is_sound: bool
+
+
+@attrs.frozen
+class Race:
+    """Hold a benchmark that is ready to run: who competes, how, and in which order."""
+
+    job: Job
+    field: Field
+    runner: Runner
+    plan: Sequence[Slot]
+
+
+def run(job: Job, watcher: Watcher) -> Outcome:
+    """Run a benchmark, or go on with one, and write its folder.
+
+    Raises InputError for what cannot be served, before the model is loaded wherever that can be
+    told; an interruption leaves runs.jsonl, from which ``resume`` goes on.
+    """
+    check_folder(job.folder, resume=job.resume)
+    check_prompts(job.prompts)
+    registry = load_registry()
+    check_contestants(job.contestants, registry)
+    watcher.note(f"loading {job.source.model or 'the demo model'}")
+    field = line_up(job.source, job.contestants, registry, job.draws)
+    plan = slots(
+        list(field.competitors),
+        job.prompts,
+        repeats=job.repeats,
+        batch_size=job.batch_size,
+        seed=job.seed,
+    )
+    race = Race(job, field, _runner(job, field), plan)
+    with Journal.open(job.folder, _header(job, field), plan) as journal:
+        _run_all(race, journal, watcher)
+    results = _sum_up(race, journal, watcher)
+    write_results(results, job.folder)
+    if job.answers:
+        write_answers(results.header, results.runs, job.folder / ANSWERS)
+    return Outcome(results, _profiles(race, watcher), is_sound=_is_sound(results))
+
+
+def _run_all(race: Race, journal: Journal, watcher: Watcher) -> None:
+    runner, warmups = race.runner, race.job.warmups
+    total = sum(len(slot.prompts) for slot in race.plan)
+    if len(journal.runs) < total:
+        watcher.note(f"warming up ({warmups} x {len(runner.competitors)} strategies)")
+        runner.warm_up(race.plan, warmups)
+    watcher.begin(journal.header.strategies, total, journal.runs)
+    try:
+        runner.run_all(race.plan, journal, watcher)
+    finally:
+        watcher.end()
+
+
+def _sum_up(race: Race, journal: Journal, watcher: Watcher) -> Results:
+    """Judge the tokens and return all that is known."""
+    watcher.note("comparing tokens with plain decoding's")
+    by_id = {prompt.id: prompt for prompt in race.job.prompts}
+    judge = Judge(race.runner, by_id, race.job.draws, race.field.stock)
+    judgements = judge.judge(journal.runs)
+    rows = Summaries(journal.header, journal.runs, judgements).rows()
+    return Results(journal.header, now(), journal.runs, rows)
+
+
+def _profiles(race: Race, watcher: Watcher) -> list[Profile]:
+    """Profile every competitor, if that was asked for."""
+    if not race.job.profile:
+        return []
+    watcher.note("profiling, outside of the runs")
+    device = race.field.loaded.engine.device
+    return write_profiles(race.runner, race.plan, race.job.folder / TRACES, device)
+
+
+def _is_sound(results: Results) -> bool:
+    """Tell whether nothing failed, and whether all tokens that are promised are there."""
+    strategies = results.header.strategies
+    errors = [each.error for each in strategies] + [run.error for run in results.runs]
+    promising = {each.name for each in strategies if each.guarantee == TOKENS}
+    wrong = {row.strategy for row in results.summary if row.different}
+    return not any(errors) and not promising & wrong
+
+
+def write_results(results: Results, folder: Path) -> None:
+    """Write results.json, summary.csv and report.html."""
+    from specframe.bench._report import write_report  # noqa: PLC0415 (templates, and only at the end)
+
+    content = results.as_dict()
+    write_atomically(folder / RESULTS, to_line(content) + "\n")
+    write_summary(results.summary, folder / SUMMARY)
+    write_report(content, folder)
+
+
+def _runner(job: Job, field: Field) -> Runner:
+    limit = max(1, field.loaded.engine.context // 2) if job.cut_prompts else None
+    conversation = Conversation(field.loaded.tokenizer, limit)
+    return Runner(field.competitors, conversation, job.max_new_tokens, field.ledger)
+
+
+def _header(job: Job, field: Field) -> Header:
+    engine = field.loaded.engine
+    settings = Settings(
+        model=field.loaded.origin.name,
+        dtype=str(engine.dtype).removeprefix("torch."),
+        device=str(engine.device),
+        seed=job.seed,
+        repeats=job.repeats,
+        warmups=job.warmups,
+        max_new_tokens=job.max_new_tokens,
+        temperature=job.temperature,
+        batch_size=job.batch_size,
+        prompts=PromptSource(job.prompts_from, digest(job.prompts), len(job.prompts)),
+    )
+    return Header(
+        command=job.command,
+        created=now(),
+        environment=environment(engine.device),
+        settings=settings,
+        strategies=field.records,
+        prompts=[prompt.record for prompt in job.prompts],
+    )
+
+
+def now() -> str:
+    """Return the time as results have it: ISO 8601 in UTC, to the second."""
+    return dt.datetime.now(dt.UTC).isoformat(timespec="seconds")

@@ -1,0 +1,126 @@
+"""Bring the competitors to the start: names checked first, weights read once, faults kept apart."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping, Sequence
+
+import attrs
+import torch
+
+from specframe import _defaults
+from specframe._assembly import assemble
+from specframe._errors import OptionError, UnknownNameError
+from specframe._loading import Loaded, Source, load_model
+from specframe._registry import Registry, suggestion
+from specframe.bench._baselines import BASELINES, baseline_options
+from specframe.bench._competitor import Competitor, Draws
+from specframe.bench._contestants import Contestant
+from specframe.bench._memory import CudaGauge, MemoryLedger, ResidentGauge
+from specframe.bench._ours import WEIGHTS, OurCompetitor
+from specframe.bench._records import StrategyRecord
+from specframe.bench._runner import message_of
+from specframe.bench._theirs import STOCK, StockModel, TheirCompetitor
+
+NOT_LOADED = "it was not loaded"
+
+
+@attrs.frozen
+class Field:
+    """Hold all who compete, by name; of those that failed to load there is a record alone."""
+
+    loaded: Loaded
+    stock: StockModel | None
+    competitors: Mapping[str, Competitor]
+    records: list[StrategyRecord]
+    ledger: MemoryLedger
+
+
+def check_contestants(contestants: Sequence[Contestant], registry: Registry) -> None:
+    """Raise for names and options that nobody knows, before anything is loaded.
+
+    Other faults, such as a plug-in that cannot be imported, become that strategy's row.
+    """
+    for each in contestants:
+        if each.strategy in BASELINES:
+            baseline_options(each)
+            continue
+        try:
+            assemble(registry, each.strategy, each.verifier, each.stop_policy, dict(each.options))
+        except UnknownNameError as error:
+            raise UnknownNameError(_with_baselines(each, error)) from error
+        except OptionError:
+            raise
+        except Exception:  # noqa: BLE001, S112 (it fails again where its row is made)
+            continue
+
+
+def line_up(
+    source: Source, contestants: Sequence[Contestant], registry: Registry, draws: Draws
+) -> Field:
+    """Load the model and prepare all contestants on it; what fails becomes a record's error."""
+    importlib.import_module("transformers").AutoModelForCausalLM  # noqa: B018 (its code is no weight)
+    resident = ResidentGauge()
+    before = resident.now() or 0
+    loaded = load_model(source, registry)
+    ledger = _ledger(loaded.engine.device, resident, before)
+    stock = None
+    if any(each.strategy in BASELINES for each in contestants):
+        with ledger.booked(STOCK):
+            stock = StockModel(loaded)
+    competitors: dict[str, Competitor] = {}
+    records = []
+    for each in contestants:
+        try:
+            with ledger.booked(each.name):
+                competitor = _competitor(each, loaded, stock, registry, draws)
+        except Exception as error:  # noqa: BLE001 (one that fails must not cost the others)
+            records.append(_failed(each, message_of(error)))
+            continue
+        competitors[each.name] = competitor
+        records.append(competitor.record)
+    return Field(loaded, stock, competitors, records, ledger)
+
+
+def _competitor(
+    contestant: Contestant,
+    loaded: Loaded,
+    stock: StockModel | None,
+    registry: Registry,
+    draws: Draws,
+) -> Competitor:
+    if contestant.strategy not in BASELINES:
+        return OurCompetitor(contestant, loaded, registry, draws)
+    assert stock is not None
+    return TheirCompetitor(contestant, baseline_options(contestant), stock, draws)
+
+
+def _ledger(device: torch.device, resident: ResidentGauge, before: int) -> MemoryLedger:
+    if device.type == "cuda":
+        return MemoryLedger(CudaGauge(device), 0, WEIGHTS)
+    return MemoryLedger(resident, before, WEIGHTS)
+
+
+def _failed(contestant: Contestant, error: str) -> StrategyRecord:
+    return StrategyRecord(
+        name=contestant.name,
+        kind="transformers" if contestant.strategy in BASELINES else "specframe",
+        strategy=contestant.strategy,
+        options=dict(contestant.options),
+        verifier=contestant.verifier,
+        stop_policy=contestant.stop_policy,
+        guarantee=None,
+        state=NOT_LOADED,
+        error=error,
+    )
+
+
+def _with_baselines(contestant: Contestant, error: UnknownNameError) -> str:
+    """Return the message about an unknown name, with transformers' strategies beside ours."""
+    if not contestant.strategy.startswith(_defaults.GENERATE):
+        return str(error)
+    known = sorted(BASELINES)
+    return (
+        f"unknown strategy '{contestant.strategy}'{suggestion(contestant.strategy, known)} "
+        f"transformers' own are {', '.join(known)}; plain decoding is {_defaults.PLAIN}"
+    )

@@ -1,0 +1,125 @@
+"""runs.jsonl: written line by line while it runs, and gone on with where a run was cut off."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO, Self
+
+import attrs
+
+from specframe._errors import InputError
+from specframe._files import plain, to_line
+from specframe.bench._order import Slot
+from specframe.bench._reading import differences, structured
+from specframe.bench._records import Header, Run, as_record
+
+RUNS = "runs.jsonl"
+MAY_DIFFER = ("command", "created")  # between the runs that write one file
+
+
+def check_folder(folder: Path, *, resume: bool) -> None:
+    """Raise InputError for a folder that this command must not write into."""
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"--output {folder} is a file: name a folder")
+    if resume or not folder.exists() or not any(folder.iterdir()):
+        return
+    if (folder / RUNS).exists():
+        raise InputError(
+            f"{folder} holds a benchmark already: add --resume to go on with it, or name another "
+            "--output"
+        )
+    raise InputError(f"--output {folder} is not empty: name another folder")
+
+
+@attrs.define
+class Journal:
+    """Own runs.jsonl: its header, the runs that stand in it, and the end where lines are added."""
+
+    header: Header
+    runs: list[Run]
+    _file: BinaryIO
+
+    @classmethod
+    def open(cls, folder: Path, header: Header, slots: Sequence[Slot]) -> Journal:
+        """Begin the file, or go on with it: what was cut off is dropped.
+
+        A slot counts as done when all of its runs stand there. Raises InputError where the file was
+        begun with other settings.
+        """
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / RUNS
+        content = path.read_bytes() if path.exists() else b""
+        lines = content[: content.rfind(b"\n") + 1].splitlines(keepends=True)
+        first = header if not lines else refuse_other(_parse(lines[0], path, 1), header, path)
+        runs = [
+            structured(_parse(line, path, number), Run, f"{path}, line {number}")
+            for number, line in enumerate(lines[1:], 2)
+        ]
+        kept = whole_slots(runs, slots)
+        file = path.open("ab", buffering=0)
+        file.truncate(sum(map(len, lines[: kept + 1])) if lines else 0)
+        journal = cls(first, runs[:kept], file)
+        if not lines:
+            journal.write([as_record(header)])
+        return journal
+
+    def add(self, runs: Sequence[Run]) -> None:
+        """Add the runs of one slot and see them onto the disk."""
+        self.runs += runs
+        self.write([as_record(run) for run in runs])
+
+    def write(self, records: Sequence[dict[str, Any]]) -> None:
+        """Add lines and see them onto the disk."""
+        self._file.write("".join(to_line(record) + "\n" for record in records).encode("utf-8"))
+        os.fsync(self._file.fileno())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._file.close()
+
+
+def whole_slots(runs: Sequence[Run], slots: Sequence[Slot]) -> int:
+    """Return how many of the runs, from the first on, belong to slots that are there as a whole."""
+    there = {run.key for run in runs}
+    whole = {
+        (slot.strategy, prompt.id, slot.repeat)
+        for slot in slots
+        if all((slot.strategy, prompt.id, slot.repeat) in there for prompt in slot.prompts)
+        for prompt in slot.prompts
+    }
+    return next((at for at, run in enumerate(runs) if run.key not in whole), len(runs))
+
+
+def refuse_other(found: Any, header: Header, path: Path) -> Header:
+    """Return the header that stands in the file, if it is for the same benchmark."""
+    first = structured(found, Header, f"{path}, line 1")
+    was, now = (
+        {key: value for key, value in plain(as_record(each)).items() if key not in MAY_DIFFER}
+        for each in (first, header)
+    )
+    if other := differences(was, now):
+        listed = "; ".join(f"{name} {before}, now {after}" for name, before, after in other)
+        raise InputError(
+            f"{path} was begun with other settings ({listed}): give those, or name another --output"
+        )
+    return first
+
+
+def _parse(line: bytes, path: Path, number: int) -> Any:
+    try:
+        return json.loads(line)
+    except ValueError as error:
+        raise InputError(
+            f"{path}, line {number}: no line of a benchmark; name another --output"
+        ) from error

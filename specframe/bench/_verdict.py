@@ -1,0 +1,75 @@
+"""Why a strategy won or lost, in words: what a round costs against what it brings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import attrs
+
+CLOSE = 0.02  # nearer to the break-even point than this is a draw
+DRAWING_PARTS = ("draft", "verify", "other")
+LOST = "lost"
+CAUSES = {
+    "draft": "drafting costs the most of what is lost",
+    "verify": "a verifying pass costs that much more than a pass over one token",
+    "other": "what is neither drafting nor verifying costs the most of what is lost",
+}
+
+
+@attrs.frozen
+class Costs:
+    """Hold what a round costs and brings, in tokens of plain decoding.
+
+    ``parts`` are draft, verify and other; ``plain`` the same parts of one plain token.
+    """
+
+    parts: Mapping[str, float]
+    plain: Mapping[str, float]
+    brings: float
+    accepted: float | None
+
+    @property
+    def needed(self) -> float:
+        """Return the break-even acceptance length."""
+        return sum(self.parts.values())
+
+
+def verdict(costs: Costs) -> str:
+    """Return one sentence that says whether a round pays, and why or why not."""
+    split = ", ".join(f"{part} {costs.parts[part]:.2f}" for part in DRAWING_PARTS)
+    weighed = (
+        f"a round costs as much as {costs.needed:.2f} plain tokens ({split}) and brings "
+        f"{costs.brings:.2f}"
+    )
+    word = outcome(costs.needed, costs.brings)
+    return f"{word}: {weighed}{f'; {_cause(costs)}' if word == LOST else ''}"
+
+
+def verdict_without_parts(needed: float, brings: float) -> str:
+    """Return the sentence for a strategy that does not say where its time goes."""
+    return (
+        f"{outcome(needed, brings)}: a round costs as much as {needed:.2f} plain tokens and brings "
+        f"{brings:.2f}; transformers does not say where its time goes"
+    )
+
+
+def outcome(needed: float, brings: float) -> str:
+    """Return whether a round that brings so many tokens pays."""
+    gain = brings / needed - 1 if needed else 0.0
+    if abs(gain) < CLOSE:
+        return "neither won nor lost"
+    return "won" if gain > 0 else LOST
+
+
+def _cause(costs: Costs) -> str:
+    """Name what would have to change most."""
+    if costs.accepted is None:
+        return "nothing was drafted, so every round pays for itself alone"
+    free = costs.parts["verify"] + costs.parts["other"]
+    if costs.brings <= free:
+        return (
+            f"even drafts that cost nothing would lose, with {costs.accepted:.0%} of the drafted "
+            "tokens accepted"
+        )
+    extras = {part: costs.parts[part] - costs.plain.get(part, 0.0) for part in DRAWING_PARTS}
+    return CAUSES[max(extras, key=lambda part: extras[part])]

@@ -1,0 +1,175 @@
+"""What ``specframe bench`` prints at its end: tables, and why each strategy won or lost."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from specframe.cli._display import number, percent, say
+from specframe.cli._listing import print_table
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from specframe.bench import Comparison, Outcome, Summary
+
+ALL = "all"
+SHOWN = 4  # positions in the table; results.json has all
+MEGABYTE = 1e6
+HEADER = (
+    "strategy",
+    "tokens/s",
+    "with prefill",
+    "speed-up [95 %]",
+    "over hf [95 %]",
+    "tokens a round",
+    "accepted at 1, 2, ... (n)",
+    "prefill/draft/verify/other",
+    "peak MB",
+    "tokens as plain",
+    "repeats",
+)
+
+
+def outcome_lines(outcome: Outcome, folder: Path) -> None:
+    """Print the table over all prompts, the speed-up by task, and a sentence on each strategy."""
+    from specframe.bench import MEMORY_IN_WORDS  # noqa: PLC0415 (imports torch)
+
+    results = outcome.results
+    overall = [row for row in results.summary if row.task == ALL]
+    about = {each.name: each for each in results.header.strategies}
+    promising = {name for name, each in about.items() if each.guarantee == "tokens"}
+    print_table(HEADER, [cells(row, promises=row.strategy in promising) for row in overall])
+    by_task(results.summary)
+    say("")
+    for row in overall:
+        say(f"{row.strategy}: {about[row.strategy].error or sentence(row)}")
+    for profile in outcome.profiles:
+        say(f"\nwhere the time of {profile.strategy} goes\n{profile.table}")
+    settings = results.header.settings
+    say(f"\npeak MB: {MEMORY_IN_WORDS[settings.device.partition(':')[0]]}")
+    say(
+        f"{settings.model}, {settings.dtype} on {results.header.environment.device}, "
+        f"{results.header.environment.threads} threads; {settings.prompts.count} prompts, "
+        f"{settings.repeats} repeats, temperature {settings.temperature:g}, seed {settings.seed}; "
+        f"results in {folder}"
+    )
+
+
+def cells(row: Summary, *, promises: bool = False) -> tuple[str, ...]:
+    """Return one strategy's row."""
+    return (
+        row.strategy,
+        number(row.tokens_per_second),
+        number(row.tokens_per_second_with_prefill),
+        interval(row.speedup, row.speedup_low, row.speedup_high),
+        interval(
+            row.speedup_over_transformers,
+            row.speedup_over_transformers_low,
+            row.speedup_over_transformers_high,
+        ),
+        number(row.mean_acceptance_length, 2),
+        positions(row),
+        split(row.seconds),
+        "n/a" if row.peak_memory is None else f"{row.peak_memory / MEGABYTE:.0f}",
+        identity(row, promises=promises),
+        percent(row.repeated_8_grams),
+    )
+
+
+def by_task(summary: Sequence[Summary]) -> None:
+    """Print speed-ups by task, where there are several."""
+    rows = [row for row in summary if row.task != ALL]
+    tasks = list(dict.fromkeys(row.task for row in rows))
+    if len(tasks) < 2:
+        return
+    found = {(row.strategy, row.task): row for row in rows}
+    names = list(dict.fromkeys(row.strategy for row in rows))
+    say("\nspeed-up over plain decoding by task (tokens a round)")
+    print_table(
+        ("strategy", *tasks),
+        [(name, *(brief(found[name, task]) for task in tasks)) for name in names],
+    )
+
+
+def brief(row: Summary) -> str:
+    """Return a speed-up and an acceptance length."""
+    return f"{times(row.speedup)} ({number(row.mean_acceptance_length, 2)})"
+
+
+def sentence(row: Summary) -> str:
+    """Say why a strategy won or lost, and what is not as it should be."""
+    parts = [row.verdict or "no plain decoding was run beside it"]
+    if row.num_failed:
+        parts.append(f"{row.num_failed} of {row.num_prompts} prompts failed")
+    if row.first_difference:
+        listed = list(row.first_difference.items())
+        shown = ", ".join(f"{name} at new token {at}" for name, at in listed[:3])
+        parts.append(f"first other token: {shown}{', ...' if len(listed) > 3 else ''}")
+    return "; ".join(parts)
+
+
+def times(value: float | None) -> str:
+    """Return a ratio for people."""
+    return "n/a" if value is None else f"{value:.2f}x"
+
+
+def interval(value: float | None, low: float | None, high: float | None) -> str:
+    """Return a ratio with its interval."""
+    if value is None or low is None or high is None:
+        return times(value)
+    return f"{value:.2f}x [{low:.2f}, {high:.2f}]"
+
+
+def positions(row: Summary) -> str:
+    """Return the conditional acceptance of the first positions, each with its n."""
+    shown = [
+        f"{level.accepted / level.reached:.2f} ({level.reached})"
+        for level in row.acceptance_by_position[:SHOWN]
+        if level.reached
+    ]
+    return ", ".join(shown) + (", ..." if len(row.acceptance_by_position) > SHOWN else "")
+
+
+def split(seconds: Mapping[str, float | None]) -> str:
+    """Return the shares of the time by part."""
+    parts = [seconds.get(part) for part in ("prefill", "draft", "verify", "other")]
+    known = [part for part in parts if part is not None]
+    if len(known) < len(parts) or not sum(known):
+        return "n/a"
+    return "/".join(f"{part / sum(known):.0%}" for part in known)
+
+
+def identity(row: Summary, *, promises: bool = False) -> str:
+    """Return how many prompts have plain decoding's tokens; loud where all were promised."""
+    if row.identical is None:
+        return "n/a"
+    compared = row.identical + (row.near_ties or 0) + (row.different or 0)
+    ties = f", {row.near_ties} near ties" if row.near_ties else ""
+    return f"{row.identical}/{compared}{ties}{', DIFFERENT' if row.different and promises else ''}"
+
+
+def comparison_lines(found: Comparison, names: tuple[str, str]) -> None:
+    """Print two benchmarks side by side, then what else differs."""
+    header = ("strategy", "of", "speed-up [95 %]", "tokens/s", "tokens a round", "tokens as plain")
+    rows = [
+        (pair.strategy, name, *compared(row))
+        for pair in found.pairs
+        for name, row in zip(names, (pair.first, pair.second), strict=True)
+    ]
+    print_table(header, rows)
+    if found.differences:
+        say("\nbeware, more than the strategies differs:")
+        print_table(("what", *names), list(found.differences))
+
+
+def compared(row: Summary | None) -> tuple[str, ...]:
+    """Return one side of a comparison."""
+    if row is None:
+        return "did not compete", "", "", ""
+    return (
+        interval(row.speedup, row.speedup_low, row.speedup_high),
+        number(row.tokens_per_second),
+        number(row.mean_acceptance_length, 2),
+        identity(row),
+    )
