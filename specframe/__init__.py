@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from specframe._stops import Stops
     from specframe._stream import Result, Stream
     from specframe._target import Target
+    from specframe._transfer import Reading, to_device
     from specframe._tree import Nodes, TreeBuilder
     from specframe._verdict import Captured, Commit, Scores, Verdict
     from specframe._verifier import Guarantee, Verifier
@@ -83,6 +84,7 @@ __all__ = [
     "Projection",
     "Purpose",
     "RMSNorm",
+    "Reading",
     "RegisterComponent",
     "RegisterStrategy",
     "Result",
@@ -120,6 +122,7 @@ __all__ = [
     "not_negative",
     "option",
     "packed",
+    "to_device",
     "unpacked",
 ]
 
@@ -158,6 +161,7 @@ _HOMES = {
     "Projection": "_projection",
     "Purpose": "_noise",
     "RMSNorm": "_norm",
+    "Reading": "_transfer",
     "RegisterComponent": "_hooks",
     "RegisterStrategy": "_hooks",
     "Result": "_stream",
@@ -195,6 +199,7 @@ _HOMES = {
     "not_negative": "_options",
     "option": "_options",
     "packed": "_packing",
+    "to_device": "_transfer",
     "unpacked": "_packing",
 }
 

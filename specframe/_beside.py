@@ -11,6 +11,7 @@ from specframe._engine import Engine
 from specframe._errors import ModelError
 from specframe._loading import Loaded, Source, load_model
 from specframe._registry import Registry
+from specframe._runner import on_runner
 
 PADDING = 512  # rows, at most, by which heads of one tokenizer differ: sizes are rounded up
 
@@ -38,7 +39,7 @@ class Beside:
         )
         other = load_model(source, self.registry)
         refuse_other_tokens(self.target, other)
-        return other.engine
+        return on_runner(other.engine)
 
     @property
     def _is_named(self) -> bool:

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from specframe._errors import MemoryShortageError
 from specframe._placement import Placement
+from specframe._transfer import to_device
 
 
 class SlotCache:
@@ -32,20 +33,21 @@ class SlotCache:
         """Allocate everything; raises MemoryShortageError when there is not enough memory."""
         shape = (layers, 2, batch, heads, slots, head_dim)
         try:
-            self._storage = torch.zeros(shape, dtype=dtype, device=device)
+            self._whole = self._storage = torch.zeros(shape, dtype=dtype, device=device)
         except RuntimeError as error:
             size = torch.Size(shape).numel() * dtype.itemsize / 1e9
             raise MemoryShortageError(
                 f"the cache needs {size:.1f} GB for {batch} row(s) of {slots} slots on {device}: "
                 "lower max_new_tokens, the prompt's length or the batch size"
             ) from error
+        self._numbers = torch.arange(batch, device=device)[:, None]
         self._bind()
 
     def _bind(self) -> None:
         self.batch, self.slots = self._storage.shape[2], self._storage.shape[4]
         self._keys = [layer[0] for layer in self._storage]
         self._values = [layer[1] for layer in self._storage]
-        self._rows = torch.arange(self.batch, device=self._storage.device)[:, None]
+        self._rows = self._numbers[: self.batch]
 
     def put(
         self,
@@ -73,14 +75,25 @@ class SlotCache:
             values[self._rows, :, placement.slots] = value
         return keys[:, :, : placement.reach], values[:, :, : placement.reach]
 
-    def clear(self) -> None:
-        """Fill everything with zeros again, for another decode in the same buffers."""
+    def reopen(self, batch: int, slots: int) -> bool:
+        """Begin another decode in the same buffers, filled with zeros, if they are large enough.
+
+        Row b of the batch stands at the same address in every decode, and after ``keep``: what was
+        recorded for a number of rows stays valid.
+        """
+        whole = self._whole
+        if batch > whole.shape[2] or slots > whole.shape[4]:
+            return False
+        self._storage = whole[:, :, :batch]
         self._storage.zero_()
+        self._bind()
+        return True
 
     def row(self, index: int) -> SlotCache:
         """Return a cache of one row that shares this one's buffers."""
         view = SlotCache.__new__(SlotCache)
-        view._storage = self._storage[:, :, index : index + 1]  # noqa: SLF001 (its own class)
+        view._whole = view._storage = self._storage[:, :, index : index + 1]  # noqa: SLF001 (its own class)
+        view._numbers = self._numbers[:1]  # noqa: SLF001
         view._bind()  # noqa: SLF001
         return view
 
@@ -92,14 +105,16 @@ class SlotCache:
         for row, (source, start) in enumerate(zip(sources, starts, strict=True)):
             if source == list(range(start, start + len(source))):
                 continue
-            index = torch.tensor(source, device=self._storage.device)
+            index = to_device(source, self._storage.device)
             moved = self._storage[:, :, row].index_select(3, index)
             self._storage[:, :, row, :, start : start + len(source)] = moved
 
     def keep(self, kept: list[int]) -> None:
-        """Go on with the rows ``kept`` alone, in this order."""
+        """Go on with the rows ``kept`` alone, in this order; they move to the front."""
         index = torch.tensor(kept, device=self._storage.device)
-        self._storage = self._storage.index_select(2, index)
+        moved = self._storage.index_select(2, index)
+        self._storage = self._storage[:, :, : len(kept)]
+        self._storage.copy_(moved)
         self._bind()
 
     def read(

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-import torch
 from torch import Tensor
 
 from specframe._stop_policy import Step, StopPolicy
+from specframe._transfer import Reading, to_device
 from specframe._tree import Nodes, TreeBuilder
 
 if TYPE_CHECKING:
@@ -20,35 +20,49 @@ Look = Callable[[Nodes], tuple[Tensor, Tensor | None]]
 ``[batch, hidden]`` there if it has one; padding may be answered with anything."""
 
 
-def grow_chain(
-    tree: TreeBuilder, rows: Rows, stop: StopPolicy, sampler: Sampler, look: Look
+def grow_chain(  # noqa: PLR0913 (what a draft grows on)
+    tree: TreeBuilder,
+    rows: Rows,
+    stop: StopPolicy,
+    sampler: Sampler,
+    look: Look,
+    *,
+    ahead: Callable[[Nodes], object] | None = None,
 ) -> Nodes:
     """Draft one token a level until the stop policy or the tree's room ends it in every row.
 
     ``look`` is asked behind the roots, then behind each level below which some row drafts on.
-    Returns the newest nodes, which it was not asked about unless the policy then refused a token.
-    The tree's law is IID where ``sampler.wants_q``, else DETERMINISTIC.
+    ``ahead`` is what a drafter does with every new level, drafted on or not: a device computes it
+    while the host waits for the level's tokens and the stop policy's answer. Returns the newest
+    nodes, which ``look`` was not asked about unless the policy then refused a token. The tree's law
+    is IID where ``sampler.wants_q``, else DETERMINISTIC.
     """
-    rooms = torch.tensor(tree.rooms, device=tree.root.tokens.device)
-    nodes, level, active = tree.root, 0, rooms > 0
-    while any(active.tolist()):
+    device = tree.root.tokens.device
+    nodes, level, goes_on = tree.root, 0, [room > 0 for room in tree.rooms]
+    while any(goes_on):
         logits, state = look(nodes)
         level += 1
-        step = Step(level, logits, active, state)
-        active = _unless(active, stop.before(step))
-        drafting = active.tolist()
-        if not any(drafting):
+        step = Step(level, logits, to_device(goes_on, device), state)
+        goes_on = _unless(goes_on, stop.before(step))
+        if not any(goes_on):
             break
         tokens, q = sampler.draft(rows, tree, level - 1, logits)
-        nodes = tree.add(
-            tokens[:, None],
-            active=drafting,
-            confidences=step.confidence[:, None],
-            probs=None if q is None else q[:, None],
-        )
-        active = _unless(active & (rooms > level), stop.after(step))
+        confidence = step.confidence[:, None]
+        probs = None if q is None else q[:, None]
+        nodes = tree.add(tokens[:, None], active=goes_on, confidences=confidence, probs=probs)
+        stopped = stop.after(step)
+        told = Reading(tokens[:, None], confidence, *([] if stopped is None else [stopped]))
+        if ahead is not None:
+            ahead(nodes)
+        known, beliefs, *ends = told.wait()
+        tree.tell(known, beliefs)
+        goes_on = [on and room > level for on, room in zip(goes_on, tree.rooms, strict=True)]
+        goes_on = _unless(goes_on, *ends)
     return nodes
 
 
-def _unless(active: Tensor, stopped: Tensor | None) -> Tensor:
-    return active if stopped is None else active & ~stopped
+def _unless(active: list[bool], stopped: Tensor | None = None) -> list[bool]:
+    if stopped is None:
+        return active
+    (ends,) = Reading(stopped).wait()
+    return [on and not end for on, end in zip(active, ends.tolist(), strict=True)]

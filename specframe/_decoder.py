@@ -23,6 +23,7 @@ from specframe._plugins import load_plugins
 from specframe._request import Prompt, Request, is_many, make_row
 from specframe._round import Round
 from specframe._rows import Row, Rows
+from specframe._runner import on_runner
 from specframe._sampler import Sampler
 from specframe._stream import Result, RowLog, Stream, drain
 from specframe._target import Target
@@ -62,9 +63,8 @@ def load(  # noqa: PLR0913 (the public entry point)
     # Names and options are checked before the model is loaded, which takes seconds.
     parts = assemble(registry, strategy, verifier, stop_policy, dict(options or {}))
     loaded = load_model(source, registry)
-    if exact:
-        loaded = attrs.evolve(loaded, engine=admit_exact(loaded.engine))
-    return Decoder(loaded, parts)
+    engine = admit_exact(loaded.engine) if exact else on_runner(loaded.engine)
+    return Decoder(attrs.evolve(loaded, engine=engine), parts)
 
 
 LARGEST_DEFAULT_BATCH = 8

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from typing import Protocol
 
 import attrs
 import torch
@@ -17,6 +18,7 @@ from specframe._packing import packed, unpacked
 from specframe._placement import Placement
 
 PREFILL_CHUNK = 512
+Step = Callable[[Tensor, Placement], Tensor]
 
 
 @attrs.frozen(eq=False)
@@ -93,6 +95,21 @@ class Engine(abc.ABC):
     def twin(self) -> Engine:
         """Return an engine on the same weights with a cache of its own."""
 
+    def rounded(self, slots: int) -> int:
+        """Return how many slots a cache that needs ``slots`` had best have."""
+        return slots
+
+    def capture(self, step: Step) -> Step:
+        """Return what runs ``step`` fastest; see ``Target.capture``."""
+        return step
+
+
+class Opener(Protocol):
+    """Load models beside the target; they read the same tokens and run on its device."""
+
+    def __call__(self, model: str, *, trust_remote_code: bool, revision: str | None) -> Engine:
+        """Return the engine of ``model``, or raise ModelError or InputError in one sentence."""
+
 
 class LayerEngine(Engine):
     """Run a transformers model that a family adapter has split."""
@@ -109,9 +126,7 @@ class LayerEngine(Engine):
 
     def open(self, batch: int, slots: int) -> None:
         """Allocate, or go on with the buffers of the decode before if they are large enough."""
-        cache = self._cache
-        if cache is not None and cache.batch == batch and cache.slots >= slots:
-            cache.clear()
+        if self._cache is not None and self._cache.reopen(batch, slots):
             return
         split = self._split
         self._cache = None  # frees the old buffers before the new ones are taken
@@ -208,6 +223,11 @@ class LayerEngine(Engine):
         """Go on with the rows ``kept`` alone."""
         assert self._cache is not None
         self._cache.keep(kept)
+
+    @property
+    def split(self) -> Split:
+        """Return the model's parts."""
+        return self._split
 
     def twin(self) -> LayerEngine:
         """Return an engine on the same split."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 from torch import Tensor
 
 from specframe._draft import Draft
-from specframe._engine import Engine
+from specframe._engine import Engine, Opener
 from specframe._exact import ExactEngine
 from specframe._origin import Origin
 from specframe._rows import Rows
 from specframe._sampler import Sampler
-from specframe._target import Opener, Target
+from specframe._target import Target
 from specframe._verdict import Scores, Verdict
 from specframe._verifier import Verifier
 

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from specframe._draft import depths_of
 from specframe._packing import Packing
+from specframe._transfer import to_device
 
 
 @attrs.frozen(eq=False)
@@ -64,12 +65,13 @@ class Board:
         if len(starts) == 1:
             return self.chain(starts[0], counts[0])
         width, reach = max(counts), max(map(sum, zip(starts, counts, strict=True)))
-        offsets = torch.tensor([[width - count] for count in counts], device=self.line.device)
-        firsts = torch.tensor([[start] for start in starts], device=self.line.device)
-        steps = torch.arange(width, device=self.line.device)[None] - offsets
+        offsets = torch.tensor([[width - count] for count in counts])
+        steps = torch.arange(width)[None] - offsets
         real = steps >= 0
-        positions = torch.where(real, firsts + steps, 0)
-        slots = torch.where(real, positions, self.padding_slot)
+        places = torch.where(real, torch.tensor(starts)[:, None] + steps, 0)
+        device = self.line.device
+        slots = to_device(torch.where(real, places, self.padding_slot), device)
+        positions = to_device(places, device)
         visible = self.line[None, None, :reach] <= positions[..., None]
         return Placement(positions, slots, reach, visible=visible, packing=Packing.of(real))
 
@@ -111,11 +113,11 @@ class Board:
             counts = torch.tensor([len(above) for above in parents])[:, None]
             packing = Packing.of(torch.arange(first, width)[None] < counts)
         return Placement(
-            torch.from_numpy(positions[:, first:]).to(device),
-            torch.from_numpy(places[:, first:]).to(device),
+            to_device(torch.from_numpy(positions[:, first:]), device),
+            to_device(torch.from_numpy(places[:, first:]), device),
             reach,
-            visible=torch.from_numpy(visible[:, first:]).to(device),
-            key_positions=torch.from_numpy(keys).to(device),
+            visible=to_device(torch.from_numpy(visible[:, first:]), device),
+            key_positions=to_device(torch.from_numpy(keys), device),
             packing=packing,
         )
 

@@ -53,7 +53,10 @@ class Sampler:
         return self._chosen(self._perturbed(rows, _ROOTS, [[0]] * len(rows), logits[:, None]))[:, 0]
 
     def choose(self, rows: Rows, draft: Draft, scores: Scores) -> Int[Tensor, "batch node"]:
-        """Choose what the target says at each node, with the noise of the node's position."""
+        """Choose what the target says at each node, with the noise of the node's position.
+
+        Greedily the answer is on the host, where the round needs it.
+        """
         if self.is_greedy and not self.sampling.reads_prefix:
             return scores.best[1]
         nodes = [list(range(size)) for size in draft.size_list]

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
-from typing import Protocol, TypeVar
+from collections.abc import Collection
 
 import torch
 from jaxtyping import Float, Int
@@ -11,26 +10,17 @@ from torch import Tensor
 
 from specframe._draft import Draft
 from specframe._drafter import Needs
-from specframe._engine import Engine, Filled
+from specframe._engine import Engine, Filled, Opener, Step
 from specframe._errors import InputError, NumericsError, PluginError
 from specframe._origin import UNKNOWN, Origin
 from specframe._placement import Board, Placement
 from specframe._round import Clock
 from specframe._rows import Rows
 from specframe._sampler import Sampler
+from specframe._transfer import to_device
 from specframe._tree import Nodes, TreeBuilder
 from specframe._verdict import Captured, Commit, Scores, Verdict
 from specframe._verifier import Verifier
-
-Step = TypeVar("Step", bound=Callable[..., object])
-
-
-class Opener(Protocol):
-    """Load models beside the target; they read the same tokens and run on its device."""
-
-    def __call__(self, model: str, *, trust_remote_code: bool, revision: str | None) -> Engine:
-        """Return the engine of ``model``, or raise ModelError or InputError in one sentence."""
-
 
 SPARE_SLOTS = 2  # the root of the last round, and the slot that takes padding
 
@@ -168,8 +158,15 @@ class Target:
         return self._board.slots
 
     def capture(self, step: Step) -> Step:
-        """Return what replays a pure-tensor step fastest; in eager mode, the step itself."""
-        return step
+        """Return what runs ``step`` fastest: the step itself, or recordings of it.
+
+        ``step(states, placement)`` maps states ``[batch, token, ...]`` to one tensor of as many
+        tokens. It may read and write caches of the drafter's own with ``slots`` slots, and nothing
+        else that changes; it reads no value on the host and gives the same when run twice. It may
+        be given more tokens than were asked for: those stand in the last slot. Capture it again
+        when a cache is allocated anew.
+        """
+        return self.engine.capture(step)
 
     def confirming(self, verifier: Verifier) -> Verifier:
         """Return the verifier as this target wants it: as it is."""
@@ -192,7 +189,7 @@ class Target:
         placement = self._board.trees(bases, draft.parent_lists, slots)
         used = max(draft.size_list)  # a draft may have more padding than its largest tree needs
         if exit is None:
-            lo, hidden = 0, self.embed(draft.tokens[:, :used].to(self.engine.device))
+            lo, hidden = 0, self.embed(to_device(draft.tokens[:, :used], self.engine.device))
         else:
             lo, hidden = exit.layer, exit.hidden[:, :used]
         hidden, taps = self.engine.run(
@@ -233,7 +230,7 @@ class Target:
 
     def _open(self, rows: Rows) -> None:
         longest = max(len(row.tokens) + row.budget for row in rows.active)
-        slots = longest + self._extra_nodes + SPARE_SLOTS
+        slots = self.engine.rounded(longest + self._extra_nodes + SPARE_SLOTS)
         if self._board.slots < slots:
             self._board = Board(slots, self.engine.device)
         self.engine.open(len(rows), self._board.slots)

@@ -13,6 +13,7 @@ from torch import Tensor
 from specframe._draft import Draft, Exit, Law
 from specframe._errors import PluginError
 from specframe._placement import Board, Placement
+from specframe._transfer import Reading, to_device
 
 if TYPE_CHECKING:
     from specframe._rows import Rows
@@ -57,13 +58,14 @@ class TreeBuilder:
         self._depths: list[list[int]] = [[0] for _ in self._bases]
         self._dropped: set[tuple[int, int]] = set()
         self._width = 1
-        self._tokens = [torch.tensor([[root] for root in rows.roots], device=device)]
+        roots = torch.tensor([[root] for root in rows.roots])
+        self._tokens = [roots]  # each on the host as soon as it is told
         self._told: list[list[int]] | None = None  # the tokens, on the host
         self._confidences: list[Tensor] = []
         self._q: list[tuple[list[list[int]], Tensor]] = []
         self._computed: dict[int, tuple[int, Tensor]] = {}
         self._taps: dict[int, dict[int, Tensor]] = {}
-        self.root = self._place(self._tokens[0], (True,) * len(self._bases))
+        self.root = self._place(to_device(roots, device), (True,) * len(self._bases))
 
     def add(
         self,
@@ -98,6 +100,19 @@ class TreeBuilder:
         self._width += count
         return nodes
 
+    def tell(
+        self,
+        tokens: Int[Tensor, "batch node"],
+        confidences: Float[Tensor, "batch node"] | None = None,
+    ) -> None:
+        """Give the newest nodes' tokens and confidences, read to the host.
+
+        A drafter that reads them anyway saves the draft another reading.
+        """
+        self._tokens[-1] = tokens
+        if confidences is not None:
+            self._confidences[-1] = confidences
+
     def prune(self, row: int, nodes: Sequence[int]) -> None:
         """Drop nodes from one row's draft, with all that hangs below them; slots stay holes."""
         for node, parent in enumerate(self._parents[row]):
@@ -118,6 +133,7 @@ class TreeBuilder:
         if node >= len(self._parents[row]):  # padding: the row was left out before
             return []
         if self._told is None:
+            self._read()
             self._told = torch.cat(self._tokens, dim=1).tolist()
         path = []
         while node > 0:
@@ -139,6 +155,7 @@ class TreeBuilder:
                 f"the tree was pruned and its law is {law.name}: what was drawn at random must "
                 "stay, or the output's distribution changes"
             )
+        self._read()
         draft = Draft(
             tokens=torch.cat(self._tokens, dim=1),
             parents=self._padded(self._parents, 0),
@@ -150,6 +167,20 @@ class TreeBuilder:
             exit=self._exit(),
         )
         return self._without_dropped(draft) if self._dropped else draft
+
+    def _read(self) -> None:
+        """Bring to the host what was not told, in one reading."""
+        parts = (self._tokens, self._confidences)
+        missing = [
+            (part, at)
+            for part in parts
+            for at, values in enumerate(part)
+            if values.device.type != "cpu"
+        ]
+        if missing:
+            values = Reading(*(part[at] for part, at in missing)).wait()
+            for (part, at), value in zip(missing, values, strict=True):
+                part[at] = value
 
     def _extend(self, row: int, above: list[int]) -> None:
         if len(self._parents[row]) != self._width:
@@ -183,7 +214,7 @@ class TreeBuilder:
     def _all_confidences(self) -> Tensor | None:
         if sum(part.shape[1] for part in self._confidences) != self._width - 1:
             return None
-        root = torch.ones(len(self._bases), 1, device=self._tokens[0].device)
+        root = torch.ones(len(self._bases), 1)
         return torch.cat([root, *self._confidences], dim=1)
 
     def _exit(self) -> Exit | None:
@@ -231,11 +262,12 @@ def select_nodes(draft: Draft, kept: list[list[int]]) -> Draft:
     for nodes, above in zip(kept, draft.parent_lists, strict=True):
         new_id = {old: new for new, old in enumerate(nodes)} | {-1: -1}
         parents.append([new_id[above[node]] for node in nodes] + [0] * (width - len(nodes)))
-    index = index.to(draft.tokens.device)
 
     def pick(values: Tensor) -> Tensor:
-        wide = index if values.dim() == 2 else index[..., None].expand(-1, -1, values.shape[-1])
-        return values.gather(1, wide.to(values.device))
+        wide = to_device(index, values.device)
+        if values.dim() == 3:
+            wide = wide[..., None].expand(-1, -1, values.shape[-1])
+        return values.gather(1, wide)
 
     exit = draft.exit
     return attrs.evolve(

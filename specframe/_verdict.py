@@ -10,6 +10,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from specframe._transfer import Reading
+
 
 @attrs.frozen(eq=False)
 class Captured:
@@ -34,8 +36,11 @@ class Scores:
 
     @cached_property
     def best(self) -> tuple[Float[Tensor, "batch node"], Int[Tensor, "batch node"]]:
-        """Return the largest logit at each node and its token, the lowest id where several tie."""
-        values, tokens = self.logits.max(dim=-1)
+        """Return the largest logit at each node and its token, the lowest id where several tie.
+
+        They are on the host, and the one thing that a greedy round waits for.
+        """
+        values, tokens = Reading(*self.logits.max(dim=-1)).wait()
         return values, tokens
 
 

@@ -6,6 +6,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from specframe import Board
+from specframe._graph import GraphEngine
+from specframe._recording import Recorder, StandIn
 from specframe.testing._strategies import parent_lists
 from table_drafters import way_up
 from tiny_split import VOCAB, TinyModel
@@ -21,11 +23,13 @@ MODEL = TinyModel()
 class CacheMachine(RuleBasedStateMachine):
     """Keep for each row the tokens that its cache must hold, and nothing else."""
 
+    new_engine = MODEL.engine
+
     @initialize(
         prompts=st.lists(st.lists(tokens_of, min_size=1, max_size=7), min_size=1, max_size=3)
     )
     def fill(self, prompts):
-        self.engine, self.board = MODEL.engine(), Board(SLOTS)
+        self.engine, self.board = self.new_engine(), Board(SLOTS)
         self.engine.open(len(prompts), SLOTS)
         self.rows = [list(prompt) for prompt in prompts]
         for row, prompt in enumerate(prompts):
@@ -115,5 +119,16 @@ class CacheMachine(RuleBasedStateMachine):
         return placement, hidden
 
 
+class GraphMachine(CacheMachine):
+    """Do the same on passes of static shapes, in one engine that serves decode after decode."""
+
+    serving = GraphEngine(MODEL.engine().split, Recorder(StandIn()))
+
+    def new_engine(self):
+        return self.serving
+
+
+TestGraphMachine = GraphMachine.TestCase
+TestGraphMachine.settings = settings(max_examples=30, stateful_step_count=12, deadline=None)
 TestCacheMachine = CacheMachine.TestCase
 TestCacheMachine.settings = settings(max_examples=30, stateful_step_count=12, deadline=None)

@@ -7,6 +7,7 @@ Decoding". The training is theirs; the drafting needs nothing but the model.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Self
 
 from torch import Tensor
@@ -23,6 +24,7 @@ from specframe import (
     Sampler,
     StopPolicy,
     Target,
+    TreeBuilder,
     grow_chain,
 )
 from specframe_early_exit._options import EarlyExitOptions
@@ -71,12 +73,17 @@ class EarlyExitDrafter(Drafter):
     def propose(self, rows: Rows, stop: StopPolicy, sampler: Sampler) -> Draft:
         """Draft token by token until the stop policy or the room ends it in every row."""
         tree = self._target.tree(rows)
-        newest = grow_chain(tree, rows, stop, sampler, self._look)
-        if tree.computed(newest)[1] is None:
-            self._target.run(newest, 0, self._exit)  # all nodes leave at one layer, or none does
+        self._run_shallow(tree.root)
+        look = partial(self._look, tree)
+        grow_chain(tree, rows, stop, sampler, look, ahead=self._run_shallow)
         return tree.draft(Law.IID if sampler.wants_q else Law.DETERMINISTIC)
 
-    def _look(self, nodes: Nodes) -> tuple[Tensor, Tensor]:
+    def _run_shallow(self, nodes: Nodes) -> None:
+        self._target.run(nodes, 0, self._exit)  # all nodes leave at one layer
+
+    def _look(self, tree: TreeBuilder, nodes: Nodes) -> tuple[Tensor, Tensor]:
         """Return what the model would say if it ended at the exit, and its state there."""
-        state = self._target.norm(self._target.run(nodes, 0, self._exit)[:, -1:])
+        _, exited = tree.computed(nodes)
+        assert exited is not None
+        state = self._target.norm(exited[:, -1:])
         return self._target.logits(state)[:, -1], state[:, -1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -20,6 +21,8 @@ from specframe import (
 )
 from specframe_kangaroo._adapter import Adapter, AdapterConfig, rotary_table
 
+Forward = Callable[[Tensor, Placement], Tensor]
+
 
 class CachedAdapter:
     """Run an adapter's layers; owns a cache with one entry per position that was run.
@@ -27,9 +30,17 @@ class CachedAdapter:
     ``adapter`` is used up: its weights move into the layout that is fastest for few rows.
     """
 
-    def __init__(self, adapter: Adapter, dtype: torch.dtype, device: torch.device) -> None:
-        """Take the adapter's weights in the target's dtype."""
+    def __init__(
+        self,
+        adapter: Adapter,
+        dtype: torch.dtype,
+        device: torch.device,
+        *,
+        capture: Callable[[Forward], Forward] = lambda forward: forward,
+    ) -> None:
+        """Take the adapter's weights in the target's dtype; ``capture`` is the target's."""
         adapter = adapter.to(device, dtype)
+        self._capture = capture
         self._config = adapter.config
         self._dtype, self._device = dtype, device
         self._layers = [_Layer(layer, adapter.config) for layer in adapter.layers]
@@ -40,9 +51,7 @@ class CachedAdapter:
 
     def open(self, batch: int, slots: int) -> None:
         """Have a cache for ``batch`` rows of ``slots`` slots; large enough buffers are kept."""
-        cache = self._cache
-        if cache is not None and cache.batch == batch and cache.slots >= slots:
-            cache.clear()
+        if self._cache is not None and self._cache.reopen(batch, slots):
             return
         config = self._config
         self._cache = SlotCache(
@@ -56,6 +65,7 @@ class CachedAdapter:
         )
         cos, sin = rotary_table(config, slots, self._device)
         self._rotary = RotaryTable(cos.to(self._dtype), sin.to(self._dtype))
+        self._step = self._capture(self._forward)
 
     def fill(
         self, row: int, hidden: Float[Tensor, "one token hidden"], placement: Placement
@@ -68,8 +78,7 @@ class CachedAdapter:
         self, hidden: Float[Tensor, "batch token hidden"], placement: Placement
     ) -> Float[Tensor, "batch token hidden"]:
         """Return what the target's head reads, for exit-layer states at ``placement``."""
-        assert self._cache is not None
-        return self._norm(self._run(self._cache, hidden, placement))
+        return self._step(hidden, placement)
 
     def gather(self, sources: list[list[int]], starts: list[int]) -> None:
         """Move each row's slots ``sources[b]`` to ``starts[b]`` and on: an accepted path."""
@@ -80,6 +89,10 @@ class CachedAdapter:
         """Go on with the rows ``kept`` alone."""
         assert self._cache is not None
         self._cache.keep(kept)
+
+    def _forward(self, hidden: Tensor, placement: Placement) -> Tensor:
+        assert self._cache is not None
+        return self._norm(self._run(self._cache, hidden, placement))
 
     def _run(self, cache: SlotCache, hidden: Tensor, placement: Placement) -> Tensor:
         shared = Pass(placement, self._rotary, self._groups, self._dtype)

@@ -84,7 +84,10 @@ class KangarooDrafter(Drafter):
         self._threshold = _first(options.threshold, stored, default)
         self.most_levels = _first(options.steps, checkpoint.steps, STEPS)
         self._refuse_exit_layer(target)
-        self._adapter = CachedAdapter(checkpoint.adapter, target.engine.dtype, target.engine.device)
+        engine = target.engine
+        self._adapter = CachedAdapter(
+            checkpoint.adapter, engine.dtype, engine.device, capture=target.capture
+        )
         self.needs = Needs(taps=frozenset({self._exit}), prompt=True)
 
     def stop_settings(self) -> Mapping[str, object]:

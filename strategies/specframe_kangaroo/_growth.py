@@ -10,7 +10,17 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 import specframe
-from specframe import Nodes, Rows, Sampler, Step, StopPolicy, Target, TreeBuilder
+from specframe import (
+    Nodes,
+    Reading,
+    Rows,
+    Sampler,
+    Step,
+    StopPolicy,
+    Target,
+    TreeBuilder,
+    to_device,
+)
 from specframe_kangaroo._cached import CachedAdapter
 
 
@@ -26,10 +36,9 @@ class Ground:
     sampler: Sampler
     tree: TreeBuilder
 
-    @property
-    def rooms(self) -> Tensor:
-        """Return the most levels of each row, on the device."""
-        return torch.tensor(self.rows.rooms, device=self.target.engine.device)
+    def on_device(self, active: Sequence[bool]) -> Bool[Tensor, " batch"]:
+        """Return which rows are active, as a stop policy is shown them."""
+        return to_device(list(active), self.target.engine.device)
 
     def run_shallow(self, nodes: Nodes) -> Float[Tensor, "batch node hidden"]:
         """Run the layers below the exit on nodes."""
@@ -45,16 +54,16 @@ def grow_chain(ground: Ground, state: Float[Tensor, "batch one hidden"]) -> list
     tree, seen = ground.tree, [1] * len(ground.rows)
 
     def look(nodes: Nodes) -> tuple[Tensor, Tensor]:
-        behind = state
-        if nodes.first:
-            behind = ground.adapter(ground.run_shallow(nodes), nodes.placement)
+        behind, exited = state, tree.computed(nodes)[1]
+        if nodes.first and exited is not None:
+            behind = ground.adapter(exited, nodes.placement)
             for row in (row for row, is_real in enumerate(nodes.active) if is_real):
                 seen[row] = nodes.first + 1
         return ground.target.logits(behind)[:, -1], behind[:, -1]
 
-    newest = specframe.grow_chain(tree, ground.rows, ground.stop, ground.sampler, look)
-    if tree.computed(newest)[1] is None:
-        ground.run_shallow(newest)  # the verification goes on from there
+    specframe.grow_chain(
+        tree, ground.rows, ground.stop, ground.sampler, look, ahead=ground.run_shallow
+    )
     return seen
 
 
@@ -94,6 +103,23 @@ class Level:
     beliefs: Tensor
     confidences: Tensor
 
+    def __len__(self) -> int:
+        """Return how many nodes were chosen in each row."""
+        return self.tokens.shape[1]
+
+    @property
+    def shown(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Return what the host must know: tokens, parents, confidences, nodes not ruled out."""
+        possible = self.scores.isfinite().sum(dim=-1)
+        return self.tokens, self.parents, self.confidences, possible
+
+    def first(self, count: int) -> Level:
+        """Return the ``count`` most probable of the nodes."""
+        if count == len(self):
+            return self
+        parts = (self.tokens, self.parents, self.scores, self.beliefs, self.confidences)
+        return Level(*(part[:, :count] for part in parts))
+
 
 def grow_tree(
     ground: Ground, state: Float[Tensor, "batch one hidden"], shape: TreeShape
@@ -104,31 +130,37 @@ def grow_tree(
     next; of its nodes without a child, the less probable half is pruned. All nodes of a level pass
     the shallow layers at once.
     """
-    stop, tree, rooms = ground.stop, ground.tree, ground.rooms
-    active = rooms > 0
-    nothing = torch.zeros(len(ground.rows), 1, device=rooms.device)
+    stop, tree, rooms = ground.stop, ground.tree, ground.rows.rooms
+    goes_on = [room > 0 for room in rooms]
+    nothing = torch.zeros(len(rooms), 1, device=state.device)
     frontier, size, level = Frontier(0, nothing, nothing), 1, 1
-    seen = [1] * len(ground.rows)
+    seen = [1] * len(rooms)
     while True:
         logits = ground.target.logits(state)
         chosen = choose_level(ground, frontier, logits, shape.width(level, size))
-        step = level_step(level, logits, state, active, chosen)
-        active = unless(active, stop.before(step))
-        if not bool(active.any()):
+        step = level_step(level, logits, state, ground.on_device(goes_on), chosen)
+        goes_on = unless(goes_on, stop.before(step))
+        if not any(goes_on):
             return seen
-        goes_on = active.tolist()
-        parents = (chosen.parents + frontier.first).tolist()
+        stopped = stop.after(step)
+        told = Reading(*chosen.shown, *([] if stopped is None else [stopped]))
+        tokens, above, beliefs, possible, *ends = told.wait()
+        chosen = chosen.first(int(possible.max()))  # filters rule the others out
+        tokens, above, beliefs = (part[:, : len(chosen)] for part in (tokens, above, beliefs))
+        parents = (above + frontier.first).tolist()
         nodes = tree.add(chosen.tokens, parents, active=goes_on, confidences=chosen.confidences)
+        tree.tell(tokens, beliefs)
         exited = ground.run_shallow(nodes)
         prune_childless(tree, frontier, parents, goes_on)
         size += len(nodes)
-        active = unless(active & (rooms > level), stop.after(step))
+        goes_on = [on and room > level for on, room in zip(goes_on, rooms, strict=True)]
+        goes_on = unless(goes_on, *ends)
         level += 1
-        if not bool(active.any()) or shape.width(level, size) < 1:
+        if not any(goes_on) or shape.width(level, size) < 1:
             return seen
         state = ground.adapter(exited, nodes.placement)
         expanded = nodes.first + len(nodes)
-        seen = [expanded if on else s for on, s in zip(active.tolist(), seen, strict=True)]
+        seen = [expanded if on else s for on, s in zip(goes_on, seen, strict=True)]
         frontier = Frontier(nodes.first, chosen.scores, chosen.beliefs)
 
 
@@ -142,8 +174,7 @@ def choose_level(
     beliefs = logs if ranked is logits else logits.log_softmax(dim=-1, dtype=ranked.dtype)
     best, likeliest = logs.topk(min(width, logs.shape[-1]), dim=-1)  # [batch, node, child]
     paths = (frontier.scores[..., None] + best).flatten(1)
-    possible = int(paths.isfinite().sum(dim=-1).max())  # filters rule the others out
-    scores, places = paths.topk(min(width, possible), dim=-1)
+    scores, places = paths.topk(min(width, paths.shape[1]), dim=-1)
     parents, tokens = places // best.shape[-1], likeliest.flatten(1).gather(1, places)
     rows = torch.arange(logits.shape[0], device=logits.device)[:, None]
     return Level(
@@ -178,6 +209,9 @@ def prune_childless(
             tree.prune(row, childless[(len(childless) + 1) // 2 :])
 
 
-def unless(active: Bool[Tensor, " batch"], stopped: Tensor | None) -> Bool[Tensor, " batch"]:
-    """Return the rows that go on."""
-    return active if stopped is None else active & ~stopped
+def unless(active: Sequence[bool], stopped: Tensor | None = None) -> list[bool]:
+    """Return the rows that go on, unless a stop policy's answer ends them."""
+    if stopped is None:
+        return list(active)
+    (ends,) = Reading(stopped).wait()
+    return [on and not end for on, end in zip(active, ends.tolist(), strict=True)]

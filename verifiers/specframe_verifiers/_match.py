@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from specframe import Draft, Guarantee, Rows, Sampler, Scores, Verdict, Verifier
+from specframe import Draft, Guarantee, Reading, Rows, Sampler, Scores, Verdict, Verifier
 
 
 class MatchVerifier(Verifier):
@@ -18,7 +18,7 @@ class MatchVerifier(Verifier):
 
     def verify(self, rows: Rows, draft: Draft, scores: Scores, sampler: Sampler) -> Verdict:
         """Return the deepest path of chosen tokens, and the choice behind it."""
-        choices = sampler.choose(rows, draft, scores)
+        (choices,) = Reading(sampler.choose(rows, draft, scores)).wait()
         told = choices.tolist()
         paths = [walk(draft, row, told[row]) for row in range(len(told))]
         following = [

@@ -1,0 +1,48 @@
+"""The way between host and device: values are sent without waiting, and read a packet at a time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+class Reading:
+    """Read values of a device, begun now and waited for later.
+
+    Whoever waits for a device lets it fall idle, so a round has few readings, and what a drafter
+    asks for while it drafts is best begun before the next layers and waited for behind them: the
+    values are there as soon as they are computed, not when all that was sent is done. On a CPU it
+    costs nothing.
+    """
+
+    def __init__(self, *values: Tensor) -> None:
+        """Begin to copy ``values``, which may be overwritten by later work on the same stream."""
+        self._event: torch.cuda.Event | None = None
+        if values[0].device.type != "cuda":
+            self._there = tuple(value.cpu() for value in values)
+            return
+        self._there = tuple(
+            torch.empty(value.shape, dtype=value.dtype, pin_memory=True).copy_(
+                value, non_blocking=True
+            )
+            for value in values
+        )
+        self._event = torch.cuda.Event()  # type: ignore[no-untyped-call]
+        self._event.record()
+
+    def wait(self) -> tuple[Tensor, ...]:
+        """Return the values on the host."""
+        # Asking costs less time than sleeping until the driver wakes the process.
+        while self._event is not None and not self._event.query():  # type: ignore[no-untyped-call]
+            pass
+        return self._there
+
+
+def to_device(values: Any, device: torch.device) -> Tensor:
+    """Return numbers as a tensor on ``device``, without waiting for work that was sent before."""
+    tensor = values if isinstance(values, Tensor) else torch.tensor(values)
+    if device.type != "cuda" or tensor.device.type == "cuda":
+        return tensor.to(device)
+    return tensor.pin_memory().to(device, non_blocking=True)

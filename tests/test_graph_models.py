@@ -1,0 +1,115 @@
+"""Real models on the graph runner: the eager runner's tokens, on its stand-in and on CUDA."""
+
+import pytest
+import torch
+
+import specframe
+from specframe._engine import PREFILL_CHUNK
+from specframe._graph import GraphEngine
+
+pytestmark = [pytest.mark.models, pytest.mark.usefixtures("tiny")]
+PROMPTS = [[3, 14, 15, 9], [26, 5], [8] * 9, [1, 2, 3, 1, 2, 3, 1, 2], [7]]
+NO_CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
+DEVICES = ["cpu", pytest.param("cuda", marks=[pytest.mark.gpu, NO_CUDA])]
+STRATEGIES = {
+    "none": None,
+    "kangaroo": {"threshold": 0.3, "steps": 5},
+    "kangaroo-tree": {"tree": True, "tree_top_k": 3, "max_nodes": 20, "steps": 4, "threshold": 0.0},
+}
+
+
+@pytest.fixture(scope="module", params=DEVICES)
+def device(request):
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def model(tiny, device):
+    return tiny.model(dtype="float64", max_position_embeddings=700).to(device)
+
+
+@pytest.fixture(scope="module")
+def adapter(tiny, model, tmp_path_factory):
+    return tiny.adapter(tmp_path_factory.mktemp("graph") / "adapter", model)
+
+
+@pytest.fixture(scope="module")
+def decoders(model, adapter):
+    made = {}
+
+    def make(runner, strategy):
+        if (runner, strategy) not in made:
+            options = STRATEGIES[strategy] and {"adapter": adapter, **STRATEGIES[strategy]}
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setenv("SPECFRAME_RUNNER", runner)
+                name = strategy.partition("-")[0]
+                made[runner, strategy] = specframe.load(model, strategy=name, options=options)
+        return made[runner, strategy]
+
+    return make
+
+
+@pytest.mark.parametrize("strategy", ["none", "kangaroo", "kangaroo-tree"])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"max_new_tokens": 30},
+        {"max_new_tokens": [1, 9, 30, 17, 24]},
+        {"max_new_tokens": 25, "temperature": 0.8, "seed": 5},
+        {"max_new_tokens": 40, "eos_token_id": (5, 9, 20)},
+        {"max_new_tokens": 30, "temperature": 1.0, "top_k": 3, "seed": 1, "batch_size": 2},
+    ],
+    ids=["greedy", "leaving", "match", "eos", "filters"],
+)
+def test_tokens_are_those_of_the_eager_runner(decoders, strategy, arguments):
+    told = [
+        [
+            (result.token_ids, result.finish_reason, result.metrics.num_accepted_draft_tokens)
+            for result in decoders(runner, strategy).decode(PROMPTS, **arguments)
+        ]
+        for runner in ("eager", "graph")
+    ]
+    assert told[0] == told[1]
+
+
+@pytest.mark.parametrize("strategy", ["none", "kangaroo", "kangaroo-tree"])
+@pytest.mark.parametrize("length", [PREFILL_CHUNK - 1, PREFILL_CHUNK + 1, 690])
+def test_chunks_long_prompts_and_the_context_end(decoders, strategy, length):
+    prompt = [(7 * place + 3) % 59 for place in range(length)]
+    eager, graph = (
+        decoders(runner, strategy).decode(prompt, max_new_tokens=150)
+        for runner in ("eager", "graph")
+    )
+    assert graph.token_ids == eager.token_ids
+    assert graph.finish_reason == eager.finish_reason == ("context" if length > 600 else "length")
+
+
+def test_recordings_are_few_and_serve_the_next_decode(decoders):
+    decoder = decoders("graph", "kangaroo")
+    recorder = decoder.target.engine._recorder
+    counts = []
+    for _ in range(2):
+        decoder.decode(PROMPTS[0], max_new_tokens=300)
+        counts.append(recorder.count)
+    assert counts[0] == counts[1] < 120
+
+
+def test_rejection_and_processors_meet_the_same_logits(model, adapter):
+    told = []
+    for runner in ("eager", "graph"):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("SPECFRAME_RUNNER", runner)
+            decoder = specframe.load(model, options={"adapter": adapter}, verifier="rejection")
+        result = decoder.decode(
+            PROMPTS[0], max_new_tokens=40, temperature=0.7, repetition_penalty=1.3, seed=3
+        )
+        told.append(result.token_ids)
+    assert told[0] == told[1]
+
+
+def test_exact_mode_stays_on_the_eager_runner(model, device, monkeypatch):
+    if device == "cuda":
+        pytest.skip("whether the device is exact at all is the probe's to say")
+    monkeypatch.setenv("SPECFRAME_RUNNER", "graph")
+    decoder = specframe.load(model, strategy="none", exact=True)
+    assert not isinstance(decoder.target.engine._inner, GraphEngine)
