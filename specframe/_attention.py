@@ -93,6 +93,8 @@ class Pass:
         product of queries and keys.
         """
         packing = self.placement.packing
+        if packing is None and softcap is None and query.shape[1] == 1:
+            return self._attend_singly(query, key, value, scale, window)
         query = unpacked(packing, query)
         if query.shape[0] == 1 and query.shape[1] >= WIDE and softcap is None:
             return self._attend_widely(query, key, value, scale, window)
@@ -107,6 +109,16 @@ class Pass:
             scaled = rows * (rows.shape[-1] ** -0.5 if scale is None else scale)
             attended = _attend_capped(scaled, key, value, mask, softcap)
         return packed(packing, _by_token(attended, query.shape[1]))
+
+    def _attend_singly(
+        self, query: Tensor, key: Tensor, value: Tensor, scale: float | None, window: int | None
+    ) -> Tensor:
+        """Attend for one token of each row: its heads stand in groups as they are."""
+        batch, kv_heads, _, head_dim = key.shape
+        mask = self._mask(window)
+        rows = query.view(batch, kv_heads, -1, head_dim)
+        attended = F.scaled_dot_product_attention(rows, key, value, attn_mask=mask, scale=scale)
+        return attended.reshape(batch, 1, -1)
 
     def _attend_widely(
         self, query: Tensor, key: Tensor, value: Tensor, scale: float | None, window: int | None
@@ -170,18 +182,14 @@ def _in_rows(query: Tensor, kv_heads: int) -> Tensor:
     """Return queries as ``[batch, kv_heads, group * token, head_dim]``."""
     batch, length, heads, head_dim = query.shape
     grouped = query.view(batch, length, kv_heads, heads // kv_heads, head_dim)
-    if length == 1:
-        return grouped[:, 0]  # the groups stand in rows as they are
     return grouped.permute(0, 2, 3, 1, 4).reshape(batch, kv_heads, -1, head_dim)
 
 
 def _by_token(attended: Tensor, length: int) -> Tensor:
     """Undo ``_in_rows``, with a token's heads side by side."""
     batch, kv_heads, rows, head_dim = attended.shape
-    if length > 1:
-        grouped = attended.view(batch, kv_heads, rows // length, length, head_dim)
-        attended = grouped.permute(0, 3, 1, 2, 4)
-    return attended.reshape(batch, length, -1)
+    grouped = attended.view(batch, kv_heads, rows // length, length, head_dim)
+    return grouped.permute(0, 3, 1, 2, 4).reshape(batch, length, -1)
 
 
 def _turn(states: Tensor, cos: Tensor, sin: Tensor) -> Tensor:

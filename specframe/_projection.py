@@ -91,6 +91,6 @@ def can_pack(weight: Tensor) -> bool:
 def _packed(weight: Tensor, bias: Tensor | None) -> Apply:
     # The operators that torch's own compiler emits for frozen weights on a CPU.
     operators = torch.ops.mkldnn
-    apply = operators._linear_pointwise.default  # noqa: SLF001 (no public name)
+    apply = operators._linear_pointwise.default._op  # noqa: SLF001 (no public name)
     layout = operators._reorder_linear_weight(weight.contiguous(), PACKED_ROWS)  # noqa: SLF001
     return lambda states: apply(states, layout, bias, "none", [], "")

@@ -43,6 +43,8 @@ class Reading:
 def to_device(values: Any, device: torch.device) -> Tensor:
     """Return numbers as a tensor on ``device``, without waiting for work that was sent before."""
     tensor = values if isinstance(values, Tensor) else torch.tensor(values)
+    if tensor.device.type == device.type == "cpu":
+        return tensor
     if device.type != "cuda" or tensor.device.type == "cuda":
         return tensor.to(device)
     return tensor.pin_memory().to(device, non_blocking=True)

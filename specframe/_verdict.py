@@ -62,11 +62,9 @@ class Verdict:
         cls, paths: list[list[int]], next_tokens: list[int], choices: Int[Tensor, "batch node"]
     ) -> Verdict:
         """Build a verdict from one list of accepted nodes per row."""
-        depth = max(map(len, paths))
-        padded = [path + [0] * (depth - len(path)) for path in paths]
         device = choices.device
         return cls(
-            torch.tensor(padded, dtype=torch.long, device=device).view(len(paths), depth),
+            _padded(paths).to(device),
             torch.tensor([len(path) for path in paths], device=device),
             torch.tensor(next_tokens, device=device),
             choices,
@@ -83,55 +81,44 @@ class Verdict:
 class Commit:
     """Hold what EOS, stops and budget left of a verdict; nothing in it ever changes.
 
-    ``tokens`` are the new committed tokens, ``counts`` how many of each row are real; ``path`` are
-    the nodes behind them, ``accepted`` how many of them were drafted. Where a row is finished
-    (``reasons``), the path may have been cut.
+    ``token_lists`` are each row's new committed tokens, ``path_lists`` the drafted nodes behind
+    them. Where a row is finished (``reasons``), the path may have been cut. The tensors say the
+    same, padded with 0, for those who compute with it.
     """
 
-    tokens: Int[Tensor, "batch new"]
-    counts: Int[Tensor, " batch"]
-    path: Int[Tensor, "batch depth"]
-    accepted: Int[Tensor, " batch"]
-    finished: Bool[Tensor, " batch"]
+    token_lists: list[list[int]]
+    path_lists: list[list[int]]
     reasons: list[str | None]
     choices: Int[Tensor, "batch node"]
     logits: Float[Tensor, "batch new vocab"] | None = None
 
-    @classmethod
-    def of_rows(
-        cls,
-        taken: list[list[int]],
-        paths: list[list[int]],
-        reasons: list[str | None],
-        verdict: Verdict,
-        logits: Float[Tensor, "batch some vocab"] | None,
-    ) -> Commit:
-        """Build a commit from each row's new tokens, the nodes behind them and why it ended.
-
-        ``logits`` may go further than the tokens.
-        """
-        new, depth = max(map(len, taken)), max(map(len, paths))
-        return cls(
-            tokens=torch.tensor([tokens + [0] * (new - len(tokens)) for tokens in taken]),
-            counts=torch.tensor([len(tokens) for tokens in taken]),
-            path=torch.tensor(
-                [path + [0] * (depth - len(path)) for path in paths], dtype=torch.long
-            ).view(len(paths), depth),
-            accepted=torch.tensor([len(path) for path in paths]),
-            finished=torch.tensor([reason is not None for reason in reasons]),
-            reasons=reasons,
-            choices=verdict.choices,
-            logits=None if logits is None else logits[:, :new],
-        )
+    @cached_property
+    def tokens(self) -> Int[Tensor, "batch new"]:
+        """Return the new tokens; the first ``counts`` of each row are real."""
+        return _padded(self.token_lists)
 
     @cached_property
-    def token_lists(self) -> list[list[int]]:
-        """Return each row's new tokens, on the host."""
-        counts = self.counts.tolist()
-        return [row[:count] for row, count in zip(self.tokens.tolist(), counts, strict=True)]
+    def counts(self) -> Int[Tensor, " batch"]:
+        """Return how many tokens each row got."""
+        return torch.tensor([len(tokens) for tokens in self.token_lists])
 
     @cached_property
-    def path_lists(self) -> list[list[int]]:
-        """Return each row's committed nodes, on the host."""
-        counts = self.accepted.tolist()
-        return [path[:count] for path, count in zip(self.path.tolist(), counts, strict=True)]
+    def path(self) -> Int[Tensor, "batch depth"]:
+        """Return the committed nodes; the first ``accepted`` of each row are real."""
+        return _padded(self.path_lists)
+
+    @cached_property
+    def accepted(self) -> Int[Tensor, " batch"]:
+        """Return how many of each row's tokens were drafted."""
+        return torch.tensor([len(path) for path in self.path_lists])
+
+    @cached_property
+    def finished(self) -> Bool[Tensor, " batch"]:
+        """Return which rows have ended."""
+        return torch.tensor([reason is not None for reason in self.reasons])
+
+
+def _padded(rows: list[list[int]]) -> Tensor:
+    width = max(map(len, rows))
+    padded = [row + [0] * (width - len(row)) for row in rows]
+    return torch.tensor(padded, dtype=torch.long).view(len(rows), width)

@@ -186,7 +186,7 @@ class CountsDraftsOnly(Echo):
 
     def update(self, rows: Rows, draft: Draft, scores: Scores, commit: Commit) -> None:
         """Write into what it was shown."""
-        commit.counts.sub_(1)
+        commit.token_lists[0].pop()
 
 
 class SwapsSiblings(Fork):
