@@ -219,7 +219,9 @@ class Target:
             [[slots[place][node] for node in path] for place, path in enumerate(paths)], starts
         )
         reasons = [row.finish_reason for row in rows.active]
-        logits = self._logits_behind(paths, max(map(len, taken)))
+        logits = self._logits_behind(paths)
+        if logits is not None:
+            logits = logits[:, : max(map(len, taken))]
         return Commit(taken, paths, reasons, verdict.choices, logits)
 
     def _settle(self, sources: list[list[int]], starts: list[int]) -> None:
@@ -255,14 +257,14 @@ class Target:
                     "given more: a drafter of trees states its most nodes in its capabilities"
                 )
 
-    def _logits_behind(self, paths: list[list[int]], count: int) -> Tensor | None:
+    def _logits_behind(self, paths: list[list[int]]) -> Tensor | None:
         if self._scores is None:
             return None
         depth = max(map(len, paths))
         nodes = [[0, *path] + [0] * (depth - len(path)) for path in paths]
         index = torch.tensor(nodes, device=self.engine.device)
         rows = torch.arange(len(paths), device=self.engine.device)[:, None]
-        return self._scores.logits[rows, index][:, :count]
+        return self._scores.logits[rows, index]
 
     def _check_finite(self, rows: Rows, best: Tensor, depths: list[list[int]]) -> None:
         if all(math.isfinite(value) for values in best.tolist() for value in values):
