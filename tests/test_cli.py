@@ -107,7 +107,7 @@ def test_demo_package_brings_its_command(tmp_path):
         (["decode", "--max-new-tokens", "0"], "'--max-new-tokens': Input should be greater"),
         (["decode", "--strategy", "kangaro"], "did you mean 'kangaroo'?"),
         (["decode", "--verifier", "gredy"], "unknown verifier 'gredy': did you mean 'greedy'?"),
-        (["decode", "--stop-policy", "x"], "unknown stop policy 'x'. Available: confidence"),
+        (["decode", "--stop-policy", "x"], "unknown stop policy 'x'. Available: adaedl, "),
         (["decode", "x", "-p", "y"], "a prompt was given twice"),
         (["decode", "-p", "missing.txt"], "No such file or directory: missing.txt"),
         (["decode", "-p", "."], "Is a directory: ."),
