@@ -23,7 +23,7 @@ PARALLEL := OMP_NUM_THREADS=1
 
 # Each strategy beside transformers' own version of it, at the same draft settings.
 FIELD := none,kangaroo,kangaroo:tree=true,prompt-lookup,early-exit,draft-model,hf,hf-prompt-lookup,hf-early-exit,hf-assisted
-BENCH := .venv/bin/specframe bench --strategies $(FIELD)
+BENCH := .venv/bin/specframe bench --strategies $(FIELD) --repeats 2
 like = -o early-exit.exit_layer=2 -o hf-early-exit.exit_layer=2 \
 	-o draft-model.model=$(1)/draft -o hf-assisted.model=$(1)/draft
 
@@ -61,14 +61,14 @@ bench: bench-demo bench-large bench-parts
 bench-demo: .venv/ready
 	rm -rf runs/demo && mkdir -p runs/demo
 	.venv/bin/python benchmarks/cut_model.py runs/demo/draft
-	$(BENCH) --output runs/demo/greedy $(call like,runs/demo)
-	$(BENCH) --output runs/demo/sampled --temperature 0.8 $(call like,runs/demo)
+	$(BENCH) --max-new-tokens 96 --output runs/demo/greedy $(call like,runs/demo)
+	$(BENCH) --max-new-tokens 96 --output runs/demo/sampled --temperature 0.8 $(call like,runs/demo)
 
 bench-large: .venv/ready
 	rm -rf runs/large
 	.venv/bin/python benchmarks/random_model.py llama:24x1024 runs/large --vocabulary 32000 --dtype bfloat16
 	for dtype in float32 bfloat16; do $(BENCH) -m runs/large --prompts runs/large/prompts.jsonl --dtype $$dtype \
-		--max-new-tokens 48 --repeats 2 --output runs/large/$$dtype $(call like,runs/large); done
+		--max-new-tokens 48 --output runs/large/$$dtype $(call like,runs/large); done
 
 bench-parts: export PYTHONPATH = benchmarks
 bench-parts: .venv/ready
