@@ -68,7 +68,7 @@ bench-large: .venv/ready
 	rm -rf runs/large
 	.venv/bin/python benchmarks/random_model.py llama:24x1024 runs/large --vocabulary 32000 --dtype bfloat16
 	for dtype in float32 bfloat16; do $(BENCH) -m runs/large --prompts runs/large/prompts.jsonl --dtype $$dtype \
-		--max-new-tokens 48 --output runs/large/$$dtype $(call like,runs/large); done
+		--repeats 1 --max-new-tokens 32 --output runs/large/$$dtype $(call like,runs/large); done
 
 bench-parts: export PYTHONPATH = benchmarks
 bench-parts: .venv/ready

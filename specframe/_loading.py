@@ -34,6 +34,7 @@ DTYPES = {
 RECURRENT_LAYERS = frozenset(
     {"conv", "hybrid", "hybrid_sliding", "linear_attention", "mamba", "recurrent"}
 )
+DEMO = "demo"  # what the bundled model is called: where it is installed says nothing to anybody
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "tokenizer_config.json", "vocab.json")
 
 
@@ -71,7 +72,7 @@ def load_model(source: Source, registry: Registry) -> Loaded:
     """
     model = source.model
     if model is None:
-        model = demo_folder()
+        return _load_named(os.fspath(demo_folder()), source, registry, called=DEMO)
     if isinstance(model, str | os.PathLike):
         return _load_named(os.fspath(model), source, registry)
     return _take(model, source, registry)
@@ -118,7 +119,9 @@ def _take(model: Any, source: Source, registry: Registry) -> Loaded:
     return _admit(model, source, registry, known)
 
 
-def _load_named(name: str, source: Source, registry: Registry) -> Loaded:
+def _load_named(
+    name: str, source: Source, registry: Registry, *, called: str | None = None
+) -> Loaded:
     folder = Path(name) if Path(name).is_dir() else None
     if folder is not None and not (folder / "config.json").is_file():
         raise ModelError(f"'{name}' is no model folder: it has no config.json")
@@ -128,7 +131,7 @@ def _load_named(name: str, source: Source, registry: Registry) -> Loaded:
     model = read_model(name, source, device)
     tokenizer = source.tokenizer or _tokenizer(name, folder, source)
     its_source = attrs.evolve(source, tokenizer=tokenizer)
-    return _admit(model, its_source, registry, _Known(name, folder, owned=True))
+    return _admit(model, its_source, registry, _Known(called or name, folder, owned=True))
 
 
 def _looks_like_a_path(name: str) -> bool:
