@@ -15,7 +15,7 @@ def on_runner(engine: Engine) -> Engine:
     """Return an engine on the same weights, on the runner that fits its device.
 
     The environment variable ``SPECFRAME_RUNNER`` may name another one. ``graph`` records what
-    ``eager`` runs, ``fused`` compiles the layers for it, which takes a minute at the first decode.
+    ``eager`` runs, ``fused`` compiles the layers for it at the first decode, which takes a while.
     On a CPU both round shapes and copy as on CUDA, but record nothing: they are there for tests.
     """
     default = "fused" if engine.device.type == "cuda" else "eager"

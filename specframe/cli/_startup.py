@@ -11,8 +11,8 @@ from collections.abc import Iterator
 def without_collector() -> Iterator[None]:
     """Import and load with the cyclic collector off; later collections pass over what is there.
 
-    The collector walks all objects again and again while thousands of modules are imported: about
-    a quarter of the time from Enter to the first token. ``end`` undoes it.
+    The collector walks all objects again and again while thousands of modules are imported.
+    ``end`` undoes it.
     """
     gc.disable()
     try:
