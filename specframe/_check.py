@@ -54,8 +54,13 @@ class Checker:
     The judging comes last, since its bounds come from the rows of all prompts.
     """
 
-    def __init__(self, decoder: Decoder, arguments: dict[str, Any]) -> None:
-        """Check ``decoder`` with ``arguments`` of ``decode``; without a seed it is 0."""
+    def __init__(
+        self, decoder: Decoder, arguments: dict[str, Any], reference: Reference | None = None
+    ) -> None:
+        """Check ``decoder`` with ``arguments`` of ``decode``; without a seed it is 0.
+
+        Checkers of one model may share its ``reference``.
+        """
         if arguments.get("seed") is None:
             arguments = {**arguments, "seed": SEED}
         request = Request(**arguments)
@@ -65,7 +70,7 @@ class Checker:
         self._sampling = request.sampling
         self._decoder, self._plain = decoder, decoder.plain()
         self._dtype = decoder.loaded.engine.dtype
-        self._reference = Reference(decoder.loaded)
+        self._reference = reference or Reference(decoder.loaded)
         self._seed: Any = request.seed
 
     @torch.inference_mode()
@@ -132,7 +137,7 @@ class Checker:
     def _referee(self, pair: Pair, row: Row) -> Choice:
         """Return what float64 says behind the prefix of a row."""
         at = row.position
-        logits = self._reference.rows(pair.prompt_token_ids, pair.plain_token_ids[: at + 1])[-1]
+        logits = self._reference.rows(pair.prompt_token_ids, pair.plain_token_ids)[at]
         prefix = self._prefix(pair.plain_token_ids, pair, at)
         return Choice.of(logits, self._sampling, Spot(prefix, at, self._seed))
 

@@ -100,7 +100,7 @@ def _on_draft(confirmed: Verdict, verdict: Verdict) -> Verdict:
         nodes = [0, *path]
         choices[row, nodes] = confirmed.choices[row, : len(nodes)]
         paths.append(path[: len(confirmed.path_lists[row])])
-    return Verdict.of_paths(paths, confirmed.next_token.tolist(), choices)
+    return Verdict(paths, confirmed.next_tokens, choices)
 
 
 def target_on(

@@ -16,23 +16,36 @@ from specframe._decoder import ran_out_of_memory
 from specframe._errors import MemoryShortageError
 from specframe._loading import Loaded, demo_folder, read_model
 
+REMEMBERED = 32  # prompts
+
 
 class Reference:
     """Score prefixes with the stock model in float64; owns that copy of the weights.
 
     It is the stock model and not the engine's split of it, so that a fault which plain and
     speculative decoding share shows as well. The weights are those of the run: read in its dtype
-    and then widened. Nothing is loaded before the first question.
+    and then widened. Nothing is loaded before the first question. The answers about the last
+    ``REMEMBERED`` prompts are kept: whoever judges several strategies asks the same again.
     """
 
     def __init__(self, loaded: Loaded) -> None:
         """Stand for the model of a decoder."""
         self._loaded = loaded
         self._model: Any = None
+        self._told: dict[tuple[int, ...], tuple[list[int], Tensor]] = {}
 
     @torch.inference_mode()
     def rows(self, prompt: Sequence[int], tokens: Sequence[int]) -> Float[Tensor, "new vocab"]:
         """Return the logits behind which each of ``tokens`` was chosen."""
+        known, rows = self._told.pop(tuple(prompt), ([], None))
+        if rows is None or known[: len(tokens)] != list(tokens):
+            known, rows = list(tokens), self._computed(prompt, tokens)
+        self._told[tuple(prompt)] = (known, rows)
+        if len(self._told) > REMEMBERED:
+            del self._told[next(iter(self._told))]
+        return rows[: len(tokens)]
+
+    def _computed(self, prompt: Sequence[int], tokens: Sequence[int]) -> Tensor:
         try:
             if self._model is None:
                 self._model = _in_float64(self._loaded)

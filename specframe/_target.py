@@ -208,12 +208,11 @@ class Target:
         """Cut the accepted path by EOS, stops and budget; keep in the cache what is left."""
         slots = self._slots_of(rows, draft)
         starts = rows.lengths
-        next_tokens = verdict.next_token.tolist()
         taken, paths = [], []
         for place, row in enumerate(rows.active):
             path = verdict.path_lists[place]
             tokens = [draft.token_lists[place][node] for node in path]
-            taken.append(row.commit([*tokens, int(next_tokens[place])]))
+            taken.append(row.commit([*tokens, verdict.next_tokens[place]]))
             paths.append(path[: len(taken[-1])])
         self._settle(
             [[slots[place][node] for node in path] for place, path in enumerate(paths)], starts

@@ -48,33 +48,29 @@ class Scores:
 class Verdict:
     """Hold what a verifier decided: the accepted path and the token after it.
 
-    ``path`` lists the accepted nodes from level 1 downwards, padded with 0 behind ``accepted``.
-    ``choices`` is what the target says at each node.
+    ``path_lists`` are each row's accepted nodes from level 1 downwards, ``next_tokens`` the tokens
+    behind them. ``choices`` is what the target says at each node. The tensors say the same as the
+    lists, padded with 0 behind ``accepted``, for those who compute with it.
     """
 
-    path: Int[Tensor, "batch depth"]
-    accepted: Int[Tensor, " batch"]
-    next_token: Int[Tensor, " batch"]
+    path_lists: list[list[int]]
+    next_tokens: list[int]
     choices: Int[Tensor, "batch node"]
 
-    @classmethod
-    def of_paths(
-        cls, paths: list[list[int]], next_tokens: list[int], choices: Int[Tensor, "batch node"]
-    ) -> Verdict:
-        """Build a verdict from one list of accepted nodes per row."""
-        device = choices.device
-        return cls(
-            _padded(paths).to(device),
-            torch.tensor([len(path) for path in paths], device=device),
-            torch.tensor(next_tokens, device=device),
-            choices,
-        )
+    @cached_property
+    def path(self) -> Int[Tensor, "batch depth"]:
+        """Return the accepted nodes; the first ``accepted`` of each row are real."""
+        return _padded(self.path_lists)
 
     @cached_property
-    def path_lists(self) -> list[list[int]]:
-        """Return each row's accepted nodes, on the host."""
-        counts = self.accepted.tolist()
-        return [path[:count] for path, count in zip(self.path.tolist(), counts, strict=True)]
+    def accepted(self) -> Int[Tensor, " batch"]:
+        """Return how many nodes of each row were accepted."""
+        return torch.tensor([len(path) for path in self.path_lists])
+
+    @cached_property
+    def next_token(self) -> Int[Tensor, " batch"]:
+        """Return the token after each row's path."""
+        return torch.tensor(self.next_tokens)
 
 
 @attrs.frozen(eq=False)

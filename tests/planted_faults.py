@@ -109,7 +109,7 @@ class Greedy(Verifier):
                 break
             path.append(node)
         path = self.accepted(path, draft)
-        return Verdict.of_paths([path], [told[self.bonus_node(path)]], choices)
+        return Verdict([path], [told[self.bonus_node(path)]], choices)
 
     def choices(self, rows, draft, scores, sampler):
         return sampler.choose(rows, draft, scores)

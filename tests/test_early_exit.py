@@ -149,7 +149,7 @@ def test_each_layer_sees_each_token_of_a_draft_once(limits):
 def verdict_of(draft, scores):
     from specframe import Verdict
 
-    return Verdict.of_paths([list(range(1, draft.size_list[0]))], [1], scores.best[1])
+    return Verdict([list(range(1, draft.size_list[0]))], [1], scores.best[1])
 
 
 def test_exact_mode_keeps_the_bits_of_plain_decoding(tiny):

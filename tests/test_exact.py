@@ -313,7 +313,7 @@ class Doubting(GreedyVerifier):
         paths = [path[:1] for path in verdict.path_lists]
         last = [path[-1] if path else 0 for path in paths]
         following = [int(verdict.choices[place, node]) for place, node in enumerate(last)]
-        return Verdict.of_paths(paths, following, verdict.choices)
+        return Verdict(paths, following, verdict.choices)
 
 
 def test_what_chain_rows_do_not_confirm_is_not_committed():
@@ -328,8 +328,8 @@ def test_what_chain_rows_do_not_confirm_is_not_committed():
 
 
 def test_choices_on_the_path_are_those_of_the_chain():
-    tree = Verdict.of_paths([[2, 3], []], [4, 4], torch.tensor([[5, 6, 7, 8], [5, 6, 7, 8]]))
-    chain = Verdict.of_paths([[1], []], [2, 1], torch.tensor([[1, 2, 3], [1, 2, 3]]))
+    tree = Verdict([[2, 3], []], [4, 4], torch.tensor([[5, 6, 7, 8], [5, 6, 7, 8]]))
+    chain = Verdict([[1], []], [2, 1], torch.tensor([[1, 2, 3], [1, 2, 3]]))
     told = _on_draft(chain, tree)
     assert told.path_lists == [[2], []]
     assert told.next_token.tolist() == [2, 1]

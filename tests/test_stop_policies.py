@@ -383,7 +383,18 @@ def test_costs_find_the_price_of_a_level_though_some_rounds_are_held_up(base, le
 def test_one_length_alone_is_priced_at_a_share_of_a_round():
     costs = Costs()
     costs.observe(3, 2, 1.0)
-    assert costs.price == pytest.approx(0.1 * 2 / 1.0)
+    assert costs.price == pytest.approx(0.1 * 2 / (1 + 0.1 * 3))
+
+
+@pytest.mark.parametrize("slow", [2.0, 0.5])
+def test_a_machine_that_changes_its_speed_does_not_change_the_price_of_a_level(slow):
+    costs, rounds, drafted = Costs(), 0.0, 0.0
+    for turn in range(60):
+        # Long drafts at one speed, then short ones at another: over all, length hides the change.
+        levels, speed = (4 + 2 * (turn % 2), 1.0) if turn < 30 else (1 + 2 * (turn % 2), slow)
+        costs.observe(levels, 1, speed * (0.01 + 0.002 * levels))
+        rounds, drafted = 0.998 * rounds + 1, 0.998 * drafted + levels
+    assert costs.price == pytest.approx(0.2 * rounds / (rounds + 0.2 * drafted), rel=0.01)
 
 
 def test_the_weighted_median_is_where_half_the_weight_lies():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Literal
 
 import attrs
@@ -69,6 +70,11 @@ class Judge:
     draws: Draws
     stock: StockModel | None
 
+    @cached_property
+    def _reference(self) -> Reference:
+        """Return the one copy of the model in float64 that judges all strategies."""
+        return Reference(self._plain().decoder.loaded)
+
     def judge(self, runs: Sequence[Run]) -> dict[str, dict[str, Judgement]]:
         """Return, by strategy and prompt, what came of it; empty without plain decoding."""
         plain = self._plain_name()
@@ -128,7 +134,7 @@ class Judge:
             return self._our_ties(competitor, suspects)
         if isinstance(competitor, TheirCompetitor) and self.stock is not None:
             plain = self._plain()
-            referee = StockReferee(plain, self.stock, Reference(plain.decoder.loaded))
+            referee = StockReferee(plain, self.stock, self._reference)
             return [referee.is_tie(suspect) for suspect in suspects]
         return [False] * len(suspects)
 
@@ -147,7 +153,7 @@ class Judge:
             "temperature": draws.temperature,
         }
         competitor.reset()
-        checker = Checker(competitor.decoder, arguments)
+        checker = Checker(competitor.decoder, arguments, self._reference)
         pairs = [
             checker.compare(each.ids, max_new_tokens=each.prompt.max_new_tokens or most)
             for each in suspects

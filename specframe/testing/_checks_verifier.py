@@ -125,7 +125,7 @@ class _Trial:
         laws = torch.tensor([[self._pair(way)[0] for way in ways]], dtype=torch.float64)
         verdict = verify(self.verifier, draft, laws.log(), BranchingSampler(coins))
         path = [draft.token_lists[0][node] for node in verdict.path_lists[0]]
-        return (*path, int(verdict.next_token[0]))
+        return (*path, verdict.next_tokens[0])
 
     def _draft(self, coins: Coins) -> Draft:
         """Draw node after node from q; one that nothing is left for is left out, with its own."""
@@ -178,7 +178,7 @@ def check_greedy_walk(subject: VerifierSubject) -> None:
         width = draft.tokens.shape[1]
         scores = torch.tensor([logits[:width]]).double()
         verdict = verify(subject.verifier, draft, scores, Sampler())
-        (path,), following = verdict.path_lists, int(verdict.next_token[0])
+        (path,), following = verdict.path_lists, verdict.next_tokens[0]
         longest = max(_agreed(draft, 0, told), key=len)
         if not _is_told(draft, path, told) or len(path) != len(longest):
             raise Broken(f"{_words(draft)} and argmaxes {told[:width]} it accepts nodes {path}")

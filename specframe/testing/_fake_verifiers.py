@@ -30,7 +30,7 @@ class Walker(Verifier):
             path, token = self.walk(row, draft, place, probs[place], sampler)
             paths.append(path)
             following.append(token)
-        return Verdict.of_paths(paths, following, probs.argmax(dim=-1))
+        return Verdict(paths, following, probs.argmax(dim=-1))
 
     def walk(
         self, row: Row, draft: Draft, place: int, probs: Tensor, sampler: Sampler
@@ -84,7 +84,7 @@ class Walker(Verifier):
         told = scores.logits.argmax(dim=-1)
         paths = [self.told_path(draft, place, told[place].tolist()) for place in range(len(told))]
         following = [int(told[place, path[-1] if path else 0]) for place, path in enumerate(paths)]
-        return Verdict.of_paths(paths, following, told)
+        return Verdict(paths, following, told)
 
     def told_path(self, draft: Draft, place: int, told: list[int]) -> list[int]:
         """Return the deepest path of told tokens."""
@@ -159,7 +159,7 @@ class BonusFromTheRoot(Walker):
         """Say what follows the root, however deep the path is."""
         verdict = super().greedy(draft, scores)
         told = scores.logits.argmax(dim=-1)
-        return Verdict.of_paths(verdict.path_lists, told[:, 0].tolist(), told)
+        return Verdict(verdict.path_lists, told[:, 0].tolist(), told)
 
 
 class AcceptsPadding(Walker):

@@ -186,7 +186,7 @@ class Session:
     def accept(self, draft: Draft, paths: list[list[int]], next_tokens: list[int]) -> Scores:
         """Score a draft, commit the paths with a token behind each, whatever the target says."""
         scores = self.target.score(self.rows, draft)
-        verdict = Verdict.of_paths(paths, next_tokens, scores.best[1])
+        verdict = Verdict(paths, next_tokens, scores.best[1])
         commit = self.target.commit(self.rows, draft, verdict)
         self.drafter.update(self.rows, draft, scores, commit)
         return scores

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-import statistics
 from collections import deque
 from collections.abc import Sequence
 
@@ -13,9 +11,11 @@ PRIORS = tuple((2 + low + high) / 4 for low, high in zip((0, *EDGES), (*EDGES, 1
 KEEP = 0.998  # weight of a round against that of the next: about 500 rounds count
 BELIEF = 1.0  # how many levels a prior weighs
 USUAL = 0.75  # prior chance of a level of which nothing is known
-LAST = 16  # rounds of one length whose times are kept
-FRESH = 0.99  # weight of a length that was last met a round ago, against one met now
-SHARE = 0.1  # prior cost of a level, as a share of a round
+PAIRS = 64  # pairs of rounds that are kept
+SHARE = 0.1  # prior cost of a level, as a share of a round without drafts
+BELIEF_IN_SHARE = 8.0  # levels of difference that it weighs
+LEAST_SHARE = 0.001  # no level is free
+LEAST_BASE = 0.1  # a round without drafts takes this share of the rounds that it is judged by
 
 
 class Chances:
@@ -60,26 +60,25 @@ class Chances:
 class Costs:
     """Measure what rounds of one batch size take and bring.
 
-    Seconds are taken to grow evenly with the levels drafted. The line goes through the median of
-    the last rounds of each length, with the weighted median of all slopes between two lengths
-    (Theil and Sen): rounds that the machine held up do not move it. Lengths that are no longer
-    drafted fade.
+    Seconds are taken to grow evenly with the levels drafted. Two rounds that follow one another met
+    the same machine, so two of different lengths tell what a level costs beside a round without
+    drafts, however the machine's speed moves in between; the weighted median over the last such
+    pairs (Theil and Sen) is not moved by rounds that were held up.
     """
 
     def __init__(self) -> None:
         """Begin with nothing measured."""
-        self._last: dict[int, deque[float]] = {}
-        self._medians: dict[int, float] = {}
-        self._met: dict[int, int] = {}  # when a length was last met
+        self._shares: deque[tuple[float, float]] = deque(maxlen=PAIRS)
+        self._before: tuple[int, float] | None = None
         self._rounds = self._levels = self._tokens = 0.0
         self.rounds = 0
 
     def observe(self, levels: int, tokens: int, seconds: float) -> None:
         """Count a round: its deepest draft, what it committed, what it took."""
-        last = self._last.setdefault(levels, deque(maxlen=LAST))
-        last.append(seconds)
-        self._medians[levels] = statistics.median(last)
-        self._met[levels] = self.rounds
+        if self._before is not None and self._before[0] != levels:
+            weight = abs(levels - self._before[0])
+            self._shares.append((_share_of_a_level(self._before, (levels, seconds)), weight))
+        self._before = levels, seconds
         self._rounds = KEEP * self._rounds + 1
         self._levels = KEEP * self._levels + levels
         self._tokens = KEEP * self._tokens + tokens
@@ -88,30 +87,17 @@ class Costs:
     @property
     def price(self) -> float:
         """Return what a level costs, in the tokens that its time would bring elsewhere."""
-        slope = self._slope()
-        base = weighted_median(
-            [
-                (seconds - slope * levels, self._weight(levels))
-                for levels, seconds in self._medians.items()
-            ]
-        )
-        return slope * self._tokens / (max(base, 0.0) * self._rounds + slope * self._levels)
+        share = max(weighted_median([*self._shares, (SHARE, BELIEF_IN_SHARE)]), LEAST_SHARE)
+        return share * self._tokens / (self._rounds + share * self._levels)
 
-    def _slope(self) -> float:
-        """Return the seconds of a level; a share of a round until two lengths were seen."""
-        usual = SHARE * statistics.fmean(self._medians.values())
-        slopes = [
-            (
-                (self._medians[far] - self._medians[near]) / (far - near),
-                (far - near) * min(self._weight(near), self._weight(far)),
-            )
-            for near, far in itertools.combinations(sorted(self._medians), 2)
-        ]
-        return max(weighted_median([*slopes, (usual, 1)]), usual / 100)
 
-    def _weight(self, levels: int) -> float:
-        age = self.rounds - self._met[levels]
-        return len(self._last[levels]) * FRESH**age
+def _share_of_a_level(one: tuple[int, float], other: tuple[int, float]) -> float:
+    """Return a level's seconds over those of a round without drafts: a line through two rounds."""
+    (near, short), (far, long) = one, other
+    middle, mean = (near + far) / 2, (short + long) / 2
+    slope = (long - short) / (far - near) / mean
+    # The line meets no level at mean x (1 - slope x middle), which noise may carry below zero.
+    return slope / max(1 - slope * middle, LEAST_BASE)
 
 
 def weighted_median(weighted: Sequence[tuple[float, float]]) -> float:

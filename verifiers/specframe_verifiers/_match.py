@@ -24,7 +24,7 @@ class MatchVerifier(Verifier):
         following = [
             choice[path[-1] if path else 0] for choice, path in zip(told, paths, strict=True)
         ]
-        return Verdict.of_paths(paths, following, choices)
+        return Verdict(paths, following, choices)
 
 
 class GreedyVerifier(MatchVerifier):

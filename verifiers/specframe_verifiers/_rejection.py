@@ -44,7 +44,7 @@ class RejectionVerifier(Verifier):
             choices[place, path[-1] if path else 0] = last
             paths.append(path)
             following.append(last)
-        return Verdict.of_paths(paths, following, choices)
+        return Verdict(paths, following, choices)
 
 
 @attrs.frozen

@@ -37,7 +37,7 @@ class TypicalVerifier(Verifier):
         following = [
             int(choices[place, path[-1] if path else 0]) for place, path in enumerate(paths)
         ]
-        return Verdict.of_paths(paths, following, choices)
+        return Verdict(paths, following, choices)
 
     def _least(self, logs: Tensor) -> Tensor:
         """Return the probability that a child must exceed, behind each node."""
