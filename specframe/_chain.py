@@ -39,10 +39,13 @@ def grow_chain(  # noqa: PLR0913 (what a draft grows on)
     """
     device = tree.root.tokens.device
     nodes, level, goes_on = tree.root, 0, [room > 0 for room in tree.rooms]
+    shown, active = goes_on, to_device(goes_on, device)
     while any(goes_on):
         logits, state = look(nodes)
         level += 1
-        step = Step(level, logits, to_device(goes_on, device), state)
+        if goes_on != shown:
+            shown, active = goes_on, to_device(goes_on, device)
+        step = Step(level, logits, active, state)
         goes_on = _unless(goes_on, stop.before(step))
         if not any(goes_on):
             break

@@ -37,6 +37,12 @@ class Exit:
     slots: Int[Tensor, "batch node"]
     taps: Mapping[int, Float[Tensor, "batch node hidden"]] = attrs.field(factory=dict)
 
+    @cached_property
+    def slot_lists(self) -> list[list[int]]:
+        """Return where each row's nodes stand, padding included, on the host."""
+        slots: list[list[int]] = self.slots.tolist()
+        return slots
+
 
 @attrs.frozen(eq=False)
 class Draft:

@@ -244,8 +244,9 @@ class Target:
                 list(range(length - 1, length - 1 + size))
                 for length, size in zip(rows.lengths, draft.size_list, strict=True)
             ]
-        slots = draft.exit.slots.tolist()
-        return [row[:size] for row, size in zip(slots, draft.size_list, strict=True)]
+        return [
+            row[:size] for row, size in zip(draft.exit.slot_lists, draft.size_list, strict=True)
+        ]
 
     def _refuse_overflow(self, slots: list[list[int]]) -> None:
         for place, taken in enumerate(slots):

@@ -12,10 +12,15 @@ PROMPTS = [[3, 14, 15, 9], [26, 5], [8] * 9, [1, 2, 3, 1, 2, 3, 1, 2], [7]]
 NO_CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
 DEVICES = ["cpu", pytest.param("cuda", marks=[pytest.mark.gpu, NO_CUDA])]
 STRATEGIES = {
-    "none": None,
+    "none": {},
     "kangaroo": {"threshold": 0.3, "steps": 5},
     "kangaroo-tree": {"tree": True, "tree_top_k": 3, "max_nodes": 20, "steps": 4, "threshold": 0.0},
+    "prompt-lookup": {"steps": 4},
+    "early-exit": {"exit_layer": 1, "threshold": 0.0},
+    "draft-model": {"steps": 3},
 }
+FOLDERS = {"kangaroo": "adapter", "draft-model": "model"}  # the option that names it
+STOP_POLICIES = ["fixed", "heuristic", "svip", "adaedl", "adaptive-confidence", "cost-aware"]
 
 
 @pytest.fixture(scope="module", params=DEVICES)
@@ -34,22 +39,33 @@ def adapter(tiny, model, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def decoders(model, adapter):
-    made = {}
+def drafting(tiny, tmp_path_factory):
+    model = tiny.model(dtype="float64", num_hidden_layers=1, max_position_embeddings=700)
+    return tiny.saved(tmp_path_factory.mktemp("graph") / "draft", model)
 
-    def make(runner, strategy):
-        if (runner, strategy) not in made:
-            options = STRATEGIES[strategy] and {"adapter": adapter, **STRATEGIES[strategy]}
+
+@pytest.fixture(scope="module")
+def decoders(model, adapter, drafting):
+    made, folders = {}, {"adapter": adapter, "model": drafting}
+
+    def make(runner, strategy, stop_policy=None):
+        key = runner, strategy, stop_policy
+        if key not in made:
+            name = "kangaroo" if strategy == "kangaroo-tree" else strategy
+            options = dict(STRATEGIES[strategy])
+            if name in FOLDERS:
+                options[FOLDERS[name]] = str(folders[FOLDERS[name]])
             with pytest.MonkeyPatch.context() as patch:
                 patch.setenv("SPECFRAME_RUNNER", runner)
-                name = strategy.partition("-")[0]
-                made[runner, strategy] = specframe.load(model, strategy=name, options=options)
-        return made[runner, strategy]
+                made[key] = specframe.load(
+                    model, strategy=name, options=options, stop_policy=stop_policy
+                )
+        return made[key]
 
     return make
 
 
-@pytest.mark.parametrize("strategy", ["none", "kangaroo", "kangaroo-tree"])
+@pytest.mark.parametrize("strategy", STRATEGIES)
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -69,6 +85,18 @@ def test_tokens_are_those_of_the_eager_runner(decoders, strategy, arguments):
         ]
         for runner in ("eager", "graph")
     ]
+    assert told[0] == told[1]
+
+
+@pytest.mark.parametrize("stop_policy", STOP_POLICIES)
+@pytest.mark.parametrize("strategy", ["kangaroo", "kangaroo-tree"])
+def test_every_stop_policy_leaves_the_tokens_alone(decoders, strategy, stop_policy):
+    told = []
+    for runner in ("eager", "graph"):
+        decoder = decoders(runner, strategy, stop_policy)
+        decoder.reset()
+        results = decoder.decode(PROMPTS, max_new_tokens=[1, 9, 30, 17, 24])
+        told.append([(result.token_ids, result.finish_reason) for result in results])
     assert told[0] == told[1]
 
 

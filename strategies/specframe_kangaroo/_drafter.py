@@ -130,7 +130,7 @@ class KangarooDrafter(Drafter):
     def update(self, rows: Rows, draft: Draft, scores: Scores, commit: Commit) -> None:
         """Put the accepted path in order, and keep the states that the adapter has not seen."""
         assert draft.exit is not None
-        slots = draft.exit.slots.tolist()
+        slots = draft.exit.slot_lists
         sources, starts = [], []
         for place, path in enumerate(commit.path_lists):
             root = slots[place][0]

@@ -55,9 +55,9 @@ class CostAwarePolicy(StopPolicy):
         self._chances = Chances()
         self._costs: dict[int, Costs] = {}
         self._by_bin = self._edges = torch.empty(0)
-        self._levels: list[Tensor] = []  # the confidence of each level of this round
+        self._levels: list[Tensor] = []  # the bin of each level of this round
         self._path = self._score = torch.empty(0)
-        self._price: float | None = None  # None: this round explores
+        self._bound: float | None = None  # in chances of the path; None: this round explores
         self._rows: Rows | None = None
 
     def limit(self, rows: Rows) -> list[int]:
@@ -66,23 +66,24 @@ class CostAwarePolicy(StopPolicy):
         self._levels = []
         costs = self._costs.setdefault(len(rows), Costs())
         if costs.rounds < len(EXPLORED):
-            self._price = None
+            self._bound = None
             return [min(EXPLORED[costs.rounds], self._steps)] * len(rows)
-        self._price = costs.price
-        if self._chances.usual * len(rows) >= self._price:
+        self._bound = costs.price / self._chances.usual
+        if len(rows) >= self._bound:
             return [self._steps] * len(rows)
         return [int(costs.rounds % PROBE == 0)] * len(rows)
 
     def after(self, step: Step) -> Bool[Tensor, " batch"] | None:
         """End drafting where one more level is expected to bring less than its time is worth."""
-        confidence = self._confidence_of(step)
-        self._levels.append(confidence)
-        if self._price is None:
+        place = self._bin_of(self._confidence_of(step))
+        self._levels.append(place)
+        if self._bound is None:
             return None
-        chance = self._chance_of(confidence)
+        chance = self._by_bin.index_select(0, place)
         self._path = chance if step.level == 1 else self._path * chance
-        gain = (self._path * self._who_goes_on(step)).sum() * self._chances.usual
-        return (gain < self._price).expand(len(chance))
+        if len(chance) == 1:  # that it goes on is why it is asked
+            return self._path < self._bound
+        return ((self._path * self._who_goes_on(step)).sum() < self._bound).expand(len(chance))
 
     def observe(self, rows: Rows, round: Round) -> None:
         """Count what was accepted, and what the round took."""
@@ -111,11 +112,11 @@ class CostAwarePolicy(StopPolicy):
         self._score = step.scores
         return step.scores / above
 
-    def _chance_of(self, confidence: Tensor) -> Tensor:
+    def _bin_of(self, confidence: Tensor) -> Tensor:
         if self._edges.device != confidence.device or not len(self._edges):
             self._edges = torch.tensor(EDGES, device=confidence.device)
         self._by_bin = self._by_bin.to(confidence.device)
-        return self._by_bin[torch.bucketize(confidence, self._edges)]
+        return torch.bucketize(confidence, self._edges)
 
     def _who_goes_on(self, step: Step) -> Tensor:
         assert self._rows is not None
@@ -126,7 +127,5 @@ class CostAwarePolicy(StopPolicy):
         """Return the bin of each level's confidence, for each row."""
         if not self._levels:
             return []
-        levels = torch.stack(self._levels, dim=-1)  # [batch, level]
-        edges = torch.tensor(EDGES, device=levels.device)
-        bins: list[list[int]] = torch.bucketize(levels, edges).tolist()
+        bins: list[list[int]] = torch.stack(self._levels, dim=-1).tolist()  # [batch, level]
         return bins
