@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import TYPE_CHECKING
 
+import torch
 from torch import Tensor
 
 from specframe._stop_policy import Step, StopPolicy
@@ -39,13 +41,10 @@ def grow_chain(  # noqa: PLR0913 (what a draft grows on)
     """
     device = tree.root.tokens.device
     nodes, level, goes_on = tree.root, 0, [room > 0 for room in tree.rooms]
-    shown, active = goes_on, to_device(goes_on, device)
     while any(goes_on):
         logits, state = look(nodes)
         level += 1
-        if goes_on != shown:
-            shown, active = goes_on, to_device(goes_on, device)
-        step = Step(level, logits, active, state)
+        step = Step(level, logits, _shown(goes_on, device), state)
         goes_on = _unless(goes_on, stop.before(step))
         if not any(goes_on):
             break
@@ -64,8 +63,19 @@ def grow_chain(  # noqa: PLR0913 (what a draft grows on)
     return nodes
 
 
+def _shown(goes_on: list[bool], device: torch.device) -> Tensor:
+    return _all_rows(len(goes_on), device) if all(goes_on) else to_device(goes_on, device)
+
+
+@cache
+def _all_rows(count: int, device: torch.device) -> Tensor:
+    """Return the answer of nearly every level, which costs more to make than to keep."""
+    return torch.ones(count, dtype=torch.bool, device=device)
+
+
 def _unless(active: list[bool], stopped: Tensor | None = None) -> list[bool]:
     if stopped is None:
         return active
-    (ends,) = Reading(stopped).wait()
-    return [on and not end for on, end in zip(active, ends.tolist(), strict=True)]
+    if stopped.device.type != "cpu":
+        (stopped,) = Reading(stopped).wait()
+    return [on and not end for on, end in zip(active, stopped.tolist(), strict=True)]

@@ -28,20 +28,19 @@ class Law(enum.IntEnum):
 class Exit:
     """Hold what layers below ``layer`` have already computed for every node of a draft.
 
-    Their keys and values stand in the target's cache at ``slots``; ``taps`` are the hidden states
-    captured below ``layer``, by layer.
+    Their keys and values stand in the target's cache at ``slot_lists``, padding included; ``taps``
+    are the hidden states captured below ``layer``, by layer.
     """
 
     layer: int
     hidden: Float[Tensor, "batch node hidden"]
-    slots: Int[Tensor, "batch node"]
+    slot_lists: list[list[int]]
     taps: Mapping[int, Float[Tensor, "batch node hidden"]] = attrs.field(factory=dict)
 
     @cached_property
-    def slot_lists(self) -> list[list[int]]:
-        """Return where each row's nodes stand, padding included, on the host."""
-        slots: list[list[int]] = self.slots.tolist()
-        return slots
+    def slots(self) -> Int[Tensor, "batch node"]:
+        """Return the slots as a tensor, for those who compute with them."""
+        return torch.tensor(self.slot_lists)
 
 
 @attrs.frozen(eq=False)

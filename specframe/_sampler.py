@@ -72,6 +72,8 @@ class Sampler:
         ``logits`` are the drafter's own, un-tempered. With q the guess is a draw from it (law IID),
         else the likeliest under the target's noise (law DETERMINISTIC).
         """
+        if self.is_greedy and not self.sampling.reads_prefix:
+            return self._chosen(logits), None
         nodes = [[node]] * len(rows)
         if not self.wants_q:
             return self._chosen(self._perturbed(rows, tree, nodes, logits[:, None]))[:, 0], None

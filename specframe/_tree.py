@@ -158,7 +158,7 @@ class TreeBuilder:
         self._read()
         draft = Draft(
             tokens=torch.cat(self._tokens, dim=1),
-            parents=self._padded(self._parents, 0),
+            parents=torch.tensor(self._padded(self._parents, 0)),
             sizes=torch.tensor([len(row) for row in self._parents]),
             law=law,
             confidences=self._all_confidences(),
@@ -240,8 +240,8 @@ class TreeBuilder:
         ]
         return torch.cat(parts, dim=1)
 
-    def _padded(self, rows: list[list[int]], fill: int) -> Tensor:
-        return torch.tensor([row + [fill] * (self._width - len(row)) for row in rows])
+    def _padded(self, rows: list[list[int]], fill: int) -> list[list[int]]:
+        return [row + [fill] * (self._width - len(row)) for row in rows]
 
     def _without_dropped(self, draft: Draft) -> Draft:
         kept = [
@@ -283,7 +283,7 @@ def select_nodes(draft: Draft, kept: list[list[int]]) -> Draft:
         else Exit(
             exit.layer,
             pick(exit.hidden),
-            pick(exit.slots),
+            pick(exit.slots).tolist(),
             {layer: pick(tap) for layer, tap in exit.taps.items()},
         ),
     )

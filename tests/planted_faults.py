@@ -54,7 +54,7 @@ class StandsOneTooFar(Drafter):
         placement = attrs.evolve(placement, start=None, positions=placement.positions + 1)
         hidden = self.target.embed(draft.tokens)
         hidden, _ = self.target.engine.run(hidden, placement, 0, 2)
-        return attrs.evolve(draft, exit=Exit(2, hidden, placement.slots))
+        return attrs.evolve(draft, exit=Exit(2, hidden, placement.slots.tolist()))
 
 
 class EndsEarly(Scripted):

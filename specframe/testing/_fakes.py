@@ -194,10 +194,10 @@ class SwapsSiblings(Fork):
 
     def finished(self, draft: Draft) -> Draft:
         """Exchange slots 1 and 2."""
-        if draft.exit is None or draft.exit.slots.shape[1] < 5:
+        if draft.exit is None or len(draft.exit.slot_lists[0]) < 5:
             return draft
-        slots = draft.exit.slots[:, [0, 2, 1, 3, 4]]
-        return attrs.evolve(draft, exit=attrs.evolve(draft.exit, slots=slots))
+        slots = [[row[node] for node in (0, 2, 1, 3, 4)] for row in draft.exit.slot_lists]
+        return attrs.evolve(draft, exit=attrs.evolve(draft.exit, slot_lists=slots))
 
 
 class SmallVocabulary(Echo):
