@@ -146,6 +146,12 @@ def describe_options(cls: type | None) -> list[OptionText]:
     ]
 
 
+def path_options(cls: type | None) -> list[str]:
+    """Return the names of the options that are paths."""
+    hints = typing.get_type_hints(cls) if cls is not None else {}
+    return [name for name in _fields(cls) if _without_none(hints[name])[0] is Path]
+
+
 def _type_text(kind: object, field: attrs.Attribute[Any]) -> str:
     """Return what an option accepts, None included: "a whole number >= 1 or none"."""
     _, is_optional = _without_none(kind)

@@ -19,6 +19,7 @@ from specframe._registry import cause
 from specframe.cli import _listing, _startup
 from specframe.cli._bench import bench
 from specframe.cli._check import check
+from specframe.cli._config import ConfiguredCommand
 from specframe.cli._decode import decode
 from specframe.cli._display import say, tell
 from specframe.cli._exit_code import FAULT, FINE, INTERRUPTED
@@ -96,11 +97,11 @@ def build_app() -> typer.Typer:
     """Return the app with the commands of all plug-ins."""
     app = typer.Typer(cls=Commands, add_completion=False, pretty_exceptions_enable=False)
     app.callback()(start)
-    app.command()(decode)
+    app.command(cls=ConfiguredCommand)(decode)
     app.add_typer(_listing.strategies, name="strategies")
     app.command()(_listing.plugins)
-    app.command()(train)
-    app.command()(check)
+    app.command(cls=ConfiguredCommand)(train)
+    app.command(cls=ConfiguredCommand)(check)
     app.add_typer(bench, name="bench")
     plugins = load_plugins()
     for member in plugins.members:
