@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import itertools
 import tomllib
 from pathlib import Path
 
@@ -87,7 +88,7 @@ def test_what_is_typed_wins_and_options_are_merged_key_by_key(effective):
 
 
 def test_table_of_another_command_says_nothing(effective):
-    assert "strategy" not in effective("check", "kangaroo", file="[decode]\nstrategy = 'none'\n")
+    assert effective("check", "kangaroo", file="[decode]\nseed = 7\n")["seed"] == 0
 
 
 @pytest.mark.parametrize(
@@ -162,12 +163,12 @@ def test_bad_value_that_was_typed_is_not_blamed_on_the_file(refusal):
     assert "run.toml" not in said
 
 
-def test_missing_file_is_named(here, capsys):
+def test_missing_file_is_named(capsys):
     assert main(["decode", "-c", "missing.toml"]) == 2
     assert capsys.readouterr().err == "error: No such file or directory: missing.toml\n"
 
 
-def test_paths_are_relative_to_the_file(here, effective, capsys):
+def test_paths_are_relative_to_the_file(here, effective):
     folder = here / "settings"
     (folder / "adapters" / "mine").mkdir(parents=True)
     (folder / "run.toml").write_text(
@@ -231,7 +232,9 @@ pairs = st.sampled_from(sorted(FLAGS)).flatmap(
     lambda flag: FLAGS[flag].map(lambda value: [f"{flag}={value}"])
 )
 switches = st.sampled_from([["--chat"], ["--no-chat"], ["--json"], ["--exact"]])
-typed = st.lists(pairs | switches, max_size=5).map(lambda parts: sum(parts, []))
+typed = st.lists(pairs | switches, max_size=5).map(
+    lambda parts: list(itertools.chain.from_iterable(parts))
+)
 
 
 def test_printed_configuration_says_the_same_when_it_is_read_from_anywhere(
@@ -268,6 +271,6 @@ def test_any_text_is_written_as_ascii_that_toml_reads_back(content):
     assert tomllib.loads(f"x = {line}") == {"x": content}
 
 
-def test_text_that_is_no_unicode_cannot_be_printed(here, capsys):
+def test_text_that_is_no_unicode_cannot_be_printed(capsys):
     assert main(["decode", "--stop", "\udcff", "--print-config"]) == 2
     assert "is not UTF-8 text, which TOML cannot hold" in capsys.readouterr().err

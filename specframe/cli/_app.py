@@ -16,7 +16,7 @@ from typer.main import get_command, get_group
 from specframe._errors import PluginError, SpecframeError
 from specframe._plugins import load_plugins
 from specframe._registry import cause
-from specframe.cli import _listing, _startup
+from specframe.cli import _choices, _listing, _startup
 from specframe.cli._bench import bench
 from specframe.cli._check import check
 from specframe.cli._config import ConfiguredCommand
@@ -31,8 +31,17 @@ if TYPE_CHECKING:
     from specframe._registry import Registry
 
 
+ASKING_SHELL = "_SPECFRAME_COMPLETE"  # set by the scripts in shells/
+SHELL_FLAGS = ("--install-completion", "--show-completion")  # their value may be left out
+
+
 class Commands(TyperGroup):
     """A group that ends without a traceback on Ctrl-C or when the reader of a pipe has gone."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse what stands before a command; a flag about completion may end the line."""
+        this_shell = [""] if args and args[-1] in SHELL_FLAGS else []
+        return super().parse_args(ctx, [*args, *this_shell])
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command that was asked for."""
@@ -70,6 +79,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def run(arguments: list[str]) -> int:
     """Run the app and return the exit code; raises what goes wrong."""
     command = get_command(build_app())
+    if shell := os.environ.get(ASKING_SHELL):
+        from specframe.cli import _completion  # noqa: PLC0415 (a shell's question)
+
+        sys.stdout.write(_completion.reply(command, shell))
+        return FINE
     returned = command.main(arguments, prog_name="specframe", standalone_mode=False)
     return returned if isinstance(returned, int) else FINE
 
@@ -130,10 +144,30 @@ def add_commands(app: typer.Typer, member: Member) -> None:
     app.registered_groups += theirs.registered_groups
 
 
-def print_version(wanted: bool) -> None:  # noqa: FBT001 (typer's signature)
+def print_version(context: typer.Context, wanted: bool) -> None:  # noqa: FBT001 (typer's signature)
     """Print the version and end, if it was asked for."""
-    if wanted:
+    if wanted and not context.resilient_parsing:
         say(f"specframe {version_of('specframe') or 'unknown'}")
+        raise typer.Exit
+
+
+def show_completion(context: typer.Context, value: str | None) -> None:
+    """Print a shell's script and end, if it was asked for."""
+    if value is not None and not context.resilient_parsing:
+        from specframe.cli import _completion  # noqa: PLC0415 (rarely needed)
+
+        say(_completion.script(_completion.shell_named(value)).rstrip())
+        raise typer.Exit
+
+
+def install_completion(context: typer.Context, value: str | None) -> None:
+    """Install a shell's script and end, if it was asked for."""
+    if value is not None and not context.resilient_parsing:
+        from specframe.cli import _completion  # noqa: PLC0415 (rarely needed)
+
+        shell = _completion.shell_named(value)
+        path = _completion.install(shell)
+        say(f"{shell} completes specframe by {path}; a new shell will")
         raise typer.Exit
 
 
@@ -146,6 +180,28 @@ def start(
             "--version", callback=print_version, is_eager=True, help="print the version and end"
         ),
     ] = False,
+    install_completion: Annotated[  # noqa: ARG001 (its callback reads it)
+        str | None,
+        typer.Option(
+            SHELL_FLAGS[0],
+            metavar="[SHELL]",
+            callback=install_completion,
+            is_eager=True,
+            help="let a shell complete commands, flags and names, and end",
+            autocompletion=_choices.shells,
+        ),
+    ] = None,
+    show_completion: Annotated[  # noqa: ARG001 (its callback reads it)
+        str | None,
+        typer.Option(
+            SHELL_FLAGS[1],
+            metavar="[SHELL]",
+            callback=show_completion,
+            is_eager=True,
+            help="print the script for that and end",
+            autocompletion=_choices.shells,
+        ),
+    ] = None,
 ) -> None:
     """Decode language models faster without changing what they say."""
     if context.invoked_subcommand != "plugins":  # which shows them itself

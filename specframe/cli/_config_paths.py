@@ -38,7 +38,7 @@ def is_there(path: Path) -> bool:
 
 def from_file(text: str, base: Path) -> str:
     """Return a path of a file of settings as seen from here."""
-    return str(base / Path(text).expanduser())
+    return str((base / Path(text).expanduser()).absolute())
 
 
 def for_file(text: str | Path) -> str:
