@@ -22,6 +22,7 @@ from specframe.cli._check import check
 from specframe.cli._config import ConfiguredCommand
 from specframe.cli._decode import decode
 from specframe.cli._display import say, tell
+from specframe.cli._doctor import doctor
 from specframe.cli._exit_code import FAULT, FINE, INTERRUPTED
 from specframe.cli._json import version_of
 from specframe.cli._train import train
@@ -117,6 +118,7 @@ def build_app() -> typer.Typer:
     app.command(cls=ConfiguredCommand)(train)
     app.command(cls=ConfiguredCommand)(check)
     app.add_typer(bench, name="bench")
+    app.command(cls=ConfiguredCommand)(doctor)
     plugins = load_plugins()
     for member in plugins.members:
         try:
