@@ -13,7 +13,7 @@ from specframe._diagnosis import Observation, State
 from specframe._errors import OptionError, SpecframeError
 from specframe._exact_probe import admit_exact
 from specframe._loading import Loaded, Source, load_model
-from specframe._registry import Registry
+from specframe._registry import Registry, cause
 from specframe._runner import on_runner
 
 
@@ -103,6 +103,8 @@ def strategy(name: str, asked: Asked, loaded: Loaded, registry: Registry) -> Obs
         return Observation(topic, state, str(error), f"specframe strategies show {name}")
     except SpecframeError as error:
         return Observation(topic, state, str(error))
+    except Exception as error:  # noqa: BLE001 (one that fails must not hide the others)
+        return Observation(topic, "refused", f"cannot be prepared: {cause(error)}")
     promise = {"tokens": "lossless", "distribution": "lossless in distribution"}
     kind = promise.get(setup.guarantee, "LOSSY")
     text = f"ready, with verifier {setup.verifier} ({kind}) and stop policy {setup.stop_policy}"

@@ -65,7 +65,7 @@ def answer(monkeypatch, capsys):
         ("decode --draft-model x -o tree_", []),
         ("check early-exit -o e", ["exit_layer="]),
         ("decode --stop-policy svip -o stop.f", ["stop.factor="]),
-        ("decode --verifier typical -o ver", ["verifier.threshold=", "verifier.alpha="]),
+        ("decode --verifier typical -o ver", ["verifier.epsilon=", "verifier.delta="]),
         ("decode --strategy nothing -o ", []),
         ("bench --strategies none,ea", ["none,early-exit"]),
         ("bench --strategies none,kangaroo:steps=2:tree=t", ["none,kangaroo:steps=2:tree=true"]),
@@ -172,7 +172,7 @@ def test_plugins_strategies_and_options_are_completed_and_broken_ones_are_silent
         capture_output=True,
         check=False,
         cwd=tmp_path,
-        env=os.environ | seen_beside(seen) | {"_SPECFRAME_COMPLETE": "bash", WORD: ""},
+        env=os.environ | seen_beside(seen) | {"_SPECFRAME_COMPLETE": "bash"},
         text=True,
     )
     assert done.stderr == ""

@@ -58,7 +58,7 @@ class ConfigFile:
 
     def where(self, *keys: str) -> str:
         """Name the file, and the first line of a key of it where that can be told."""
-        for number, line in enumerate(self.text.splitlines(), 1):
+        for number, line in enumerate(self.text.split("\n"), 1):
             if self._keys_at(number, line)[: len(keys)] == keys:
                 return f"{self.path}, line {number}"
         return str(self.path)
@@ -70,7 +70,7 @@ class ConfigFile:
         assignment = ASSIGNMENT.match(line)
         if assignment is None:
             return ()
-        above = self.text.splitlines()[: number - 1]
+        above = self.text.split("\n")[: number - 1]
         headers = (HEADER.match(each) for each in reversed(above))
         inside = next((parts_of(found["key"]) for found in headers if found), ())
         return (*inside, *parts_of(assignment["key"]))

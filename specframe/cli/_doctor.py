@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections import Counter
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -108,7 +109,7 @@ def examine(loading: _flags.Loading, named: str | None) -> list[Observation]:
     if loading.model is None:
         return observations
     source = Source(
-        None if loading.model == DEMO else loading.model,
+        None if loading.model == DEMO and not Path(DEMO).is_dir() else loading.model,
         dtype=loading.dtype,
         device=loading.device,
         trust_remote_code=loading.trust_remote_code,
