@@ -309,3 +309,12 @@ def test_every_shell_has_its_script():
     from specframe.cli._choices import shells
 
     assert [name for name, _ in shells()] == list(FILES)
+
+
+def test_names_of_commands_are_known_before_they_are_built():
+    from typer.main import get_group
+
+    from specframe.cli._app import build_app, names_of
+
+    app = build_app()
+    assert names_of(app) == set(get_group(app).commands)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperGroup
-from typer.main import get_command, get_group
+from typer.main import get_command, get_command_name, get_group
 
 from specframe._errors import PluginError, SpecframeError
 from specframe._plugins import load_plugins
@@ -120,30 +120,44 @@ def build_app() -> typer.Typer:
     app.add_typer(bench, name="bench")
     app.command(cls=ConfiguredCommand)(doctor)
     plugins = load_plugins()
+    taken = names_of(app)
     for member in plugins.members:
         try:
-            add_commands(app, member)
+            taken |= add_commands(app, member, taken)
         except PluginError as problem:
             plugins.registry.problems.append(problem)
     return app
 
 
-def add_commands(app: typer.Typer, member: Member) -> None:
-    """Add a plug-in's commands, or raise PluginError and add none.
+def names_of(app: typer.Typer) -> set[str]:
+    """Return the names of an app's commands without building them, which takes a while."""
+    commands = {
+        each.name or get_command_name(each.callback.__name__)
+        for each in app.registered_commands
+        if each.callback
+    }
+    return commands | {str(each.name) for each in app.registered_groups}
+
+
+def add_commands(app: typer.Typer, member: Member, taken: set[str]) -> set[str]:
+    """Add a plug-in's commands and return their names, or raise PluginError and add none.
 
     They are built on an app of their own first: a command that cannot be built, or that takes the
     name of another, would break every other command.
     """
     theirs = typer.Typer()
     member.call("specframe_register_commands", app=theirs)
+    if not (theirs.registered_commands or theirs.registered_groups):
+        return set()
     try:
-        new, taken = (set(get_group(one).commands) for one in (theirs, app))
+        new = set(get_group(theirs).commands)
     except Exception as error:
         raise member.plugin.fault(f"adds a command that cannot be built: {cause(error)}") from error
     if clash := sorted(new & taken):
         raise member.plugin.fault(f"adds command '{clash[0]}', which there is already")
     app.registered_commands += theirs.registered_commands
     app.registered_groups += theirs.registered_groups
+    return new
 
 
 def print_version(context: typer.Context, wanted: bool) -> None:  # noqa: FBT001 (typer's signature)
