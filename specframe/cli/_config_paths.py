@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from pathlib import Path
 
@@ -38,7 +39,10 @@ def is_there(path: Path) -> bool:
 
 def from_file(text: str, base: Path) -> str:
     """Return a path of a file of settings as seen from here."""
-    return str((base / Path(text).expanduser()).absolute())
+    path = Path(text)
+    with contextlib.suppress(RuntimeError):  # "~name" of nobody here is a name like any other
+        path = path.expanduser()
+    return str((base / path).absolute())
 
 
 def for_file(text: str | Path) -> str:
