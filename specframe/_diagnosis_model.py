@@ -108,4 +108,5 @@ def strategy(name: str, asked: Asked, loaded: Loaded, registry: Registry) -> Obs
     promise = {"tokens": "lossless", "distribution": "lossless in distribution"}
     kind = promise.get(setup.guarantee, "LOSSY")
     text = f"ready, with verifier {setup.verifier} ({kind}) and stop policy {setup.stop_policy}"
-    return Observation(topic, "fine", text)
+    chosen = [f"{key}={value}" for key, value in setup.options.items() if value is not None]
+    return Observation(topic, "fine", "; ".join([text, *([", ".join(chosen)] if chosen else [])]))

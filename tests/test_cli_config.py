@@ -187,6 +187,25 @@ def test_paths_are_relative_to_the_file(here, effective):
     assert found["options"]["revision"] == "a/b"
 
 
+def test_printed_paths_are_absolute(here, effective):
+    (here / "adapters" / "mine").mkdir(parents=True)
+    (here / "latest").mkdir()
+    typed = ["-o", "adapter=adapters/mine", "-o", "reference=r.txt", "-o", "match=latest"]
+    found = effective("decode", "-m", "latest", "--prompts", "in.jsonl", *typed)
+    assert Path(found["model"]) == here / "latest"
+    assert Path(found["prompts"]) == here / "in.jsonl"
+    assert Path(found["options"]["adapter"]) == here / "adapters" / "mine"
+    assert Path(found["options"]["reference"]) == here / "r.txt"
+    assert found["options"]["match"] == "latest"
+    assert effective("decode", "-o", "reference=none")["options"] == {"reference": "none"}
+
+
+def test_option_that_only_resembles_a_number_is_printed_as_it_was_typed(effective):
+    texts = ["007", "1e3", "0.50", "+1", "1_0", "inf", "nan", "-0", " 3", "True", "", "none"]
+    typed = [part for number, text in enumerate(texts) for part in ("-o", f"k{number}={text}")]
+    assert list(effective("decode", *typed)["options"].values()) == texts
+
+
 def test_home_is_meant_by_a_tilde_and_one_that_is_unknown_is_left(effective, monkeypatch, here):
     monkeypatch.setenv("HOME", str(here / "home"))
     monkeypatch.setenv("USERPROFILE", str(here / "home"))
