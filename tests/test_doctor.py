@@ -234,7 +234,7 @@ def test_model_that_fits_is_described_with_what_is_ready_on_it(doctor, tiny, tmp
     tiny.adapter(folder / "kangaroo", model)
     code, topics = doctor("-m", str(folder), "--strategy", "kangaroo")
     assert (code, topics["strategy kangaroo"][0]["state"]) == (0, "fine")
-    assert f"adapter={folder / 'kangaroo'}" in topics["strategy kangaroo"][0]["text"]
+    assert "; exit_layer=2, steps=6, threshold=0.6" in topics["strategy kangaroo"][0]["text"]
 
 
 @pytest.mark.models

@@ -16,9 +16,10 @@ from typer.main import get_command, get_command_name, get_group
 from specframe._errors import PluginError, SpecframeError
 from specframe._plugins import load_plugins
 from specframe._registry import cause
-from specframe.cli import _choices, _listing, _startup
+from specframe.cli import _listing, _startup
 from specframe.cli._bench import bench
 from specframe.cli._check import check
+from specframe.cli._choices import shells
 from specframe.cli._config import ConfiguredCommand
 from specframe.cli._decode import decode
 from specframe.cli._display import say, tell
@@ -117,8 +118,8 @@ def build_app() -> typer.Typer:
     app.command()(_listing.plugins)
     app.command(cls=ConfiguredCommand)(train)
     app.command(cls=ConfiguredCommand)(check)
-    app.add_typer(bench, name="bench")
     app.command(cls=ConfiguredCommand)(doctor)
+    app.add_typer(bench, name="bench")
     plugins = load_plugins()
     taken = names_of(app)
     for member in plugins.members:
@@ -204,7 +205,7 @@ def start(
             callback=install_completion,
             is_eager=True,
             help="let a shell complete commands, flags and names, and end",
-            autocompletion=_choices.shells,
+            autocompletion=shells,
         ),
     ] = None,
     show_completion: Annotated[  # noqa: ARG001 (its callback reads it)
@@ -215,7 +216,7 @@ def start(
             callback=show_completion,
             is_eager=True,
             help="print the script for that and end",
-            autocompletion=_choices.shells,
+            autocompletion=shells,
         ),
     ] = None,
 ) -> None:
