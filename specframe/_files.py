@@ -30,8 +30,20 @@ def plain(value: Any) -> Any:
 def write_atomically(path: Path, text: str) -> None:
     """Write a file so that it is there as a whole or not at all."""
     draft = path.with_name(f"{path.name}.tmp")
-    with draft.open("w", encoding="utf-8", newline="") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)
+    try:
+        with draft.open("w", encoding="utf-8", newline="") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+    except BaseException:
+        draft.unlink(missing_ok=True)
+        raise
+
+
+def is_same_file(one: Path, other: Path) -> bool:
+    """Say whether two paths are one file, also where case or a link makes them look like two."""
+    try:
+        return one.samefile(other)
+    except OSError:  # one of them is missing
+        return one.resolve() == other.resolve()

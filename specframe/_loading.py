@@ -17,6 +17,7 @@ from specframe import _defaults
 from specframe._engine import Engine
 from specframe._errors import InputError, ModelError, UnknownNameError
 from specframe._fingerprint import fingerprint
+from specframe._hub import is_hub_id
 from specframe._origin import Origin
 from specframe._probe import admit
 from specframe._registry import Registry
@@ -125,17 +126,13 @@ def _load_named(
     folder = Path(name) if Path(name).is_dir() else None
     if folder is not None and not (folder / "config.json").is_file():
         raise ModelError(f"'{name}' is no model folder: it has no config.json")
-    if folder is None and (Path(name).exists() or _looks_like_a_path(name)):
+    if folder is None and (Path(name).exists() or not is_hub_id(name)):
         raise ModelError(f"there is no model folder '{name}'")
     device = _device(source.device)
     model = read_model(name, source, device)
     tokenizer = source.tokenizer or _tokenizer(name, folder, source)
     its_source = attrs.evolve(source, tokenizer=tokenizer)
     return _admit(model, its_source, registry, _Known(called or name, folder, owned=True))
-
-
-def _looks_like_a_path(name: str) -> bool:
-    return name.startswith((".", "/", "~")) or name.count("/") > 1 or os.sep == "\\" in name
 
 
 def _device(name: str) -> torch.device:

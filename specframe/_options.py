@@ -146,6 +146,24 @@ def describe_options(cls: type | None) -> list[OptionText]:
     ]
 
 
+def option_choices(cls: type | None) -> dict[str, tuple[str, ...]]:
+    """Return, for each option that takes one of few values, those as they are typed."""
+    hints = typing.get_type_hints(cls) if cls is not None else {}
+    found: dict[str, tuple[str, ...]] = {}
+    for name in _fields(cls):
+        plain, is_optional = _without_none(hints[name])
+        choices = typing.get_args(plain) if typing.get_origin(plain) is Literal else ()
+        values = ("true", "false") if plain is bool else tuple(str(choice) for choice in choices)
+        found[name] = (*values, "none") if values and is_optional else values
+    return found
+
+
+def path_options(cls: type | None) -> list[str]:
+    """Return the names of the options that are paths."""
+    hints = typing.get_type_hints(cls) if cls is not None else {}
+    return [name for name in _fields(cls) if _without_none(hints[name])[0] is Path]
+
+
 def _type_text(kind: object, field: attrs.Attribute[Any]) -> str:
     """Return what an option accepts, None included: "a whole number >= 1 or none"."""
     _, is_optional = _without_none(kind)

@@ -11,6 +11,15 @@ VARIABLE = "SPECFRAME_RUNNER"
 RUNNERS = ("eager", "graph", "fused")
 
 
+def runner_on(device_type: str) -> str:
+    """Return the name of the runner on such a device: ``SPECFRAME_RUNNER``, else the default."""
+    default = "fused" if device_type == "cuda" else "eager"
+    name = os.environ.get(VARIABLE) or default
+    if name not in RUNNERS:
+        raise InputError(f"{VARIABLE} must be one of {', '.join(RUNNERS)}, got {name!r}")
+    return name
+
+
 def on_runner(engine: Engine) -> Engine:
     """Return an engine on the same weights, on the runner that fits its device.
 
@@ -18,10 +27,7 @@ def on_runner(engine: Engine) -> Engine:
     ``eager`` runs, ``fused`` compiles the layers for it at the first decode, which takes a while.
     On a CPU both round shapes and copy as on CUDA, but record nothing: they are there for tests.
     """
-    default = "fused" if engine.device.type == "cuda" else "eager"
-    name = os.environ.get(VARIABLE) or default
-    if name not in RUNNERS:
-        raise InputError(f"{VARIABLE} must be one of {', '.join(RUNNERS)}, got {name!r}")
+    name = runner_on(engine.device.type)
     if name == "eager" or not isinstance(engine, LayerEngine):
         return engine
     return _recorded(engine, is_fused=name == "fused")

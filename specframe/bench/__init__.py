@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from specframe.bench._benchmark import Job, Outcome, run
-from specframe.bench._comparison import Comparison, compare
-from specframe.bench._contestants import Contestant, read_contestants
-from specframe.bench._memory import IN_WORDS as MEMORY_IN_WORDS
-from specframe.bench._prompts import BenchPrompt, check_prompts
-from specframe.bench._reading import read_results
-from specframe.bench._records import Results, Run, StrategyRecord, Summary
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from specframe.bench._benchmark import Job, Outcome, run
+    from specframe.bench._comparison import Comparison, compare
+    from specframe.bench._contestants import Contestant, read_contestants
+    from specframe.bench._memory import IN_WORDS as MEMORY_IN_WORDS
+    from specframe.bench._prompts import BenchPrompt, check_prompts
+    from specframe.bench._reading import read_results
+    from specframe.bench._records import Results, Run, StrategyRecord, Summary
 
 __all__ = [
     "MEMORY_IN_WORDS",
@@ -27,3 +31,29 @@ __all__ = [
     "read_results",
     "run",
 ]
+
+_HOMES = {
+    "MEMORY_IN_WORDS": "_memory:IN_WORDS",
+    "BenchPrompt": "_prompts:BenchPrompt",
+    "Comparison": "_comparison:Comparison",
+    "Contestant": "_contestants:Contestant",
+    "Job": "_benchmark:Job",
+    "Outcome": "_benchmark:Outcome",
+    "Results": "_records:Results",
+    "Run": "_records:Run",
+    "StrategyRecord": "_records:StrategyRecord",
+    "Summary": "_records:Summary",
+    "check_prompts": "_prompts:check_prompts",
+    "compare": "_comparison:compare",
+    "read_contestants": "_contestants:read_contestants",
+    "read_results": "_reading:read_results",
+    "run": "_benchmark:run",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Import a name from its home on its first use: names of strategies need no torch."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    home, _, attribute = _HOMES[name].partition(":")
+    return getattr(importlib.import_module(f"{__name__}.{home}"), attribute)

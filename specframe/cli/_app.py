@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperGroup
-from typer.main import get_command, get_group
+from typer.main import get_command, get_command_name, get_group
 
 from specframe._errors import PluginError, SpecframeError
 from specframe._plugins import load_plugins
@@ -19,8 +19,11 @@ from specframe._registry import cause
 from specframe.cli import _listing, _startup
 from specframe.cli._bench import bench
 from specframe.cli._check import check
+from specframe.cli._choices import shells
+from specframe.cli._config import ConfiguredCommand
 from specframe.cli._decode import decode
 from specframe.cli._display import say, tell
+from specframe.cli._doctor import doctor
 from specframe.cli._exit_code import FAULT, FINE, INTERRUPTED
 from specframe.cli._json import version_of
 from specframe.cli._train import train
@@ -30,8 +33,17 @@ if TYPE_CHECKING:
     from specframe._registry import Registry
 
 
+ASKING_SHELL = "_SPECFRAME_COMPLETE"  # set by the scripts in shells/
+SHELL_FLAGS = ("--install-completion", "--show-completion")  # their value may be left out
+
+
 class Commands(TyperGroup):
     """A group that ends without a traceback on Ctrl-C or when the reader of a pipe has gone."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse what stands before a command; a flag about completion may end the line."""
+        this_shell = [""] if args and args[-1] in SHELL_FLAGS else []
+        return super().parse_args(ctx, [*args, *this_shell])
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command that was asked for."""
@@ -69,6 +81,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def run(arguments: list[str]) -> int:
     """Run the app and return the exit code; raises what goes wrong."""
     command = get_command(build_app())
+    if shell := os.environ.get(ASKING_SHELL):
+        from specframe.cli import _completion  # noqa: PLC0415 (a shell's question)
+
+        sys.stdout.write(_completion.reply(command, shell))
+        return FINE
     returned = command.main(arguments, prog_name="specframe", standalone_mode=False)
     return returned if isinstance(returned, int) else FINE
 
@@ -96,43 +113,78 @@ def build_app() -> typer.Typer:
     """Return the app with the commands of all plug-ins."""
     app = typer.Typer(cls=Commands, add_completion=False, pretty_exceptions_enable=False)
     app.callback()(start)
-    app.command()(decode)
+    app.command(cls=ConfiguredCommand)(decode)
     app.add_typer(_listing.strategies, name="strategies")
     app.command()(_listing.plugins)
-    app.command()(train)
-    app.command()(check)
+    app.command(cls=ConfiguredCommand)(train)
+    app.command(cls=ConfiguredCommand)(check)
+    app.command(cls=ConfiguredCommand)(doctor)
     app.add_typer(bench, name="bench")
     plugins = load_plugins()
+    taken = names_of(app)
     for member in plugins.members:
         try:
-            add_commands(app, member)
+            taken |= add_commands(app, member, taken)
         except PluginError as problem:
             plugins.registry.problems.append(problem)
     return app
 
 
-def add_commands(app: typer.Typer, member: Member) -> None:
-    """Add a plug-in's commands, or raise PluginError and add none.
+def names_of(app: typer.Typer) -> set[str]:
+    """Return the names of an app's commands without building them, which takes a while."""
+    commands = {
+        each.name or get_command_name(each.callback.__name__)
+        for each in app.registered_commands
+        if each.callback
+    }
+    return commands | {str(each.name) for each in app.registered_groups}
+
+
+def add_commands(app: typer.Typer, member: Member, taken: set[str]) -> set[str]:
+    """Add a plug-in's commands and return their names, or raise PluginError and add none.
 
     They are built on an app of their own first: a command that cannot be built, or that takes the
     name of another, would break every other command.
     """
     theirs = typer.Typer()
     member.call("specframe_register_commands", app=theirs)
+    if not (theirs.registered_commands or theirs.registered_groups):
+        return set()
     try:
-        new, taken = (set(get_group(one).commands) for one in (theirs, app))
+        new = set(get_group(theirs).commands)
     except Exception as error:
         raise member.plugin.fault(f"adds a command that cannot be built: {cause(error)}") from error
     if clash := sorted(new & taken):
         raise member.plugin.fault(f"adds command '{clash[0]}', which there is already")
     app.registered_commands += theirs.registered_commands
     app.registered_groups += theirs.registered_groups
+    return new
 
 
-def print_version(wanted: bool) -> None:  # noqa: FBT001 (typer's signature)
+def print_version(context: typer.Context, wanted: bool) -> None:  # noqa: FBT001 (typer's signature)
     """Print the version and end, if it was asked for."""
-    if wanted:
+    if wanted and not context.resilient_parsing:
         say(f"specframe {version_of('specframe') or 'unknown'}")
+        raise typer.Exit
+
+
+def show_completion(context: typer.Context, value: str | None) -> None:
+    """Print a shell's script and end, if it was asked for."""
+    if value is not None and not context.resilient_parsing:
+        from specframe.cli import _completion  # noqa: PLC0415 (rarely needed)
+
+        say(_completion.script(_completion.shell_named(value)).rstrip())
+        raise typer.Exit
+
+
+def install_completion(context: typer.Context, value: str | None) -> None:
+    """Install a shell's script and end, if it was asked for."""
+    if value is not None and not context.resilient_parsing:
+        from specframe.cli import _completion  # noqa: PLC0415 (rarely needed)
+
+        shell = _completion.shell_named(value)
+        path = _completion.install(shell)
+        say(f"{shell} completes specframe by {path}; a new shell will")
         raise typer.Exit
 
 
@@ -145,6 +197,28 @@ def start(
             "--version", callback=print_version, is_eager=True, help="print the version and end"
         ),
     ] = False,
+    install_completion: Annotated[  # noqa: ARG001 (its callback reads it)
+        str | None,
+        typer.Option(
+            SHELL_FLAGS[0],
+            metavar="[SHELL]",
+            callback=install_completion,
+            is_eager=True,
+            help="let a shell complete commands, flags and names, and end",
+            autocompletion=shells,
+        ),
+    ] = None,
+    show_completion: Annotated[  # noqa: ARG001 (its callback reads it)
+        str | None,
+        typer.Option(
+            SHELL_FLAGS[1],
+            metavar="[SHELL]",
+            callback=show_completion,
+            is_eager=True,
+            help="print the script for that and end",
+            autocompletion=shells,
+        ),
+    ] = None,
 ) -> None:
     """Decode language models faster without changing what they say."""
     if context.invoked_subcommand != "plugins":  # which shows them itself

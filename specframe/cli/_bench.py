@@ -17,6 +17,7 @@ from specframe.cli import _bench_flags, _flags
 from specframe.cli._bench_prompts import read_bench_prompts
 from specframe.cli._bench_report import comparison_lines, outcome_lines
 from specframe.cli._bench_watch import watch
+from specframe.cli._config import ConfiguredGroup
 from specframe.cli._display import Notes
 from specframe.cli._exit_code import FINE, INTERRUPTED, MISMATCH
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 USUAL = f"{_defaults.PLAIN},{_defaults.STRATEGY},{_defaults.GENERATE}"
 
-bench = typer.Typer(invoke_without_command=True, no_args_is_help=False)
+bench = typer.Typer(cls=ConfiguredGroup, invoke_without_command=True, no_args_is_help=False)
 
 
 @bench.callback()

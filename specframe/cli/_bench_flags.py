@@ -7,10 +7,15 @@ from typing import Annotated
 
 import typer
 
+from specframe.cli import _choices
+
 Strategies = Annotated[
     str,
     typer.Option(
-        "--strategies", metavar="A,B:KEY=VALUE,...", help="who competes, with options by colons"
+        "--strategies",
+        metavar="A,B:KEY=VALUE,...",
+        help="who competes, with options by colons",
+        autocompletion=_choices.contestants,
     ),
 ]
 Prompts = Annotated[
@@ -24,11 +29,22 @@ Tasks = Annotated[
 ]
 Pairs = Annotated[
     list[str] | None,
-    typer.Option("--option", "-o", metavar="STRATEGY.KEY=VALUE", help="an option of a strategy"),
+    typer.Option(
+        "--option",
+        "-o",
+        metavar="STRATEGY.KEY=VALUE",
+        help="an option of a strategy",
+        autocompletion=_choices.contestant_options,
+    ),
 ]
 Sweeps = Annotated[
     list[str] | None,
-    typer.Option("--sweep", metavar="STRATEGY.KEY=A,B,C", help="add a strategy for each value"),
+    typer.Option(
+        "--sweep",
+        metavar="STRATEGY.KEY=A,B,C",
+        help="add a strategy for each value",
+        autocompletion=_choices.contestant_options,
+    ),
 ]
 Seed = Annotated[
     int,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from typing import TYPE_CHECKING, TextIO
 
@@ -24,6 +25,13 @@ def is_terminal(stream: TextIO) -> bool:
 def wants_colour(stream: TextIO) -> bool:
     """Say whether colour is welcome: on a terminal, unless NO_COLOR is set."""
     return is_terminal(stream) and not os.environ.get("NO_COLOR")
+
+
+def terminal_width() -> int:
+    """Return the width of lines on stdout: the terminal's, and none to speak of in a pipe."""
+    if not is_terminal(sys.stdout):
+        return 10_000
+    return shutil.get_terminal_size().columns
 
 
 @attrs.define

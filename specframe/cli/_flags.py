@@ -12,6 +12,7 @@ import typer
 
 from specframe import _defaults
 from specframe._errors import InputError, OptionError
+from specframe.cli import _choices
 from specframe.cli._startup import without_collector
 
 if TYPE_CHECKING:
@@ -23,7 +24,13 @@ DtypeFlag = Annotated[
     typer.Option("--dtype", metavar="NAME", help="auto, float64, float32, bfloat16 or float16"),
 ]
 DeviceFlag = Annotated[
-    str, typer.Option("--device", metavar="NAME", help="auto, cpu, cuda or cuda:0")
+    str,
+    typer.Option(
+        "--device",
+        metavar="NAME",
+        help="auto, cpu, cuda or cuda:0",
+        autocompletion=_choices.devices,
+    ),
 ]
 Prompt = Annotated[
     str | None, typer.Argument(metavar="PROMPT|-", help="the prompt; - is standard input")
@@ -45,6 +52,7 @@ StrategyName = Annotated[
         metavar="NAME",
         help="how to draft; `specframe strategies` lists them; absent: "
         f"{_defaults.STRATEGY}, or {_defaults.DRAFT_MODEL} beside --draft-model",
+        autocompletion=_choices.strategies,
     ),
 ]
 DraftModel = Annotated[
@@ -57,14 +65,31 @@ DraftModel = Annotated[
 ]
 Pairs = Annotated[
     list[str] | None,
-    typer.Option("--option", "-o", metavar="KEY=VALUE", help="an option of the strategy"),
+    typer.Option(
+        "--option",
+        "-o",
+        metavar="KEY=VALUE",
+        help="an option of the strategy",
+        autocompletion=_choices.options,
+    ),
 ]
 VerifierName = Annotated[
     str | None,
-    typer.Option("--verifier", metavar="NAME", help="what decides which drafted tokens stay"),
+    typer.Option(
+        "--verifier",
+        metavar="NAME",
+        help="what decides which drafted tokens stay",
+        autocompletion=_choices.verifiers,
+    ),
 ]
 StopPolicyName = Annotated[
-    str | None, typer.Option("--stop-policy", metavar="NAME", help="what ends a draft early")
+    str | None,
+    typer.Option(
+        "--stop-policy",
+        metavar="NAME",
+        help="what ends a draft early",
+        autocompletion=_choices.stop_policies,
+    ),
 ]
 MaxNewTokens = Annotated[
     int, typer.Option("--max-new-tokens", min=1, metavar="N", help="most tokens to decode")

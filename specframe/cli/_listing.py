@@ -10,6 +10,7 @@ import typer
 from specframe import _defaults
 from specframe._options import describe_options
 from specframe._plugins import load_registry
+from specframe.cli import _choices
 from specframe.cli._display import is_terminal, say, wants_colour
 
 if TYPE_CHECKING:
@@ -49,7 +50,14 @@ def verifiers_of(strategy: Strategy) -> tuple[str, ...]:
 
 
 @strategies.command()
-def show(name: Annotated[str, typer.Argument(metavar="NAME", help="name of a strategy")]) -> None:
+def show(
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME", help="name of a strategy", autocompletion=_choices.strategies
+        ),
+    ],
+) -> None:
     """Show a strategy: its parts, what it guarantees, and its options."""
     registry = load_registry()
     strategy = registry.strategy(name)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from specframe._errors import InputError, SpecframeError
+from specframe._files import is_same_file
 from specframe.cli._display import is_terminal, number
 from specframe.cli._exit_code import FINE, INTERRUPTED, MISMATCH
 from specframe.cli._output_file import OutputFile
@@ -59,7 +60,7 @@ class Tally:
 
 def run_file(job: Job, loading: Loading, limits: Limits, notes: Notes) -> int:
     """Decode the prompts that have no line in the output yet; return the exit code."""
-    if job.output.resolve() == job.prompts.resolve():
+    if is_same_file(job.output, job.prompts):
         raise InputError(f"--prompts and --output are the same file: {job.prompts}")
     lines = read_prompt_file(job.prompts)
     notes.note(f"loading {loading.model or 'the demo model'}")

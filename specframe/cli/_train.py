@@ -8,11 +8,19 @@ from typing import Annotated
 import typer
 
 from specframe._plugins import load_registry
+from specframe.cli import _choices
 from specframe.cli._flags import DeviceFlag, DtypeFlag
+
+Name = Annotated[
+    str,
+    typer.Argument(
+        metavar="NAME", help="what to train, such as kangaroo", autocompletion=_choices.trainers
+    ),
+]
 
 
 def train(  # noqa: PLR0913 (one parameter a flag)
-    name: Annotated[str, typer.Argument(metavar="NAME", help="what to train, such as kangaroo")],
+    name: Name,
     *,
     model: Annotated[
         str, typer.Option("--model", "-m", metavar="MODEL", help="a folder or a hub id")

@@ -16,7 +16,7 @@ def read_documents(path: Path, target: Target) -> list[list[int]]:
     text. Raises InputError in one sentence.
     """
     try:
-        text = path.read_text("utf-8")
+        text = path.read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(
             f"option 'reference' of strategy 'prompt-lookup' names '{path}', which cannot be read "
