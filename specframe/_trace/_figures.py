@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 
 from specframe._trace._records import Header, RoundRecord, Trace
-from specframe._trace._strip import PARTS
+from specframe._trace._strip import PARTS, total
 
 UNKNOWN = "\N{EN DASH}"
 PROMISES = {
@@ -47,11 +47,11 @@ def histogram(rounds: Sequence[RoundRecord]) -> list[Bar]:
 def time_split(rounds: Sequence[RoundRecord]) -> list[Bar]:
     """Return a bar for each part of the time, the prefill among them."""
     seconds = {part: sum(round.seconds.get(part, 0.0) for round in rounds) for part in PARTS}
-    total = sum(seconds.values())
-    if not total:
+    whole = sum(seconds.values())
+    if not whole:
         return []
     return [
-        Bar(part, spent / total, f"{duration(spent)} ({spent / total:.0%})")
+        Bar(part, spent / whole, f"{duration(spent)} ({spent / whole:.0%})")
         for part, spent in seconds.items()
     ]
 
@@ -62,7 +62,7 @@ def facts_of(trace: Trace) -> dict[str, str]:
     drafted = sum(len(round.draft_tokens) for round in rounds)
     accepted = sum(len(round.path) for round in rounds)
     committed = sum(len(round.committed) for round in rounds)
-    seconds = sum(round.seconds.get(part, 0.0) for round in rounds for part in PARTS)
+    seconds = sum(map(total, rounds))
     return {
         "strategy": header.strategy,
         "verifier": f"{header.verifier}: {PROMISES.get(header.guarantee, header.guarantee)}",

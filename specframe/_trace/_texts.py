@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from specframe._text import TextStream
+from specframe._text import UNFINISHED, TextStream
 
 CONTEXT = 8  # tokens in front: enough for spaces between words and for characters of many bytes
 
@@ -24,9 +24,12 @@ class TokenTexts:
         self._last = list(prompt[-CONTEXT:])
 
     def behind(self, path: Sequence[int]) -> str:
-        """Return the text of the last token of ``path``, which follows what is committed."""
-        before = self._decode([*self._last, *path[:-1]])
-        whole = self._decode([*self._last, *path])
+        """Return the text of the last token of ``path``, which follows what is committed.
+
+        Empty where it ends within a character.
+        """
+        before = self._decode([*self._last, *path[:-1]]).rstrip(UNFINISHED)
+        whole = self._decode([*self._last, *path]).rstrip(UNFINISHED)
         return whole[len(before) :] if whole.startswith(before) else self._decode(path[-1:])
 
     def commit(self, tokens: Sequence[int], *, is_last: bool) -> list[str]:

@@ -6,14 +6,15 @@ const panes = [...document.querySelectorAll(".pane")].map(readPane);
 let now = null, pinned = false;
 
 function readPane(pane, number) {
-  const trace = traces[number], tokens = [...pane.querySelectorAll(".text .t")], places = [];
+  const trace = traces[number], tokens = [...pane.querySelectorAll(".flow .t")], places = [];
   trace.rounds.forEach((round, at) => {
     round.first = places.length;
     round.new.forEach((_, place) => places.push([at, place]));
   });
-  const text = pane.querySelector(".text"), strip = pane.querySelector(".strip");
+  const text = pane.querySelector(".flow"), strip = pane.querySelector(".strip");
   const one = { trace, tokens, places, text, strip, note: pane.querySelector(".said"), number };
   one.usual = one.note.innerHTML;
+  one.column = Number(strip.dataset.column);
   one.cursor = strip.querySelector(".cursor");
   one.order = new Map(tokens.map((token, at) => [token, at]));
   text.addEventListener("pointerover", event => pinned || event.pointerType !== "mouse" || show(one, find(one, event.target)));
@@ -42,8 +43,13 @@ function show(pane, at) {
   pane.tokens[at].classList.add("on");
   for (const other of panes) if (other !== pane) other.tokens[at]?.classList.add("twin");
   const [round, place] = pane.places[at];
-  pane.cursor.setAttribute("x", round ? (round - 1) * 7 : -9);
+  pane.cursor.setAttribute("x", round ? (round - 1) * pane.column : -99);
   detail.replaceChildren(...describe(pane, at, round, place));
+  const spot = detail.querySelector(".now");
+  if (spot) {
+    const { e: x, f: y } = spot.transform.baseVal[0].matrix;
+    spot.ownerSVGElement.parentElement.scrollTo(x - STEP, y - 4 * HIGH);
+  }
   aside.classList.add("open");
   document.body.classList.add("docked");
 }
@@ -96,7 +102,7 @@ function move(pane, event) {
 
 function roundAt(pane, event) {
   const x = event.clientX - pane.strip.getBoundingClientRect().left;
-  return Math.max(1, Math.min(1 + Math.floor(x / 7), pane.trace.rounds.length - 1)) % pane.trace.rounds.length;
+  return Math.max(1, Math.min(1 + Math.floor(x / pane.column), pane.trace.rounds.length - 1)) % pane.trace.rounds.length;
 }
 
 function tell(pane, at) {
@@ -137,7 +143,7 @@ function describe(pane, at, roundAt, place) {
 function table(round) {
   const kept = new Set(round.path), depths = [];
   const row = (cells, head) => make("tr", cells.map((cell, at) => {
-    const element = make(head || at === 0 ? "th" : "td", cell);
+    const element = make(head || at === 0 ? "th" : "td", head || at ? cell : [make("code", cell)]);
     if (head || at === 0) element.scope = head ? "col" : "row";
     return element;
   }));
@@ -146,12 +152,12 @@ function table(round) {
     depths.push(above < 0 ? 1 : depths[above] + 1);
     const line = row([
       round.texts[node], String(depths[node]), number(round.q?.[node]), number(round.p?.[node]),
-      number(round.confidence?.[node]), round.targetTexts[above + 1] ?? "–", kept.has(node) ? "yes" : "no",
+      number(round.confidence?.[node]), round.targetTexts[above + 1] ?? "–",
     ]);
     line.className = kept.has(node) ? "yes" : "no";
     return line;
   });
-  const head = make("thead", [row(["draft", "level", "q", "p", "conf.", "target", "kept"], true)]);
+  const head = make("thead", [row(["draft", "lv.", "q", "p", "conf.", "target"], true)]);
   const box = make("div", [make("table", [head, make("tbody", body)])], "scroll");
   box.tabIndex = 0;
   return box;
@@ -164,7 +170,7 @@ function svg(tag, attributes, text = "") {
   return element;
 }
 
-const WIDE = 92, HIGH = 40, STEP = 112;
+const WIDE = 92, HIGH = 37, STEP = 112;
 
 function drawTree(round, tried, kind) {
   const kept = new Set(round.path), end = round.path.length ? round.path[round.path.length - 1] : -1;
@@ -196,13 +202,13 @@ function drawTree(round, tried, kind) {
       ? [round.newTexts[round.path.length], `target, p ${number(round.newP?.[round.path.length])}`]
       : [round.texts[node], `q ${number(round.q?.[node])}  p ${number(round.p?.[node])}`];
     const is = node === -1 ? "root" : isOwn ? `end${kind === "bonus" ? " more" : ""}` : kept.has(node) ? "yes" : "no";
-    const group = svg("g", { class: `${is}${node === tried ? " now" : ""}`, transform: `translate(${x} ${y})` });
+    const group = svg("g", { class: `${is}${node === (tried < 0 ? own : tried) ? " now" : ""}`, transform: `translate(${x} ${y})` });
     const short = [...word].length > 12 ? `${[...word].slice(0, 11).join("")}…` : word;
     group.append(svg("title", {}, word), svg("rect", { width: WIDE, height: 22, rx: 3 }),
       svg("text", { class: "word", x: 6, y: 15 }, short), svg("text", { class: "small", x: 3, y: 33 }, small));
     picture.append(group);
   }
-  const box = make("div", [picture], "scroll");
+  const box = make("div", [picture], "scroll grove");
   box.tabIndex = 0;
   return box;
 }
