@@ -8,7 +8,11 @@ REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 UNCLEAR = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]"
 )
-WHITESPACE = {" ": "\N{OPEN BOX}", "\n": "\N{RETURN SYMBOL}", "\t": "\N{RIGHTWARDS ARROW TO BAR}"}
+WHITESPACE = {
+    " ": "\N{OPEN BOX}",
+    "\n": "\N{DOWNWARDS ARROW WITH CORNER LEFTWARDS}",
+    "\t": "\N{RIGHTWARDS ARROW TO BAR}",
+}
 NOTHING = "\N{MIDLINE HORIZONTAL ELLIPSIS}"
 
 

@@ -28,9 +28,12 @@ class TokenTexts:
 
         Empty where it ends within a character.
         """
-        before = self._decode([*self._last, *path[:-1]]).rstrip(UNFINISHED)
-        whole = self._decode([*self._last, *path]).rstrip(UNFINISHED)
-        return whole[len(before) :] if whole.startswith(before) else self._decode(path[-1:])
+        before = self._decode([*self._last, *path[:-1]])
+        whole = self._decode([*self._last, *path])
+        for known in (before, before.rstrip(UNFINISHED)):  # the token may end a character
+            if whole.startswith(known):
+                return whole[len(known) :].rstrip(UNFINISHED)
+        return self._decode(path[-1:])
 
     def commit(self, tokens: Sequence[int], *, is_last: bool) -> list[str]:
         """Take committed tokens and return their texts; the last get what was held back."""
