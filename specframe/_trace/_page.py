@@ -132,10 +132,9 @@ def _round(round: RoundRecord) -> dict[str, Any]:
 
 
 def _names(texts: Sequence[str] | None, tokens: Sequence[int]) -> list[str]:
-    return [
-        named(text, token)
-        for text, token in zip(texts or [None] * len(tokens), tokens, strict=True)
-    ]
+    if texts is None:
+        return [named(None, token) for token in tokens]
+    return [named(text, token) for text, token in zip(texts, tokens, strict=True)]
 
 
 def _short(values: Sequence[float | None] | None) -> list[float | None] | None:

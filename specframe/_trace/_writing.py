@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO, Self
@@ -140,14 +140,18 @@ def record_of(number: int, round: RowRound, texts: TokenTexts | None) -> RoundRe
         draft_tokens=round.draft_tokens,
         draft_parents=round.draft_parents,
         draft_texts=drafted,
-        draft_confidences=round.draft_confidences,
-        draft_p=round.draft_p,
-        draft_q=round.draft_q,
+        draft_confidences=_kept(round.draft_confidences),
+        draft_p=_kept(round.draft_p),
+        draft_q=_kept(round.draft_q),
         target_tokens=round.committed if is_prefill else round.target_tokens,
         target_texts=committed if is_prefill else said,
         path=[node - 1 for node in round.path],
         committed=round.committed,
         committed_texts=committed,
-        committed_p=round.committed_p,
+        committed_p=_kept(round.committed_p),
         seconds=round.seconds,
     )
+
+
+def _kept(values: Sequence[float | None] | None) -> list[float | None] | None:
+    return None if values is None else list(values)
