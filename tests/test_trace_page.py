@@ -426,6 +426,8 @@ def test_on_a_phone_details_open_below_and_close(shown):
     assert browser.evaluate(hidden) == "block"
     box = "document.querySelector('aside').getBoundingClientRect()"
     assert browser.evaluate(f"[{box}.left, {box}.right, {box}.bottom - innerHeight]") == [0, 390, 0]
+    token = "document.querySelectorAll('.flow .t')[3].getBoundingClientRect()"
+    assert browser.evaluate(f"{token}.bottom <= {box}.top")
     browser.evaluate("document.querySelector('.close').click()")
     assert browser.evaluate(hidden) == "none"
 

@@ -188,7 +188,7 @@ function drawTree(round, tried, kind) {
     below.forEach((child, at) => { if (at) row += 1; place(child, depth + 1); });
     spots.set(node, [depth * STEP + 2, top * HIGH + 2]);
   })(-1, 0);
-  const width = deepest * STEP + WIDE + 4, height = row * HIGH + HIGH;
+  const width = deepest * STEP + WIDE + 22, height = row * HIGH + HIGH;
   const picture = svg("svg", { class: "tree", width, height, viewBox: `0 0 ${width} ${height}`, role: "img",
     "aria-label": `${round.draft.length} drafts, ${round.path.length} accepted; the table below lists them` });
   const chosen = node => kept.has(node) || node === own;
