@@ -18,7 +18,8 @@ from specframe._drafter import Drafter
 from specframe._loop import decode
 from specframe._round import Clock, Probs, Round
 from specframe._rows import Rows
-from specframe._sampler import Paths, Sampler
+from specframe._sampler import ROOTS, Paths, Sampler
+from specframe._sampling import Sampling
 from specframe._stop_policy import StopPolicy
 from specframe._target import Target
 from specframe._verdict import Scores, Verdict
@@ -37,8 +38,8 @@ def decode_measured(  # noqa: PLR0913, PLR0917 (the loop's own arguments)
 
     What measuring takes is booked on no part of a round.
     """
-    measuring = MeasuringSampler(sampler.sampling, wants_q=sampler.wants_q)
-    watched = MeasuringVerifier(verifier, measuring, target.clock)
+    measuring = MeasuringSampler(sampler.sampling, target.clock, wants_q=sampler.wants_q)
+    watched = MeasuringVerifier(verifier, measuring)
     for round in decode(target, drafter, watched, stop, measuring, rows):
         yield attrs.evolve(round, probs=measuring.probs)
 
@@ -56,14 +57,21 @@ class MeasuringSampler(Sampler):
     """Choose as any sampler does, and note by what; owns the probabilities of the last round."""
 
     probs: Probs
-    _seen: tuple[Seen, ...] = ()
+
+    def __init__(self, sampling: Sampling, clock: Clock, *, wants_q: bool) -> None:
+        """Sample as ``sampling`` says; ``clock`` is the decode's, and leaves measuring out."""
+        super().__init__(sampling, wants_q=wants_q)
+        self._clock = clock
+        self._seen: tuple[Seen, ...] = ()
 
     def first(self, rows: Rows, logits: Float[Tensor, "batch vocab"]) -> Int[Tensor, " batch"]:
         """Choose the token behind each row's prompt and measure its p."""
         tokens = super().first(rows, logits)
-        warped = self._warped(rows, _Prompts(), [[0]] * len(rows), logits[:, None])[:, 0]
+        self._clock.lap("prefill")
+        warped = self._warped(rows, ROOTS, [[0]] * len(rows), logits[:, None])[:, 0]
         chances = warped.softmax(dim=-1).gather(1, tokens[:, None])
         self.probs = Probs([[]] * len(rows), [[]] * len(rows), chances[:, 0].tolist())
+        self._clock.skip()
         return tokens
 
     def draft(
@@ -86,6 +94,7 @@ class MeasuringSampler(Sampler):
 
     def measure(self, rows: Rows, draft: Draft, scores: Scores, verdict: Verdict) -> None:
         """Measure a verdict before it is committed; forget what the drafter saw."""
+        self._clock.lap("other")
         p = self.warped(rows, draft, scores).softmax(dim=-1)
         ends = [path[-1] if path else 0 for path in verdict.path_lists]
         chosen = verdict.next_token.tolist()
@@ -95,6 +104,7 @@ class MeasuringSampler(Sampler):
             [float(p[place, end, chosen[place]]) for place, end in enumerate(ends)],
         )
         self._seen = ()
+        self._clock.skip()
 
     def _drafters_own(self, rows: Rows, draft: Draft) -> list[list[float | None]]:
         """Return q of each drafted token: the one that was handed over, else the one noted."""
@@ -131,29 +141,17 @@ class MeasuringSampler(Sampler):
 class MeasuringVerifier(Verifier):
     """Let another verifier decide, then measure what it decided by."""
 
-    def __init__(self, verifier: Verifier, sampler: MeasuringSampler, clock: Clock) -> None:
+    def __init__(self, verifier: Verifier, sampler: MeasuringSampler) -> None:
         """Wrap ``verifier``; ``sampler`` is the decode's own."""
-        self._verifier, self._sampler, self._clock = verifier, sampler, clock
+        self._verifier, self._sampler = verifier, sampler
         self.guarantee = verifier.guarantee  # type: ignore[misc]
         self.needs_q = verifier.needs_q  # type: ignore[misc]
 
     def verify(self, rows: Rows, draft: Draft, scores: Scores, sampler: Sampler) -> Verdict:
         """Return the other verifier's verdict."""
         verdict = self._verifier.verify(rows, draft, scores, sampler)
-        self._clock.lap("other")
         self._sampler.measure(rows, draft, scores, verdict)
-        self._clock.skip()
         return verdict
-
-
-class _Prompts:
-    """The roots alone, for what stands behind a prompt."""
-
-    def depth(self, row: int, node: int) -> int:
-        return 0
-
-    def path_tokens(self, row: int, node: int) -> list[int]:
-        return []
 
 
 def _behind(p: Float[Tensor, "node vocab"], draft: Draft, place: int) -> list[float]:

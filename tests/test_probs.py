@@ -1,7 +1,8 @@
 """p and q behind the tokens of a round: true by definition, and without a say in the tokens."""
 
+import itertools
 import math
-import time
+from types import SimpleNamespace
 
 import attrs
 import pytest
@@ -10,14 +11,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import specframe
-from specframe import Drafter, Law, Sampler, Sampling, StopPolicy, Stops, Target, decode
+from specframe import (
+    Drafter,
+    Law,
+    Sampler,
+    Sampling,
+    StopPolicy,
+    Stops,
+    Target,
+    _round,
+    decode,
+)
 from specframe._probs import decode_measured
-from specframe._round import Clock
 from specframe_verifiers import TypicalOptions
 from specframe_verifiers._match import GreedyVerifier, MatchVerifier
 from specframe_verifiers._rejection import RejectionVerifier
 from specframe_verifiers._typical import TypicalVerifier
-from table_drafters import guesses, prompts, stops, tables
+from table_drafters import Guess, guesses, prompts, stops, tables
 from table_engine import Table, TableEngine
 from table_voices import (
     Guesser,
@@ -174,13 +184,25 @@ def test_q_survives_the_renumbering_of_a_pruned_tree():
     assert checked >= 3
 
 
-def test_what_measuring_takes_is_booked_nowhere():
-    clock = Clock()
-    clock.restart()
-    clock.lap("verify")
-    time.sleep(0.05)
-    clock.skip()
-    assert sum(clock.take().values()) < 0.05
+def test_what_measuring_takes_is_booked_nowhere(monkeypatch):
+    """Time passes in a processor alone, which is asked once to choose and once to measure."""
+    now = itertools.count()
+    passed = [0]
+
+    def slow(_, scores):
+        passed[0] = next(now) + 1
+        return scores
+
+    monkeypatch.setattr(_round, "time", SimpleNamespace(perf_counter=lambda: passed[0]))
+    sampling = sampling_of(0.0, [slow])
+    rows = make_seeded([[1, 2]], Stops(12, 999), [0])
+    drafter = VoicedTrees(Table(), [[Guess(), Guess(), Guess(miss=1)]])
+    drafter.voices = voices_of(Table(), rows, sampling)
+    prefill, *rounds = run(decode_measured, Table(), drafter, rows, sampling, GreedyVerifier())
+    assert sum(prefill.seconds.values()) == 1
+    assert passed[0] == 2 + 2 * sum(len(round.draft.token_lists[0]) for round in rounds)
+    for round in rounds:
+        assert sum(round.seconds.values()) == len(round.draft.token_lists[0])
 
 
 @pytest.mark.models

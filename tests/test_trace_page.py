@@ -2,9 +2,13 @@
 
 import copy
 import json
+import os
 import re
 import statistics
+import subprocess
+import sys
 from html.parser import HTMLParser
+from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -169,10 +173,6 @@ def test_the_page_is_never_written_over_a_trace(tmp_path, capsys):
 
 
 def test_viewing_needs_no_torch(tmp_path):
-    import os
-    import subprocess
-    import sys
-
     path = trace_records.written(tmp_path / "a.jsonl", SMALL)
     code = (
         "import sys\n"
@@ -452,6 +452,15 @@ def test_ten_thousand_tokens_do_not_lag(browser, tmp_path):
     assert times["load"] < 8000
     assert statistics.median(times["frames"]) < 250
     assert statistics.median(times["keys"]) < 250
+
+
+@pytest.mark.usefixtures("browser")
+def test_the_script_prints_the_times_of_a_page():
+    script = Path(__file__).parent.parent / "benchmarks" / "trace_page.py"
+    done = subprocess.run(
+        [sys.executable, script, "times", "50"], capture_output=True, check=True, text=True
+    )
+    assert re.search(r"50 tokens, 0\.\d MB: loaded in \d+ ms; scrolled in", done.stdout)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
