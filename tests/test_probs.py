@@ -225,6 +225,20 @@ def test_a_decoder_gives_probabilities_to_those_who_ask(tiny, exact):
     assert all(each.committed_p is None for result in plain for each in result.rounds)
 
 
+@pytest.mark.models
+def test_the_graph_runner_gives_the_same_probabilities(tiny, monkeypatch):
+    """Its buffers are written again before the verdict: what was noted must be a copy."""
+    found = []
+    for runner in ("eager", "graph"):
+        monkeypatch.setenv("SPECFRAME_RUNNER", runner)
+        decoder = specframe.load(
+            tiny.model(), strategy="early-exit", options={"exit_layer": 2, "threshold": 0.0}
+        )
+        rounds = decoder.decode([1, 2, 3], max_new_tokens=16, output_probs=True).rounds
+        found.append([p for each in rounds for p in (*each.draft_q, *each.draft_p)])
+    assert found[1] == pytest.approx(found[0], abs=1e-5)
+
+
 def test_a_drawn_draft_has_the_q_that_the_verifier_was_given():
     rows = make_seeded([[1, 2]], Stops(8, 999), [5])
     drafter = Guesser(own_logits)

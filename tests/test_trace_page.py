@@ -147,6 +147,16 @@ def test_two_traces_show_their_first_difference():
     assert "The 12 tokens are the same." in same
 
 
+def test_pages_stand_beside_their_traces(tmp_path, capsys):
+    one, other = (
+        str(trace_records.written(tmp_path / f"{name}.jsonl", SMALL)) for name in ("a", "b")
+    )
+    for given_paths, page in (([one], "a.html"), ([one, other], "a-and-b.html")):
+        assert main(["trace", "view", *given_paths]) == 0
+        assert capsys.readouterr().out == f"{tmp_path / page}\n"
+        assert (tmp_path / page).read_text(encoding="utf-8").endswith("</html>")
+
+
 def test_a_trace_that_goes_on_differs_where_the_other_ends():
     short = trace_of(SMALL[:-2], "a")
     text = render_comparison((short, trace_of(SMALL, "b")), ("a", "b"))
@@ -315,6 +325,8 @@ def test_details_say_what_the_trace_holds(shown):
         "round": "1 of 5, token 3 of 3",
         "round\u2019s time": "draft 4.00 ms, verify 9.00 ms, other 0.40 ms",
     }
+    spoken = browser.evaluate("document.querySelector('[aria-live]').textContent")
+    assert spoken.startswith(f"(: corrected, draft token !  ({first['draft_tokens'][2]}), p {p},")
     press(browser, "Home")
     assert facts(browser)["round"] == "the prefill"
     assert facts(browser)["draft token"].startswith("\u2013")
@@ -449,6 +461,9 @@ def test_ten_thousand_tokens_do_not_lag(browser, tmp_path):
     times = trace_times.measure(browser, path)
     assert browser.evaluate("document.querySelectorAll('.flow .t').length") == 10_000
     assert len(times["frames"]) > 20
+    laid_out = "getComputedStyle(document.querySelector('.chunk')).contentVisibility"
+    assert browser.evaluate(laid_out) == "auto"
+    assert browser.evaluate("document.querySelectorAll('.detail, .tree').length") == 2
     assert times["load"] < 8000
     assert statistics.median(times["frames"]) < 250
     assert statistics.median(times["keys"]) < 250

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -41,6 +42,8 @@ def check_path(path: Path) -> None:
         raise InputError(f"--trace is '{path}': name a file that ends in {PAGE} or {LINES}")
     if not path.parent.is_dir():
         raise InputError(f"--trace is '{path}', and there is no folder {path.parent}: make it")
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise InputError(f"--trace is '{path}', which cannot be written: name another file")
     if path.is_dir():
         raise InputError(f"--trace is '{path}', which is a folder: name a file")
 

@@ -35,7 +35,7 @@ def view(
     ] = None,
 ) -> int:
     """Build the page of a trace, or compare two traces of the same prompt."""
-    page = output or file.with_suffix(".html")
+    page = output or beside(file, other)
     if page in {file, other}:
         raise InputError(f"--output is the trace itself ({page}): name another file")
     if other is None:
@@ -46,3 +46,9 @@ def view(
     write_atomically(page, text)
     say(str(page))
     return FINE
+
+
+def beside(file: Path, other: Path | None) -> Path:
+    """Return where the page goes when nobody says where."""
+    name = file.stem if other is None else f"{file.stem}-and-{other.stem}"
+    return file.with_name(f"{name}.html")

@@ -134,6 +134,7 @@ function describe(pane, at, roundAt, place) {
     ["round", roundAt ? `${roundAt} of ${trace.rounds.length - 1}, token ${place + 1} of ${round.new.length}` : "the prefill"],
     ["round’s time", Object.entries(round.seconds).map(([part, spent]) => `${part} ${milliseconds(spent)}`).join(", ")],
   ];
+  aside.querySelector(".spoken").textContent = `${round.newTexts[place]}: ${kind}, ${facts[0].join(" ")}, p ${facts[2][1]}, round ${roundAt}`;
   const heading = make("h3", [make("code", round.newTexts[place]), " ", make("span", kind, `t ${kind === "plain" ? "" : kind[0]}`)]);
   const list = make("dl", facts.flatMap(([term, words]) => [make("dt", term), make("dd", words)]), "pair");
   const parts = pinned ? [heading, make("p", "kept; Escape lets it go", "kept-on"), list] : [heading, list];
