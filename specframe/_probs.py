@@ -97,11 +97,13 @@ class MeasuringSampler(Sampler):
         self._clock.lap("other")
         p = self.warped(rows, draft, scores).softmax(dim=-1)
         ends = [path[-1] if path else 0 for path in verdict.path_lists]
-        chosen = verdict.next_token.tolist()
         self.probs = Probs(
             [_behind(p[place], draft, place) for place in range(len(rows))],
             self._drafters_own(rows, draft),
-            [float(p[place, end, chosen[place]]) for place, end in enumerate(ends)],
+            [
+                float(p[place, end, token])
+                for place, (end, token) in enumerate(zip(ends, verdict.next_tokens, strict=True))
+            ],
         )
         self._seen = ()
         self._clock.skip()

@@ -145,6 +145,23 @@ def test_a_decode_that_is_cut_off_leaves_its_rounds(decode, tmp_path, monkeypatc
     assert trace.end is None
 
 
+@pytest.mark.models
+def test_a_decode_that_is_interrupted_has_a_page_of_what_was_decoded(decode, tmp_path, monkeypatch):
+    from specframe.cli import _run_prompt
+
+    def interrupt(rounds, _):
+        next(rounds)
+        next(rounds)
+        return False  # as it does on Ctrl-C
+
+    monkeypatch.setattr(_run_prompt, "follow", interrupt)
+    page = tmp_path / "run.html"
+    assert main([*decode, "--trace", str(page)]) == 130
+    text = page.read_text(encoding="utf-8")
+    assert '<dd dir="auto">interruption</dd>' in text
+    assert text.endswith("</html>")
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
