@@ -9,7 +9,6 @@ import attrs
 
 from specframe import _defaults
 from specframe._errors import InputError
-from specframe._trace import check_path
 from specframe.cli import _flags, _prompt
 from specframe.cli._display import Notes
 from specframe.cli._run_file import Job, run_file
@@ -115,6 +114,8 @@ def run(
     if given.batch_size is not None:
         raise InputError("--batch-size decodes the prompts of a file together: it needs --prompts")
     if show.trace is not None:
+        from specframe._trace import check_path  # noqa: PLC0415 (for those who trace)
+
         check_path(show.trace)
     text = _prompt.read_prompt(given.prompt, given.prompt_file, notes)
     return run_prompt(text, loading, limits, show, notes)

@@ -11,7 +11,6 @@ import attrs
 
 from specframe._errors import SpecframeError
 from specframe._files import to_line
-from specframe._trace import TraceFile
 from specframe.cli._display import TextWriter, comparison, say, statistics, wants_colour
 from specframe.cli._exit_code import FINE, INTERRUPTED, MISMATCH
 from specframe.cli._json import result_object, versions
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from specframe import Decoder, Result, RowRound, Setup, Stream
     from specframe._compare import Comparison
     from specframe._findings import Report
+    from specframe._trace import TraceFile
     from specframe.cli._display import Notes
     from specframe.cli._flags import Limits, Loading
 
@@ -94,7 +94,9 @@ def traced(
 
     A trace that is interrupted ends with what was decoded.
     """
-    with TraceFile(path, decoder.tokenizer) as file:
+    from specframe import _trace  # noqa: PLC0415 (for those who trace)
+
+    with _trace.TraceFile(path, decoder.tokenizer) as file:
         setup = decoder.setup_at(limits.temperature)
         described = {"limits": limits.arguments(), "versions": versions()}
         file.begin(text, stream.result, setup, described)

@@ -9,7 +9,6 @@ import typer
 
 from specframe._errors import InputError
 from specframe._files import write_atomically
-from specframe._trace import read_trace, render_comparison, render_trace
 from specframe.cli._display import say
 from specframe.cli._exit_code import FINE
 
@@ -35,6 +34,12 @@ def view(
     ] = None,
 ) -> int:
     """Build the page of a trace, or compare two traces of the same prompt."""
+    from specframe._trace import (  # noqa: PLC0415 (for those who look at traces)
+        read_trace,
+        render_comparison,
+        render_trace,
+    )
+
     page = output or beside(file, other)
     if page in {file, other}:
         raise InputError(f"--output is the trace itself ({page}): name another file")
