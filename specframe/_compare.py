@@ -67,7 +67,9 @@ def compare(decoder: Decoder, prompt: Prompt, **arguments: Any) -> Comparison:
     plain = decoder.plain()
     if arguments.get("seed") is None:  # both must draw the same noise
         arguments["seed"] = secrets.randbits(31)
-    return Comparison(decoder.stream(prompt, **arguments), plain.stream(prompt, **arguments), plain)
+    fast = decoder.stream(prompt, **arguments)
+    arguments["output_probs"] = False  # nobody looks at the plain rounds
+    return Comparison(fast, plain.stream(prompt, **arguments), plain)
 
 
 def judge(decoder: Decoder, result: Result, **arguments: Any) -> Report:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self, cast
 
 import attrs
@@ -14,17 +14,19 @@ from specframe import _defaults
 from specframe._assembly import Parts, Setup, assemble, blame
 from specframe._beside import Beside
 from specframe._drafter import Drafter
-from specframe._errors import InputError, MemoryShortageError
+from specframe._errors import InputError
 from specframe._exact_probe import admit_exact
 from specframe._exact_target import target_on
 from specframe._loading import Loaded, Source, load_model
 from specframe._loop import decode as run_loop
 from specframe._plugins import load_plugins
+from specframe._probs import decode_measured
 from specframe._request import Prompt, Request, is_many, make_row
 from specframe._round import Round
 from specframe._rows import Row, Rows
 from specframe._runner import on_runner
 from specframe._sampler import Sampler
+from specframe._shortage import ran_out_of_memory, shortage_while_decoding
 from specframe._stream import Result, RowLog, Stream, drain
 from specframe._target import Target
 
@@ -127,14 +129,16 @@ class Decoder:
         stopping_criteria: Sequence[Callable[..., Any]] | Callable[..., Any] | None = None,
         batch_size: int | None = None,
         output_logits: bool = False,
+        output_probs: bool = False,
     ) -> Any:
         """Decode one prompt (str or token ids) to a Result, or a list of prompts to a list.
 
         ``eos_token_id=None``: the model's own; an empty tuple: never. ``stop``: strings.
         ``temperature`` 0 is greedy; the sampling arguments mean what they mean in transformers.
         ``seed`` and ``max_new_tokens`` serve every row alike, or are lists with one for each.
-        ``batch_size`` prompts are decoded at a time (None: all, at most 8). Raises InputError for
-        what cannot be served; nothing is decoded then.
+        ``batch_size`` prompts are decoded at a time (None: all, at most 8). ``output_probs``: the
+        rounds carry p and q, which takes time and changes no token. Raises InputError for what
+        cannot be served; nothing is decoded then.
         """
         request = Request(
             max_new_tokens=max_new_tokens,
@@ -150,6 +154,7 @@ class Decoder:
             stopping_criteria=stopping_criteria,
             batch_size=batch_size,
             output_logits=output_logits,
+            output_probs=output_probs,
         )
         prompts = cast("Sequence[Prompt]", prompt if is_many(prompt) else [prompt])
         request.check_lists(len(prompts))
@@ -181,6 +186,7 @@ class Decoder:
         stopping_criteria: Sequence[Callable[..., Any]] | Callable[..., Any] | None = None,
         batch_size: int | None = None,
         output_logits: bool = False,
+        output_probs: bool = False,
     ) -> Stream:
         """Return an iterator over the rounds of one prompt; the prefill's token comes first.
 
@@ -200,6 +206,7 @@ class Decoder:
             stopping_criteria=stopping_criteria,
             batch_size=batch_size,
             output_logits=output_logits,
+            output_probs=output_probs,
         )
         if is_many(prompt):
             raise InputError("stream takes one prompt; use decode for a list of prompts")
@@ -239,34 +246,31 @@ class Decoder:
     def _rounds(self, rows: Rows, request: Request) -> Generator[Round]:
         """Run the loop on ``rows``; refuses to serve two calls at a time."""
         _, target = self._open()
-        verifier = target.confirming(self._parts.verifier_at(request.temperature).verifier)
+        parts = self._parts
+        verifier = target.confirming(parts.verifier_at(request.temperature).verifier)
         sampler = Sampler(request.sampling, wants_q=verifier.needs_q)
+        run = decode_measured if request.output_probs else run_loop
         if not self._serving.acquire(blocking=False):
             raise InputError("this decoder is serving another call: load a second one, or wait")
         try:
             target.keeps_logits = request.output_logits
-            yield from self._guarded(target, verifier, sampler, rows)
+            yield from self._guarded(
+                run(target, parts.drafter, verifier, parts.stop_policy, sampler, rows)
+            )
         finally:
             self._serving.release()
 
     @torch.inference_mode()
-    def _guarded(
-        self, target: Target, verifier: Verifier, sampler: Sampler, rows: Rows
-    ) -> Generator[Round]:
-        parts, plugins = self._parts, load_plugins()
+    def _guarded(self, rounds: Iterator[Round]) -> Generator[Round]:
+        plugins = load_plugins()
         try:
-            for round in run_loop(
-                target, parts.drafter, verifier, parts.stop_policy, sampler, rows
-            ):
+            for round in rounds:
                 plugins.observe_round(round)
                 yield round
         except Exception as error:
             if ran_out_of_memory(error):
-                raise MemoryShortageError(
-                    f"out of memory while decoding ({' '.join(str(error).split())[:120]}): lower "
-                    "max_new_tokens, batch_size or the prompt's length, or use a narrower dtype"
-                ) from error
-            raise blame(error, parts) from error
+                raise shortage_while_decoding(error) from error
+            raise blame(error, self._parts) from error
 
     def reset(self) -> None:
         """Clear what drafter and stop policy keep beyond a sequence."""
@@ -290,10 +294,3 @@ class Decoder:
         if self._loaded is None or self._target is None:
             raise InputError("this decoder is closed: load another one")
         return self._loaded, self._target
-
-
-def ran_out_of_memory(error: Exception) -> bool:
-    """Tell a shortage of memory from other faults."""
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or (
-        isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
-    )

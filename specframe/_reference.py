@@ -12,9 +12,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from specframe._decoder import ran_out_of_memory
 from specframe._errors import MemoryShortageError
 from specframe._loading import Loaded, demo_folder, read_model
+from specframe._shortage import ran_out_of_memory
 
 REMEMBERED = 32  # prompts
 

@@ -35,6 +35,7 @@ class Request:
     stopping_criteria: Sequence[Callable[..., Any]] | Callable[..., Any] | None = None
     batch_size: int | None = None
     output_logits: bool = False
+    output_probs: bool = False
     sampling: Sampling = attrs.field(init=False)
 
     @sampling.default

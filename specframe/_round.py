@@ -36,10 +36,28 @@ class Clock:
         self._booked[part] = self._booked.get(part, 0.0) + now - self._last
         self._last = now
 
+    def skip(self) -> None:
+        """Forget the time since the last lap, as if it had not passed."""
+        self._last = time.perf_counter()
+
     def take(self) -> dict[str, float]:
         """Return the seconds by part of this round, the rest under ``other``."""
         self.lap("other")
         return self._booked
+
+
+@attrs.frozen
+class Probs:
+    """Hold the probabilities behind a round's tokens, a list for each row.
+
+    ``draft_p`` and ``draft_q`` are the target's and the drafter's of each drafted token behind its
+    parent, in node order, the root left out; q is None where the drafter has none. ``next_p`` is
+    the target's of the token behind the accepted path.
+    """
+
+    draft_p: list[list[float]]
+    draft_q: list[list[float | None]]
+    next_p: list[float]
 
 
 @attrs.frozen(eq=False)
@@ -47,7 +65,7 @@ class Round:
     """Hold one round of a batch; the prefill is the one with no draft.
 
     ``indices`` are the rows' places in the caller's list; ``logits`` are those behind the
-    committed tokens, where they were asked for.
+    committed tokens, where they were asked for, and ``probs`` their probabilities.
     """
 
     indices: list[int]
@@ -57,6 +75,7 @@ class Round:
     finish_reasons: list[str | None]
     seconds: dict[str, float]
     logits: Float[Tensor, "batch new vocab"] | None = None
+    probs: Probs | None = None
 
     @classmethod
     def prefill(cls, rows: Rows, captured: Captured, clock: Clock) -> Round:
@@ -71,6 +90,10 @@ class Round:
 
     def row(self, place: int) -> RowRound:
         """Return the round as the row at ``place`` in the batch sees it, without text."""
+        seen = self._decided(place)
+        return seen if self.probs is None else _with_probs(seen, self.probs, place)
+
+    def _decided(self, place: int) -> RowRound:
         reason = self.finish_reasons[place]
         if self.draft is None or self.commit is None:
             assert self.first_tokens is not None
@@ -103,6 +126,10 @@ class RowRound:
     ``target_tokens`` is the target's choice at the root and at each node; ``accepted`` counts
     committed tokens that were drafted; ``pieces`` splits ``text`` into parts and says which were
     drafted and accepted. A prefill is a round with an empty draft.
+
+    With ``output_probs``, ``draft_p`` and ``draft_q`` are the target's and the drafter's
+    probability of each drafted token (q None where the drafter has no distribution), and
+    ``committed_p`` the target's of each committed one.
     """
 
     draft_tokens: list[int]
@@ -116,3 +143,17 @@ class RowRound:
     path: tuple[int, ...] = ()
     text: str = ""
     pieces: tuple[tuple[str, bool], ...] = ()
+    draft_p: list[float] | None = None
+    draft_q: list[float | None] | None = None
+    committed_p: list[float] | None = None
+
+
+def _with_probs(round: RowRound, probs: Probs, place: int) -> RowRound:
+    drafted = probs.draft_p[place]
+    committed = [*(drafted[node - 1] for node in round.path), probs.next_p[place]]
+    return attrs.evolve(
+        round,
+        draft_p=drafted,
+        draft_q=probs.draft_q[place],
+        committed_p=committed[: len(round.committed)],
+    )

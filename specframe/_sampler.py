@@ -50,7 +50,7 @@ class Sampler:
 
     def first(self, rows: Rows, logits: Float[Tensor, "batch vocab"]) -> Int[Tensor, " batch"]:
         """Choose the token behind each row's prompt."""
-        return self._chosen(self._perturbed(rows, _ROOTS, [[0]] * len(rows), logits[:, None]))[:, 0]
+        return self._chosen(self._perturbed(rows, ROOTS, [[0]] * len(rows), logits[:, None]))[:, 0]
 
     def choose(self, rows: Rows, draft: Draft, scores: Scores) -> Int[Tensor, "batch node"]:
         """Choose what the target says at each node, with the noise of the node's position.
@@ -167,4 +167,4 @@ class _Roots:
         return []
 
 
-_ROOTS = _Roots()
+ROOTS = _Roots()

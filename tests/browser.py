@@ -46,13 +46,13 @@ class Browser:
         for domain in ("Page", "Runtime", "Log", "Network"):
             self.call(f"{domain}.enable")
 
-    def open(self, path, width, scheme="light", media="screen"):
+    def open(self, path, width, scheme="light", media="screen", height=900):
         """Show a file and return when it has loaded."""
         self.events.clear()
         self.call(
             "Emulation.setDeviceMetricsOverride",
             width=width,
-            height=900,
+            height=height,
             deviceScaleFactor=1,
             mobile=width < 600,
         )
@@ -68,6 +68,14 @@ class Browser:
         assert "exceptionDetails" not in answer, answer
         return answer["result"].get("value")
 
+    def wait_for(self, script):
+        """Return what the promise of a script comes to."""
+        answer = self.call(
+            "Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True
+        )
+        assert "exceptionDetails" not in answer, answer
+        return answer["result"].get("value")
+
     def complaints(self):
         """Return what the page wrote to its console since it was opened."""
         self.evaluate("0")
@@ -78,9 +86,9 @@ class Browser:
         sent = [each for each in self.events if each["method"] == "Network.requestWillBeSent"]
         return [event["params"]["request"]["url"] for event in sent]
 
-    def screenshot(self, path):
-        """Write the whole page as a picture."""
-        shot = self.call("Page.captureScreenshot", captureBeyondViewport=True)
+    def screenshot(self, path, *, whole=True):
+        """Write the page as a picture: all of it, or what fits the window."""
+        shot = self.call("Page.captureScreenshot", captureBeyondViewport=whole)
         path.write_bytes(base64.b64decode(shot["data"]))
 
     def call(self, method, **parameters):

@@ -46,6 +46,7 @@ LIGHT = [
     ["decode", "--help"],
     ["train", "--help"],
     ["check", "--help"],
+    ["trace", "view", "--help"],
 ]
 
 

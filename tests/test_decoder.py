@@ -37,6 +37,7 @@ DECODE = {
     "stopping_criteria": None,
     "batch_size": None,
     "output_logits": False,
+    "output_probs": False,
 }
 LOAD = {
     "strategy": "kangaroo",

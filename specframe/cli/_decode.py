@@ -41,6 +41,7 @@ def decode(  # noqa: PLR0913 (one parameter a flag)
     compare: _flags.Compare = False,
     json: _flags.Json = False,
     quiet: _flags.Quiet = False,
+    trace: _flags.TraceFlag = None,
     prompts: _flags.PromptsFile = None,
     output: _flags.OutputFlag = None,
     batch_size: _flags.BatchSize = None,
@@ -71,7 +72,7 @@ def decode(  # noqa: PLR0913 (one parameter a flag)
         repetition_penalty=repetition_penalty,
     )
     given = Given(prompt, prompt_file, prompts, output, batch_size)
-    show = Show(live=not no_stream, compare=compare, json=json, chat=chat)
+    show = Show(live=not no_stream, compare=compare, json=json, chat=chat, trace=trace)
     return run(given, loading, limits, show, Notes(quiet))
 
 
@@ -105,12 +106,17 @@ def run(
                 "--compare": show.compare,
                 "--json": show.json,
                 "--no-stream": not show.live,
+                "--trace": show.trace,
             }
         )
         job = Job(*both(given.prompts, given.output), show.chat, given.batch_size)
         return run_file(job, loading, limits, notes)
     if given.batch_size is not None:
         raise InputError("--batch-size decodes the prompts of a file together: it needs --prompts")
+    if show.trace is not None:
+        from specframe._trace import check_path  # noqa: PLC0415 (for those who trace)
+
+        check_path(show.trace)
     text = _prompt.read_prompt(given.prompt, given.prompt_file, notes)
     return run_prompt(text, loading, limits, show, notes)
 

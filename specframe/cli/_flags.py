@@ -136,6 +136,12 @@ Compare = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="print one JSON object and no text")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="no statistics and no notes")]
+TraceFlag = Annotated[
+    Path | None,
+    typer.Option(
+        "--trace", metavar="FILE", help="write what every round did, to FILE.html or FILE.jsonl"
+    ),
+]
 PromptsFile = Annotated[
     Path | None,
     typer.Option("--prompts", metavar="FILE", help="JSON lines of prompts; needs --output"),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import attrs
@@ -11,27 +13,32 @@ from specframe._errors import SpecframeError
 from specframe._files import to_line
 from specframe.cli._display import TextWriter, comparison, say, statistics, wants_colour
 from specframe.cli._exit_code import FINE, INTERRUPTED, MISMATCH
-from specframe.cli._json import result_object
+from specframe.cli._json import result_object, versions
 from specframe.cli._prompt import for_model
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from specframe import Decoder, Result, RowRound, Setup, Stream
     from specframe._compare import Comparison
     from specframe._findings import Report
+    from specframe._trace import TraceFile
     from specframe.cli._display import Notes
     from specframe.cli._flags import Limits, Loading
 
 
 @attrs.frozen(kw_only=True)
 class Show:
-    """What of a decode is shown, and how; ``chat=None`` leaves the template to the tokenizer."""
+    """What of a decode is shown, and how; ``chat=None`` leaves the template to the tokenizer.
+
+    ``trace`` is the file that takes what every round did.
+    """
 
     live: bool = True
     compare: bool = False
     json: bool = False
     chat: bool | None = None
+    trace: Path | None = None
 
 
 def run_prompt(text: str, loading: Loading, limits: Limits, show: Show, notes: Notes) -> int:
@@ -39,9 +46,15 @@ def run_prompt(text: str, loading: Loading, limits: Limits, show: Show, notes: N
     notes.note(f"loading {loading.model or 'the demo model'}")
     with loading.open() as decoder:
         prompt = for_model(text, decoder.tokenizer, notes, chat=show.chat)
-        stream = start(decoder, prompt, limits, compare=show.compare)
+        stream = start(decoder, prompt, limits, show)
         writer = TextWriter(sys.stdout, wants_colour(sys.stdout))
-        is_complete = follow(stream, writer if show.live and not show.json else None)
+        shown = writer if show.live and not show.json else None
+        if show.trace is None:
+            is_complete = follow(stream, shown)
+        else:
+            with traced(text, stream, decoder, limits, show.trace) as rounds:
+                is_complete = follow(rounds, shown)
+            notes.note(f"the trace is in {show.trace}")
         result, setup = stream.result, decoder.setup_at(limits.temperature)
         if show.json:
             say(to_line(result_object(text, result, setup), ascii_only=True))
@@ -60,14 +73,42 @@ def run_prompt(text: str, loading: Loading, limits: Limits, show: Show, notes: N
 
 
 def start(
-    decoder: Decoder, prompt: str | list[int], limits: Limits, *, compare: bool
+    decoder: Decoder, prompt: str | list[int], limits: Limits, show: Show
 ) -> Stream | Comparison:
     """Return the rounds of a decode, with plain decoding beside it if it is compared."""
-    if not compare:
-        return decoder.stream(prompt, **limits.arguments())
+    arguments = limits.arguments()
+    if show.trace is not None:
+        arguments["output_probs"] = True
+    if not show.compare:
+        return decoder.stream(prompt, **arguments)
     from specframe import _compare  # noqa: PLC0415 (imports torch)
 
-    return _compare.compare(decoder, prompt, **limits.arguments())
+    return _compare.compare(decoder, prompt, **arguments)
+
+
+@contextlib.contextmanager
+def traced(
+    text: str, stream: Stream | Comparison, decoder: Decoder, limits: Limits, path: Path
+) -> Iterator[Iterator[RowRound]]:
+    """Hand out the rounds of a decode, each written to its trace before it is shown.
+
+    A trace that is interrupted ends with what was decoded.
+    """
+    from specframe import _trace  # noqa: PLC0415 (for those who trace)
+
+    with _trace.TraceFile(path, decoder.tokenizer) as file:
+        setup = decoder.setup_at(limits.temperature)
+        described = {"limits": limits.arguments(), "versions": versions()}
+        file.begin(text, stream.result, setup, described)
+        yield recorded(stream, file)
+        file.end(stream.result)
+
+
+def recorded(rounds: Iterable[RowRound], file: TraceFile) -> Iterator[RowRound]:
+    """Yield rounds, each after it was written."""
+    for round in rounds:
+        file.add(round)
+        yield round
 
 
 def follow(rounds: Iterable[RowRound], writer: TextWriter | None) -> bool:
