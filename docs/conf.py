@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from importlib.metadata import version as version_of
 from pathlib import Path
@@ -25,8 +26,6 @@ root_doc = "index"
 
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3
-# Pages of which a checkout may not have all are named in the toctree by patterns.
-suppress_warnings = ["toc.empty_glob"]
 
 autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"
@@ -46,6 +45,12 @@ def setup(app: Sphinx) -> None:
     app.connect("source-read", fill_in)
 
 
-def fill_in(_: Sphinx, __: str, content: list[str]) -> None:
+def fill_in(app: Sphinx, _: str, content: list[str]) -> None:
     """Replace the requests of a page by what they ask for."""
-    content[0] = with_generated(content[0])
+    content[0] = without_empty_patterns(with_generated(content[0]), app.srcdir)
+
+
+def without_empty_patterns(text: str, folder: Path) -> str:
+    """Leave out entries of a toctree like ``page*`` where there is no such page."""
+    pattern = re.compile(r"^([a-z-]+)\*\n", flags=re.MULTILINE)
+    return pattern.sub(lambda found: found[0] * any(folder.glob(f"{found[1]}*.md")), text)
