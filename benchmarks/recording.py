@@ -18,7 +18,8 @@ from rich.console import Console
 from rich.terminal_theme import MONOKAI
 from rich.text import Text
 
-COMMAND = ("specframe", "decode", "def copy_file(source, target):", "--compare", "--max-new-tokens", "72")
+PROMPT = "def copy_file(source, target):"
+COMMAND = ("specframe", "decode", PROMPT, "--compare", "--max-new-tokens", "72")
 COLUMNS = 100
 # The picture must not ask the network for a font.
 REMOTE_FONTS = re.compile(r"@font-face\s*{[^}]*}", flags=re.DOTALL)

@@ -32,6 +32,7 @@ autodoc_typehints_format = "short"
 autodoc_class_signature = "mixed"
 add_module_names = False
 
+smartquotes = False  # a flag begins with two hyphens
 html_theme = "furo"
 html_title = f"specframe {version}"
 html_show_sphinx = False

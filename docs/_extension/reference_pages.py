@@ -9,7 +9,7 @@ import enum
 import importlib
 import inspect
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import attrs
@@ -102,10 +102,10 @@ def usage(path: str, command: Any) -> Iterator[str]:
     pieces = " ".join(command.collect_usage_pieces(context))
     yield f"```console\n{path} {pieces}\n```\n"
     records = [each.get_help_record(context) for each in command.get_params(context)]
-    yield from table(
-        ("flag", "what it says"),
-        [(code(flag.removesuffix(" <str>")), plain(about)) for flag, about in filter(None, records)],
-    )
+    rows = [
+        (code(flag.removesuffix(" <str>")), plain(about)) for flag, about in filter(None, records)
+    ]
+    yield from table(("flag", "what it says"), rows)
 
 
 def plugins() -> Iterator[str]:
@@ -116,8 +116,8 @@ def plugins() -> Iterator[str]:
         drafter = registry.drafter(strategy.drafter)
         if drafter.plugin.is_built_in:
             yield from about_strategy(strategy, drafter)
-    for kind in KINDS_OF_PARTS:
-        yield f"## {KINDS_OF_PARTS[kind]}\n"
+    for kind, heading in KINDS_OF_PARTS.items():
+        yield f"## {heading}\n"
         for component in registry.tables[kind].values():
             if component.plugin.is_built_in:
                 yield from about_part(component)

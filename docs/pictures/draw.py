@@ -80,9 +80,13 @@ class Page:
             'markerHeight="7" orient="auto-start-reverse"><path class="head" d="M0 0L8 4L0 8Z"/>'
             "</marker></defs>"
         )
+        opening = (
+            f'<svg xmlns="http://www.w3.org/2000/svg" class="page" role="img" '
+            f'viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
+            f'aria-label="{escape(self.title)}">'
+        )
         lines = [
-            f'<svg xmlns="http://www.w3.org/2000/svg" class="page" viewBox="0 0 {width} {height}" '
-            f'width="{width}" height="{height}" role="img" aria-label="{escape(self.title)}">',
+            opening,
             f"<title>{escape(self.title)}</title>{STYLE}{tip}",
             f'<rect width="{width}" height="{height}" rx="10" style="fill: var(--back)"/>',
             *self.shapes,
@@ -94,32 +98,37 @@ class Page:
 def draw_round() -> Page:
     """Draw a round in which some of a chain was accepted: guessed, said, committed."""
     spelt, rounds = decoded({})
-    shown = max(rounds, key=lambda each: min(each.accepted, 6) * (each.accepted < len(each.draft_tokens)))
+    cut = [each for each in rounds if each.accepted < len(each.draft_tokens)]
+    shown = max(cut, key=lambda each: each.accepted)
     page = Page("One round: what was drafted, what the target said, what was committed")
+    for name, y in (("drafted, one by one", 20), ("the target, one pass", 90), ("committed", 160)):
+        page.say(14, y + 20, name, "say soft")
     drafted = [spelt(token) for token in shown.draft_tokens]
     said = [spelt(token) for token in shown.target_tokens]
-    widths = [max(len(a), len(b), 3) * 8.6 + 14 for a, b in zip([*drafted, ""], said, strict=True)]
-    starts = [150 + sum(widths[:at]) + GAP * at for at in range(len(widths))]
-    rows = (("drafted, one by one", 20), ("the target, one pass", 90), ("committed", 160))
-    for name, y in rows:
-        page.say(14, y + 20, name, "say soft")
-    for at, (x, width) in enumerate(zip(starts, widths, strict=True)):
-        accepted = at < shown.accepted
-        if at < len(drafted):
-            page.box((x, 20, width, HEIGHT), drafted[at], "good" if accepted else "bad")
-        if at <= shown.accepted:
-            page.box((x, 90, width, HEIGHT), said[at], "good" if accepted else "own")
-            page.box((x, 160, width, HEIGHT), said[at], "good" if accepted else "own")
-            page.arrow((x + width / 2, 122), (x + width / 2, 158))
-        else:
-            page.box((x, 90, width, HEIGHT), "...", "plain")
-        if accepted:
-            page.say(x + width / 2, 75, "=", "code soft", "middle")
-    cut = starts[shown.accepted] + widths[shown.accepted] / 2
-    page.say(cut, 75, "not the same", "say soft", "middle")
-    page.say(14, 222, f"{shown.accepted} drafts accepted and the target's own token: "
-             f"{shown.accepted + 1} tokens for one pass of the whole model", "say")
+    x: float = 150
+    for at, (guess, told) in enumerate(zip([*drafted, ""], said, strict=True)):
+        width = max(len(guess), len(told), 3) * 8.6 + 14
+        draw_place(page, (x, width), (guess, told), at - shown.accepted)
+        x += width + GAP
+    count = shown.accepted
+    page.say(14, 222, f"{count} drafts accepted and the target's own token:")
+    page.say(14, 242, f"{count + 1} tokens for one pass of the whole model")
     return page
+
+
+def draw_place(page: Page, across: tuple[float, float], words: tuple[str, str], late: int) -> None:
+    """Draw what was guessed and said for one place, which is accepted where ``late`` < 0."""
+    (x, width), (guess, told) = across, words
+    kind, middle = ("good" if late < 0 else "own"), x + width / 2
+    if guess:
+        page.box((x, 20, width, HEIGHT), guess, "good" if late < 0 else "bad")
+    if late > 0:
+        page.box((x, 90, width, HEIGHT), "...", "plain")
+        return
+    page.say(middle, 75, "=" if late < 0 else "not the same", "say soft", "middle")
+    page.box((x, 90, width, HEIGHT), told, kind)
+    page.box((x, 160, width, HEIGHT), told, kind)
+    page.arrow((middle, 122), (middle, 158))
 
 
 def draw_tree() -> Page:
@@ -127,31 +136,39 @@ def draw_tree() -> Page:
     spelt, rounds = decoded({"tree": True, "tree_top_k": 3, "steps": 4, "max_nodes": 12})
     shown = next(each for each in rounds if each.accepted >= 3)
     page = Page("A token tree of one round, and the path that the target takes through it")
-    path, above = set(), -1
-    for _ in range(shown.accepted):
-        told = shown.target_tokens[above + 1]
-        above = next(
-            node for node, parent in enumerate(shown.draft_parents)
-            if parent == above and shown.draft_tokens[node] == told
-        )
-        path.add(above)
-    places = laid_out(shown.draft_parents)
+    path, places = accepted_path(shown), laid_out(shown.draft_parents)
     page.box((20, 120, 70, HEIGHT), "root", "own", "say")
-    for node, (level, line) in places.items():
-        x, y = 150 + level * 140, 20 + line * 44
-        parent = shown.draft_parents[node]
-        start = places.get(parent)
-        left = (90, 135) if start is None else (150 + start[0] * 140 + 104, 35 + start[1] * 44)
-        page.arrow(left, (x - 2, y + 15))
+    for node, place in places.items():
+        above = places.get(shown.draft_parents[node])
         kind = "good" if node in path else "plain"
-        page.box((x, y, 104, HEIGHT), spelt(shown.draft_tokens[node]), kind)
-    level, line = places[above]
-    x, y = 150 + (level + 1) * 140, 20 + line * 44
-    page.arrow((150 + level * 140 + 104, y + 15), (x - 2, y + 15))
-    page.box((x, y, 104, HEIGHT), spelt(shown.target_tokens[above + 1]), "own")
-    page.say(20, page.height + 30, f"one pass scores all {len(places)} guesses; the accepted path "
-             "is followed by the target's own token")
+        draw_node(page, above, place, (spelt(shown.draft_tokens[node]), kind))
+    level, line = places[path[-1]]
+    own = spelt(shown.target_tokens[path[-1] + 1])
+    draw_node(page, (level, line), (level + 1, line), (own, "own"))
+    page.say(20, page.height + 24, f"one pass scores all {len(places)} guesses;")
+    page.say(20, page.height + 14, "the accepted path is followed by the target's own token")
     return page
+
+
+def draw_node(
+    page: Page, above: tuple[int, int] | None, place: tuple[int, int], look: tuple[str, str]
+) -> None:
+    """Draw a node at (level, line), and the arrow from the node above it, or from the root."""
+    x, y = 150 + place[0] * 140, 20 + place[1] * 44
+    start = (90, 135) if above is None else (254 + above[0] * 140, 35 + above[1] * 44)
+    page.arrow(start, (x - 2, y + 15))
+    page.box((x, y, 104, HEIGHT), *look)
+
+
+def accepted_path(shown: specframe.RowRound) -> list[int]:
+    """Return the nodes that were accepted, from the root downwards."""
+    path: list[int] = []
+    while len(path) < shown.accepted:
+        above = path[-1] if path else -1
+        told = shown.target_tokens[above + 1]
+        below = [node for node, parent in enumerate(shown.draft_parents) if parent == above]
+        path.append(next(node for node in below if shown.draft_tokens[node] == told))
+    return path
 
 
 def laid_out(parents: Sequence[int]) -> dict[int, tuple[int, int]]:
@@ -182,7 +199,8 @@ def draw_passes() -> Page:
         page.box((110 + at * 24, 85, 18, HEIGHT), "", "good")
     page.box((234, 85, 112, HEIGHT), "check all 5", "own", "say")
     page.say(358, 105, "6 tokens, if all 5 were right", "say soft")
-    page.say(110, 145, "narrow: a cheap guess · wide: a pass of the whole model · not to scale", "say soft")
+    scale = "narrow: a cheap guess · wide: a pass of the whole model · not to scale"
+    page.say(110, 145, scale, "say soft")
     return page
 
 
