@@ -9,7 +9,7 @@ import enum
 import importlib
 import inspect
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import attrs
@@ -165,7 +165,7 @@ def options(component: Component, prefix: str) -> Iterator[str]:
     yield from table(("option", "takes", "default", "unit", "what it does"), rows)
 
 
-def table(header: Row, rows: list[Row]) -> Iterator[str]:
+def table(header: Row, rows: Sequence[Row]) -> Iterator[str]:
     """Yield a Markdown table, or nothing where there are no rows."""
     if rows:
         yield f"| {' | '.join(header)} |"

@@ -257,7 +257,8 @@ def decoded(options: dict[str, object]) -> tuple[Callable[[int], str], list[spec
     with specframe.load(options=options) as decoder:
         result = decoder.decode(PROMPT, max_new_tokens=64)
         tokenizer = decoder.tokenizer
-    return (lambda token: visible(tokenizer.decode([token]))), list(result.rounds)
+    assert tokenizer is not None
+    return (lambda token: visible(str(tokenizer.decode([token])))), list(result.rounds)
 
 
 def visible(text: str) -> str:
