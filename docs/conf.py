@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from importlib.metadata import version as version_of
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 sys.path.insert(0, str(Path(__file__).parent / "_extension"))
 
 from reference_pages import with_generated
+from site_text import without_empty_patterns, without_outward_links
 
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
@@ -46,12 +46,8 @@ def setup(app: Sphinx) -> None:
     app.connect("source-read", fill_in)
 
 
-def fill_in(app: Sphinx, _: str, content: list[str]) -> None:
-    """Replace the requests of a page by what they ask for."""
-    content[0] = without_empty_patterns(with_generated(content[0]), app.srcdir)
-
-
-def without_empty_patterns(text: str, folder: Path) -> str:
-    """Leave out entries of a toctree like ``page*`` where there is no such page."""
-    pattern = re.compile(r"^([a-z-]+)\*\n", flags=re.MULTILINE)
-    return pattern.sub(lambda found: found[0] * any(folder.glob(f"{found[1]}*.md")), text)
+def fill_in(app: Sphinx, name: str, content: list[str]) -> None:
+    """Replace the requests of a page by what they ask for, and what the site does not have."""
+    docs = app.srcdir
+    text = without_empty_patterns(with_generated(content[0]), docs)
+    content[0] = without_outward_links(text, docs / name, docs)

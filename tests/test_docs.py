@@ -29,6 +29,7 @@ def load(path):
 
 
 GENERATED = load(DOCS / "_extension" / "reference_pages.py")
+SITE_TEXT = load(DOCS / "_extension" / "site_text.py")
 
 
 def relative(path):
@@ -111,3 +112,17 @@ def test_pictures_can_be_read_in_the_dark_and_by_machines(name):
     assert "<title>" in picture
     assert "http" not in picture.replace("http://www.w3.org/2000/svg", "")
     assert any(f"pictures/{name}.svg" in page.read_text("utf-8") for page in PAGES)
+
+
+def test_links_that_the_site_cannot_follow_become_paths():
+    def settled(text):
+        return SITE_TEXT.without_outward_links(text, DOCS / "page.md", DOCS)
+
+    kept = "[a](other.md) [b](../conftest.py) [c](../../elsewhere)"
+    assert settled(kept) == kept
+    assert settled("[ours](../tests#x), [us](../README.md)") == "ours (`tests`), us (`README.md`)"
+
+
+def test_pages_that_are_not_there_are_left_out_of_the_menu():
+    menu = "start\nperformance*\nnobody-wrote-this*\n"
+    assert SITE_TEXT.without_empty_patterns(menu, DOCS) == "start\nperformance*\n"
