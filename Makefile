@@ -2,12 +2,13 @@
 #
 #   make demo     decode with the bundled model, plainly and with Kangaroo, and compare
 #   make test     everything that CI runs; the last line is pytest's summary
-#   make lint | types | docs | clean
+#   make lint | types | docs | clean      docs: the site in build/docs, and every example
 #   make bench    everything that docs/performance.md quotes: an hour; or bench-demo, -large, -parts
 #
 # .venv holds what users get: torch, transformers, specframe (editable). The others are thin
 # layers that see it: .venv-tools (linters), .venv-wheel (the built wheel and the test tools),
-# .venv-floor (.venv-wheel with the oldest transformers that is promised).
+# .venv-docs (.venv-wheel and what builds the site), .venv-floor (.venv-wheel with the oldest
+# transformers that is promised).
 
 PYTHON ?= python3
 TORCH := torch==2.13.0
@@ -15,6 +16,7 @@ FLOOR := transformers==5.17.0 huggingface-hub==1.5.0
 # mypy reads what the conformance kit is written with.
 TOOLS := ruff mypy import-linter pytest hypothesis
 TESTERS := pytest pytest-timeout pytest-xdist hypothesis sybil
+SITE_TOOLS := sphinx myst-parser furo sphinx-copybutton
 # What depends on the version of transformers.
 FLOOR_TESTS := $(addprefix tests/test_,$(addsuffix .py,families family_models fingerprint golden \
 	more_families probe_families processors refused_models training))
@@ -38,7 +40,7 @@ export TOKENIZERS_PARALLELISM := false
 MAKEFLAGS += --no-print-directory
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: demo test lint types docs bench bench-demo bench-large bench-parts clean wheel-test floor-test
+.PHONY: demo test lint types docs site bench bench-demo bench-large bench-parts clean wheel-test floor-test
 
 demo: .venv/ready
 	.venv/bin/specframe decode --compare
@@ -53,8 +55,12 @@ lint: .venv-tools/ready
 types: .venv-tools/ready
 	.venv-tools/bin/mypy
 
-docs: .venv-wheel/ready
+# The site, with every warning an error; then the examples of README and all pages.
+docs: site
 	.venv-wheel/bin/python -m pytest README.md docs
+
+site: .venv-docs/ready
+	.venv-docs/bin/python -m sphinx -q -W --keep-going -E -b html -d build/doctrees docs build/docs
 
 bench: bench-demo bench-large bench-parts
 
@@ -87,7 +93,7 @@ wheel-test: .venv-wheel/ready
 	$(PARALLEL) .venv-wheel/bin/python -m pytest -n auto
 
 clean:
-	rm -rf .venv .venv-tools .venv-wheel .venv-floor dist build
+	rm -rf .venv .venv-tools .venv-wheel .venv-docs .venv-floor dist build
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 # torch goes first and alone: an open range of a later package must not choose another one.
@@ -121,6 +127,11 @@ dist/ready: .venv/ready LICENSE README.md $(SOURCES)
 	$(PIP) --python .venv-wheel $(INSTALL) $(TESTERS)
 	$(PIP) --python .venv-wheel $(INSTALL) --force-reinstall --no-deps dist/*.whl
 	.venv-wheel/bin/python -c "import specframe, sys; sys.exit(sys.prefix not in specframe.__file__)"
+	touch $@
+
+.venv-docs/ready: .venv-wheel/ready
+	$(call layer,.venv-docs,.venv-wheel .venv)
+	$(PIP) --python .venv-docs $(INSTALL) $(SITE_TOOLS)
 	touch $@
 
 .venv-floor/ready: .venv-wheel/ready

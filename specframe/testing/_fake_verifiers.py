@@ -162,6 +162,21 @@ class BonusFromTheRoot(Walker):
         return Verdict(verdict.path_lists, told[:, 0].tolist(), told)
 
 
+class TakesTheFirstTwin(Walker):
+    """Follow the first of two siblings that hold the told token, however soon it ends."""
+
+    def told_path(self, draft: Draft, place: int, told: list[int]) -> list[int]:
+        """Go down without looking at the other ways."""
+        path, tokens = [0], draft.token_lists[place]
+        while below := [
+            child
+            for child in self.children(draft, place, path[-1])
+            if tokens[child] == told[path[-1]]
+        ]:
+            path.append(below[0])
+        return path[1:]
+
+
 class AcceptsPadding(Walker):
     """Walk over everything that looks like a node."""
 
@@ -183,6 +198,6 @@ FAKE_VERIFIERS: dict[str, tuple[type[Walker], ...]] = {
     "check_law_of_independent_siblings": (NeverTriesAgain,),
     "check_law_of_siblings_without_replacement": (KeepsQ,),
     "check_law_of_chosen_trees": (RatioOnTheLikeliest, KeepsARefusedChoice),
-    "check_greedy_walk": (OnePastTheMismatch, BonusFromTheRoot),
+    "check_greedy_walk": (OnePastTheMismatch, BonusFromTheRoot, TakesTheFirstTwin),
     "check_padding_is_never_accepted": (AcceptsPadding,),
 }
