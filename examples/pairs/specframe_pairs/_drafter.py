@@ -52,9 +52,7 @@ class PairsDrafter(Drafter):
     else they are the likeliest under the target's own noise. ``grow_chain`` does both.
     """
 
-    capabilities = Capabilities(
-        sampling=True, shows=frozenset({"confidence", "probs", "entropy"})
-    )
+    capabilities = Capabilities(sampling=True, shows=frozenset({"confidence", "probs", "entropy"}))
 
     def __init__(self, options: PairsOptions) -> None:
         """Note the options."""

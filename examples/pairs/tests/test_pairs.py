@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import specframe
-from specframe import Captured, Law, Sampler, Sampling, Stops, StopPolicy, Target
+from specframe import Captured, Law, Sampler, Sampling, StopPolicy, Stops, Target
 from specframe.testing import StrategyConformance, Table, make_rows
 from specframe_pairs import PairsOptions
 from specframe_pairs._drafter import PairCounts, PairsDrafter

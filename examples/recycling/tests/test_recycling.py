@@ -1,5 +1,7 @@
 """The drafter keeps the rules, remembers what it says it remembers, and forgets on reset."""
 
+from typing import ClassVar
+
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -21,7 +23,7 @@ class TestConformance(StrategyConformance):
 
 class TestSmallTreesConform(StrategyConformance):
     strategy = "recycling"
-    options = {"max_nodes": 4, "width": 2, "steps": 2}
+    options: ClassVar = {"max_nodes": 4, "width": 2, "steps": 2}
 
 
 @settings(deadline=None)

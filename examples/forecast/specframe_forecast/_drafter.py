@@ -1,13 +1,14 @@
-"""Draft from the target's last hidden state alone: no layer runs, no cache is kept."""
+"""Draft from forecasts of the target's last hidden state: no layer runs, no cache is kept."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Self
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from specframe import (
     Capabilities,
@@ -25,15 +26,15 @@ from specframe import (
     Target,
     grow_chain,
 )
-from specframe_heads._heads import Heads, load_heads
-from specframe_heads._options import HeadsOptions
+from specframe_forecast._map import Forecast, load_forecast
+from specframe_forecast._options import ForecastOptions
 
 
-class HeadsDrafter(Drafter):
-    """Draft a chain per row, each token from a head of its own.
+class ForecastDrafter(Drafter):
+    """Draft a chain per row: forecast the state behind a token, let the target's head read it.
 
-    The state that the target chose the root from is the input of all heads; the verification of a
-    draft computes the next one. The heads do not see each other's tokens.
+    The first forecast of a round starts from the state that the root was chosen from, which the
+    prefill or the verification before has computed; every other one from the forecast above it.
     """
 
     capabilities = Capabilities(
@@ -42,44 +43,41 @@ class HeadsDrafter(Drafter):
     needs = Needs(normed=True, prompt=True)
 
     def __init__(
-        self, options: HeadsOptions, make: Callable[[Target], Heads] | None = None
+        self, options: ForecastOptions, make: Callable[[Target], Forecast] | None = None
     ) -> None:
         """Note the options; ``prepare`` reads the weights, or has them made for the target."""
         self._options = options
         self._make = make
+        self.most_levels = options.steps
 
     @classmethod
     def for_testing(cls, options: object | None = None) -> Self:
-        """Return a drafter with random heads of the target's width."""
-        assert options is None or isinstance(options, HeadsOptions)
-        return cls(options or HeadsOptions(weights="none"), random_heads)
+        """Return a drafter with a random map of the target's width."""
+        assert options is None or isinstance(options, ForecastOptions)
+        return cls(options or ForecastOptions(weights=Path("none")), random_forecast)
 
     def prepare(self, target: Target) -> None:
-        """Read the heads, in the target's dtype and on its device."""
+        """Read the map, in the target's dtype and on its device."""
         engine = target.engine
-        heads = (
-            self._make(target)
-            if self._make
-            else load_heads(self._options.weights, engine.hidden_size)
-        )
-        self._heads = heads.requires_grad_(requires_grad=False).to(engine.device, engine.dtype)
-        self.most_levels = len(heads.blocks)
+        make = self._make or self._read
+        self._forecast = make(target).to(torch.empty(0, dtype=engine.dtype, device=engine.device))
 
     def stop_settings(self) -> Mapping[str, object]:
-        """Return the threshold, and the number of heads."""
+        """Return the threshold and the number of steps."""
         return {"threshold": self._options.threshold, "steps": self.most_levels}
 
     def start(self, target: Target, rows: Rows, captured: Captured) -> None:
         """Take the state behind each prompt's last token: the root was chosen from it."""
         self._target = target
-        self._behind(captured, [row.prompt_length - 1 for row in rows.active])
+        self._take(captured, [row.prompt_length - 1 for row in rows.active])
 
     def propose(self, rows: Rows, stop: StopPolicy, sampler: Sampler) -> Draft:
         """Draft token by token until the stop policy or the room ends it in every row."""
-        ahead = self._heads(self._states)
+        state = self._states
 
         def look(nodes: Nodes) -> tuple[Tensor, Tensor]:
-            state = ahead[:, nodes.first]  # in a chain, a node's id is its level
+            nonlocal state
+            state = self._forecast(state, self._target.embed(nodes.tokens)[:, 0])
             return self._target.logits(state[:, None])[:, 0], state
 
         tree = self._target.tree(rows)
@@ -88,22 +86,24 @@ class HeadsDrafter(Drafter):
 
     def update(self, rows: Rows, draft: Draft, scores: Scores, commit: Commit) -> None:
         """Take the state behind the last accepted node: the next root was chosen from it."""
-        self._behind(scores.captured, [path[-1] if path else 0 for path in commit.path_lists])
+        self._take(scores.captured, [path[-1] if path else 0 for path in commit.path_lists])
 
     def keep(self, kept: list[int]) -> None:
         """Go on with the rows ``kept`` alone."""
         self._states = self._states[kept]
 
-    def _behind(self, captured: Captured, places: list[int]) -> None:
+    def _read(self, target: Target) -> Forecast:
+        return load_forecast(self._options.weights, target.engine.hidden_size)
+
+    def _take(self, captured: Captured, places: list[int]) -> None:
         """Keep one captured state of each row."""
         assert captured.normed is not None  # ``needs`` asked for it
         self._states: Float[Tensor, "batch hidden"] = captured.normed[range(len(places)), places]
 
 
-def random_heads(target: Target) -> Heads:
-    """Return heads that disagree with the target now and then, the same ones each time."""
-    heads = Heads(3, target.engine.hidden_size)
+def random_forecast(target: Target) -> Forecast:
+    """Return a map that errs often, the same one each time."""
+    width = target.engine.hidden_size
     generator = torch.Generator().manual_seed(0)
-    for weight in heads.parameters():
-        nn.init.normal_(weight, generator=generator)
-    return heads
+    shapes = ((width, width), (width, width), (width,))
+    return Forecast(*(torch.randn(shape, generator=generator) for shape in shapes))
