@@ -2,12 +2,13 @@
 #
 #   make demo     decode with the bundled model, plainly and with Kangaroo, and compare
 #   make test     everything that CI runs; the last line is pytest's summary
-#   make lint | types | docs | clean
+#   make lint | types | docs | examples | clean
 #   make bench    everything that docs/performance.md quotes: an hour; or bench-demo, -large, -parts
 #
 # .venv holds what users get: torch, transformers, specframe (editable). The others are thin
 # layers that see it: .venv-tools (linters), .venv-wheel (the built wheel and the test tools),
-# .venv-floor (.venv-wheel with the oldest transformers that is promised).
+# .venv-floor (.venv-wheel with the oldest transformers that is promised), .venv-examples
+# (.venv-wheel with examples/, installed as anybody's plug-ins).
 
 PYTHON ?= python3
 TORCH := torch==2.13.0
@@ -30,6 +31,7 @@ like = -o early-exit.exit_layer=2 -o hf-early-exit.exit_layer=2 \
 PIP := .venv/bin/python -m pip --disable-pip-version-check
 INSTALL := install --quiet --constraint constraints.txt
 SITE = $$(echo $(CURDIR)/$(1)/lib/python*/site-packages)
+EXAMPLES := $(shell find examples -type f -not -path '*/__pycache__/*' 2>/dev/null)
 SOURCES := $(shell find specframe strategies verifiers models -type f -not -path '*/__pycache__/*' 2>/dev/null)
 
 # The checkout must not shadow the installed copy, neither here nor in what the tests start.
@@ -38,12 +40,12 @@ export TOKENIZERS_PARALLELISM := false
 MAKEFLAGS += --no-print-directory
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: demo test lint types docs bench bench-demo bench-large bench-parts clean wheel-test floor-test
+.PHONY: demo test lint types docs examples bench bench-demo bench-large bench-parts clean wheel-test floor-test
 
 demo: .venv/ready
 	.venv/bin/specframe decode --compare
 
-test: lint types docs floor-test wheel-test
+test: lint types docs floor-test examples wheel-test
 
 lint: .venv-tools/ready
 	.venv-tools/bin/ruff check .
@@ -80,6 +82,9 @@ bench-parts: .venv/ready
 	.venv/bin/python benchmarks/stops.py --repeats 1
 	.venv/bin/python benchmarks/projection.py
 
+examples: .venv-examples/ready
+	$(PARALLEL) .venv-examples/bin/python -m pytest -n auto examples
+
 floor-test: .venv-floor/ready
 	$(PARALLEL) .venv-floor/bin/python -m pytest -n auto $(FLOOR_TESTS)
 
@@ -87,7 +92,7 @@ wheel-test: .venv-wheel/ready
 	$(PARALLEL) .venv-wheel/bin/python -m pytest -n auto
 
 clean:
-	rm -rf .venv .venv-tools .venv-wheel .venv-floor dist build
+	rm -rf .venv .venv-tools .venv-wheel .venv-floor .venv-examples dist build
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 # torch goes first and alone: an open range of a later package must not choose another one.
@@ -126,4 +131,9 @@ dist/ready: .venv/ready LICENSE README.md $(SOURCES)
 .venv-floor/ready: .venv-wheel/ready
 	$(call layer,.venv-floor,.venv-wheel .venv)
 	$(PIP) --python .venv-floor install --quiet $(FLOOR)
+	touch $@
+
+.venv-examples/ready: .venv-wheel/ready $(EXAMPLES)
+	$(call layer,.venv-examples,.venv-wheel .venv)
+	$(PIP) --python .venv-examples install --quiet --no-deps --no-build-isolation examples/*/
 	touch $@

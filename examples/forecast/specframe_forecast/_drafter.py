@@ -41,6 +41,7 @@ class ForecastDrafter(Drafter):
         sampling=True, shows=frozenset({"confidence", "probs", "entropy", "hidden"})
     )
     needs = Needs(normed=True, prompt=True)
+    _states: Float[Tensor, "batch hidden"]
 
     def __init__(
         self, options: ForecastOptions, make: Callable[[Target], Forecast] | None = None
@@ -98,7 +99,7 @@ class ForecastDrafter(Drafter):
     def _take(self, captured: Captured, places: list[int]) -> None:
         """Keep one captured state of each row."""
         assert captured.normed is not None  # ``needs`` asked for it
-        self._states: Float[Tensor, "batch hidden"] = captured.normed[range(len(places)), places]
+        self._states = captured.normed[range(len(places)), places]
 
 
 def random_forecast(target: Target) -> Forecast:

@@ -68,7 +68,8 @@ class RecyclingDrafter(Drafter):
     def _tree(self, row: Row) -> Iterator[tuple[int, int]]:
         """Yield token and parent of each node, the root first."""
         yield row.root, -1
-        nodes, tokens = {(): 0}, [row.root]
+        nodes: dict[tuple[int, ...], int] = {(): 0}
+        tokens = [row.root]
         for path in self._paths:
             above = nodes.get(path[:-1])
             if above is None or len(path) > row.room:

@@ -15,7 +15,7 @@ def template(nodes: int, width: int) -> list[tuple[int, ...]]:
     paths are found by always taking the likeliest one that is open.
     """
     found: list[tuple[int, ...]] = []
-    open_paths = [(-(1 - DECAY), (0,))]
+    open_paths: list[tuple[float, tuple[int, ...]]] = [(DECAY - 1, (0,))]  # minus the chance
     while open_paths and len(found) < nodes:
         chance, path = heapq.heappop(open_paths)
         found.append(path)
