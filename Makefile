@@ -83,7 +83,7 @@ bench-parts: .venv/ready
 	.venv/bin/python benchmarks/projection.py
 
 examples: .venv-examples/ready
-	$(PARALLEL) .venv-examples/bin/python -m pytest -n auto examples
+	$(PARALLEL) .venv-examples/bin/python -m pytest -n auto --specframe-max-examples 10 examples
 
 floor-test: .venv-floor/ready
 	$(PARALLEL) .venv-floor/bin/python -m pytest -n auto $(FLOOR_TESTS)

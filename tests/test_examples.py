@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from specframe import _hooks
+
 ROOT = Path(__file__).parent.parent
 EXAMPLES = sorted(path.parent for path in ROOT.glob("examples/*/pyproject.toml"))
 PUBLIC = ("specframe", "specframe.training")
@@ -35,17 +37,11 @@ def imported(paths):
                 yield from ((node.module, alias.name) for alias in node.names)
 
 
-def test_there_is_one_of_each_kind():
-    hooks = {
-        hook
-        for example in EXAMPLES
-        for hook in (package_of(example) / "__init__.py").read_text("utf-8").split()
-        if hook.startswith("specframe_re")
-    }
-    kinds = ("drafters", "verifiers", "stop_policies", "strategies", "families", "trainers")
-    assert {hook.partition("(")[0] for hook in hooks} == {
-        f"specframe_register_{kind}" for kind in kinds
-    }
+@pytest.mark.parametrize("hook", sorted(name for name in vars(_hooks) if "specframe_" in name))
+def test_every_hook_but_that_of_commands_has_an_example(hook):
+    entries = [(package_of(example) / "__init__.py").read_text("utf-8") for example in EXAMPLES]
+    users = [text for text in entries if f"def {hook}(" in text]
+    assert users or hook == "specframe_register_commands"
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=names(EXAMPLES))

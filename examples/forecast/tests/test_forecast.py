@@ -36,7 +36,7 @@ def request(output, **changes):
 def fitted(tmp_path_factory):
     """Return a map for the demo model, fitted to one package of the standard library."""
     folder = tmp_path_factory.mktemp("fitted")
-    train(request(folder))
+    train(request(folder, max_steps=4))
     return folder
 
 

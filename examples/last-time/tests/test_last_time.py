@@ -6,7 +6,6 @@ from specframe_last_time._drafter import LastTime
 
 class TestConformance(StrategyConformance):
     strategy = "last-time"
-    level = "full"
 
 
 def test_what_followed_the_last_two_tokens_is_guessed():
