@@ -5,7 +5,11 @@ from __future__ import annotations
 import math
 from typing import ClassVar
 
-from specframe import Draft, Guarantee, Rows, Sampler, Scores, Verdict, Verifier
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from specframe import Draft, Guarantee, Rows, Sampler, Scores, Verdict, Verifier, to_device
 from specframe_near._options import NearOptions
 
 
@@ -25,23 +29,31 @@ class NearVerifier(Verifier):
     def verify(self, rows: Rows, draft: Draft, scores: Scores, sampler: Sampler) -> Verdict:
         """Return the longest path of near misses, and the target's choice behind it."""
         warped = sampler.warped(rows, draft, scores)
-        behind = (warped - warped.amax(dim=-1, keepdim=True)).tolist()  # [batch][node][vocab]
+        near = self._near(draft, warped)
         choices = sampler.choose(rows, draft, scores)
-        paths = [self._longest(draft, row, behind[row]) for row in range(len(rows))]
+        paths = [longest(draft, row, near[row]) for row in range(len(rows))]
         last = [path[-1] if path else 0 for path in paths]
         following = [int(choices[row, node]) for row, node in enumerate(last)]
-        return Verdict.of_paths(paths, following, choices)
+        return Verdict(paths, following, choices)
 
-    def _longest(self, draft: Draft, row: int, behind: list[list[float]]) -> list[int]:
-        """Return the nodes of the longest path on which every token is near the likeliest."""
-        tokens, parents = draft.token_lists[row], draft.parent_lists[row]
-        candidates = draft.candidate_lists[row]
-        ways: dict[int, list[int]] = {0: []}
-        # A parent stands before its children, so one look at each node, in order, is enough.
-        for node in range(1, len(tokens)):
-            above = parents[node]
-            if above not in ways or not candidates[node]:
-                continue
-            if behind[above][tokens[node]] >= self._margin:
-                ways[node] = [*ways[above], node]
-        return max(ways.values(), key=len)
+    def _near(self, draft: Draft, warped: Float[Tensor, "batch node vocab"]) -> list[list[bool]]:
+        """Return for each node whether its token is near the likeliest behind its parent."""
+        width = warped.shape[1]  # a draft may have more padding than was scored
+        tokens = to_device(draft.tokens[:, :width], warped.device)
+        above = to_device(draft.parents[:, :width], warped.device).clamp(min=0)
+        rows = torch.arange(len(tokens), device=warped.device)[:, None]
+        behind = warped[rows, above, tokens] - warped.amax(dim=-1)[rows, above]
+        near: list[list[bool]] = (behind >= self._margin).tolist()
+        return near
+
+
+def longest(draft: Draft, row: int, near: list[bool]) -> list[int]:
+    """Return the nodes of one row's longest path of near tokens."""
+    parents, candidates = draft.parent_lists[row], draft.candidate_lists[row]
+    ways: dict[int, list[int]] = {0: []}
+    # A parent stands before its children, so one look at each node, in order, is enough.
+    for node in range(1, len(parents)):
+        above = parents[node]
+        if above in ways and near[node] and candidates[node]:
+            ways[node] = [*ways[above], node]
+    return max(ways.values(), key=len)
