@@ -65,6 +65,26 @@ def test_of_a_token_that_stands_twice_the_later_node_counts():
     assert seen(drafter, [0, 0], [-1, 0], [[3], [4]], room=1).token_lists == [[0, 4]]
 
 
+def test_each_row_is_remembered_by_its_own_scores():
+    drafter = RecyclingDrafter(RecyclingOptions(width=1))
+    rows = make_rows([[9, 0], [9, 1]], Stops(9, 100))
+    logits = torch.zeros(2, 2, VOCAB)  # the first row has padding at its second node
+    logits[0, 0, 2] = logits[0, 1, 5] = logits[1, 0, 3] = logits[1, 1, 4] = 1
+    draft = Draft.trees([[0], [1, 3]], [[-1], [-1, 0]])
+    drafter.update(rows, draft, Scores(logits), commit=None)
+    for row in rows.active:
+        row.room = 4
+    drafted = drafter.propose(rows, StopPolicy(), Sampler())
+    assert drafted.token_lists == [[0, 2], [1, 3, 4]]
+
+
+def test_a_full_memory_fills_the_tree_to_its_most_nodes():
+    drafter = RecyclingDrafter(RecyclingOptions(width=6, max_nodes=20))
+    every = list(range(VOCAB))
+    draft = seen(drafter, every, [-1, 0, 0, 0, 0, 0], [every] * VOCAB, room=6)
+    assert draft.size_list == [20]
+
+
 def test_after_reset_there_is_nothing_to_draft():
     drafter = RecyclingDrafter(RecyclingOptions())
     assert seen(drafter, [0, 1], [-1, 0], [[1], [2]]).size_list[0] > 1
