@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
@@ -42,4 +41,4 @@ class JointConfidence(StopPolicy):
         # A tree's confidence is that of its best path: the product is in it already.
         if step.level == 1 or step.scores is not None:
             return step.confidence
-        return self._joint * torch.where(step.active, step.confidence, 1.0)
+        return self._joint * step.confidence
