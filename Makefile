@@ -2,13 +2,13 @@
 #
 #   make demo     decode with the bundled model, plainly and with Kangaroo, and compare
 #   make test     everything that CI runs; the last line is pytest's summary
-#   make lint | types | docs | clean      docs: the site in build/docs, and every example
+#   make lint | types | docs | examples | clean      docs: the site in build/docs, and its examples
 #   make bench    everything that docs/performance.md quotes: an hour; or bench-demo, -large, -parts
 #
 # .venv holds what users get: torch, transformers, specframe (editable). The others are thin
 # layers that see it: .venv-tools (linters), .venv-wheel (the built wheel and the test tools),
-# .venv-docs (.venv-wheel and what builds the site), .venv-floor (.venv-wheel with the oldest
-# transformers that is promised).
+# .venv-docs (.venv-wheel and what builds the site), .venv-examples (.venv-wheel with examples/,
+# installed as any plug-ins), .venv-floor (.venv-wheel with the oldest transformers promised).
 
 PYTHON ?= python3
 TORCH := torch==2.13.0
@@ -32,6 +32,7 @@ like = -o early-exit.exit_layer=2 -o hf-early-exit.exit_layer=2 \
 PIP := .venv/bin/python -m pip --disable-pip-version-check
 INSTALL := install --quiet --constraint constraints.txt
 SITE = $$(echo $(CURDIR)/$(1)/lib/python*/site-packages)
+EXAMPLES := $(shell find examples -type f -not -path '*/__pycache__/*' 2>/dev/null)
 SOURCES := $(shell find specframe strategies verifiers models -type f -not -path '*/__pycache__/*' 2>/dev/null)
 
 # The checkout must not shadow the installed copy, neither here nor in what the tests start.
@@ -40,12 +41,13 @@ export TOKENIZERS_PARALLELISM := false
 MAKEFLAGS += --no-print-directory
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: demo test lint types docs site bench bench-demo bench-large bench-parts clean wheel-test floor-test
+.PHONY: demo test lint types docs site examples bench bench-demo bench-large bench-parts clean
+.PHONY: wheel-test floor-test
 
 demo: .venv/ready
 	.venv/bin/specframe decode --compare
 
-test: lint types docs floor-test wheel-test
+test: lint types docs floor-test examples wheel-test
 
 lint: .venv-tools/ready
 	.venv-tools/bin/ruff check .
@@ -86,6 +88,9 @@ bench-parts: .venv/ready
 	.venv/bin/python benchmarks/stops.py --repeats 1
 	.venv/bin/python benchmarks/projection.py
 
+examples: .venv-examples/ready
+	$(PARALLEL) .venv-examples/bin/python -m pytest -n auto --specframe-max-examples 10 examples
+
 floor-test: .venv-floor/ready
 	$(PARALLEL) .venv-floor/bin/python -m pytest -n auto $(FLOOR_TESTS)
 
@@ -93,7 +98,7 @@ wheel-test: .venv-wheel/ready
 	$(PARALLEL) .venv-wheel/bin/python -m pytest -n auto
 
 clean:
-	rm -rf .venv .venv-tools .venv-wheel .venv-docs .venv-floor dist build
+	rm -rf .venv .venv-tools .venv-wheel .venv-docs .venv-floor .venv-examples dist build
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 # torch goes first and alone: an open range of a later package must not choose another one.
@@ -137,4 +142,9 @@ dist/ready: .venv/ready LICENSE README.md $(SOURCES)
 .venv-floor/ready: .venv-wheel/ready
 	$(call layer,.venv-floor,.venv-wheel .venv)
 	$(PIP) --python .venv-floor install --quiet $(FLOOR)
+	touch $@
+
+.venv-examples/ready: .venv-wheel/ready $(EXAMPLES)
+	$(call layer,.venv-examples,.venv-wheel .venv)
+	$(PIP) --python .venv-examples install --quiet --no-deps --no-build-isolation examples/*/
 	touch $@

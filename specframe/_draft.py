@@ -82,6 +82,30 @@ class Draft:
             torch.tensor([1 + len(guess) for guess in guesses], device=device),
         )
 
+    @classmethod
+    def trees(
+        cls,
+        tokens: list[list[int]],
+        parents: list[list[int]],
+        device: torch.device | str = "cpu",
+    ) -> Draft:
+        """Build one tree per row from its tokens and their parents, both in node order.
+
+        The root stands first, with parent -1. Nobody drew these nodes: the law is DETERMINISTIC.
+        Raises PluginError where a row has more of the one than of the other.
+        """
+        for row, (held, above) in enumerate(zip(tokens, parents, strict=True)):
+            if len(held) != len(above):
+                raise PluginError(
+                    f"malformed draft: row {row} has {len(held)} tokens and {len(above)} parents"
+                )
+        widest = max(map(len, tokens))
+        return cls(
+            torch.tensor([row + [0] * (widest - len(row)) for row in tokens], device=device),
+            torch.tensor([row + [0] * (widest - len(row)) for row in parents], device=device),
+            torch.tensor([len(row) for row in tokens], device=device),
+        )
+
     @cached_property
     def size_list(self) -> list[int]:
         """Return the number of nodes of each row, on the host."""

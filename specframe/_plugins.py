@@ -227,7 +227,7 @@ def _validated(module: Any, plugin: PluginInfo) -> pluggy.PluginManager:
 
 
 def _refuse_unmarked(module: Any, plugin: PluginInfo, marked: set[str]) -> None:
-    for name, value in vars(module).items():
+    for name, value in inspect.getmembers_static(module):  # an object need not have a __dict__
         if name.startswith("specframe_") and inspect.isfunction(value) and name not in marked:
             raise plugin.fault(f"has a function {name} that is not marked with @hookimpl")
     if not marked:

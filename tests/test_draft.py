@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from specframe import Draft, PluginError, SequenceDrafter, Stops
+from specframe import Draft, Law, PluginError, SequenceDrafter, Stops
 from specframe._draft import depths_of
 from specframe.testing._strategies import parent_lists
 from table_drafters import Guess, TreeDrafter, right, way_up
@@ -38,6 +38,23 @@ def test_chains_hold_the_root_and_the_guess_of_every_row(rows):
     assert draft.token_lists == [[root, *guess] for root, guess in rows]
     assert draft.parent_lists == [list(range(-1, len(guess))) for guess in guesses]
     assert draft.size_list == [1 + len(guess) for guess in guesses]
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(parent_lists(), min_size=1, max_size=4))
+def test_trees_hold_the_tokens_and_parents_of_every_row(parents):
+    tokens = [[node % VOCAB for node in range(len(row))] for row in parents]
+    draft = Draft.trees(tokens, parents)
+    draft.check(VOCAB, [len(row) for row in parents])
+    assert draft.token_lists == tokens
+    assert draft.parent_lists == parents
+    assert draft.laws == [Law.DETERMINISTIC] * len(parents)
+
+
+@pytest.mark.parametrize("parents", [[-1], [-1, 0, 0]])
+def test_a_tree_with_more_tokens_than_parents_or_fewer_is_refused(parents):
+    with pytest.raises(PluginError, match=f"row 1 has 2 tokens and {len(parents)} parents"):
+        Draft.trees([[0, 1, 2], [0, 1]], [[-1, 0, 0], parents])
 
 
 @settings(max_examples=100, deadline=None)

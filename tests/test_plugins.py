@@ -31,14 +31,14 @@ def install(tmp_path, monkeypatch):
     """Install a distribution `specframe-NAME` whose entry module has the given source."""
     monkeypatch.syspath_prepend(tmp_path)
 
-    def install(name, source, *, version="1.0", module=None):
+    def install(name, source, *, version="1.0", module=None, entry=""):
         module = module or f"fake_{name}"
         source = textwrap.dedent(source).replace("{name}", name).replace("{module}", module)
         (tmp_path / f"{module}.py").write_text(source)
         info = tmp_path / f"specframe_{name}-{version}.dist-info"
         info.mkdir()
         (info / "METADATA").write_text(f"Name: specframe-{name}\nVersion: {version}\n")
-        (info / "entry_points.txt").write_text(f"[specframe]\n{name} = {module}\n")
+        (info / "entry_points.txt").write_text(f"[specframe]\n{name} = {module}{entry}\n")
 
     yield install
     for name, module in tuple(sys.modules.items()):
@@ -294,6 +294,46 @@ def test_observers_see_rounds_and_results(install):
     plugins.observe_round("a round")
     plugins.observe_finished("a result")
     assert sys.modules["fake_watcher"].seen == ["a round", "a result"]
+
+
+@pytest.mark.parametrize("slots", ["", '__slots__ = ("seen",)'])
+def test_an_entry_point_may_name_an_object_that_remembers(install, slots):
+    source = f"""
+        from specframe import hookimpl
+
+        class Counter:
+            {slots}
+
+            def __init__(self):
+                self.seen = 0
+
+            @hookimpl
+            def specframe_round(self, round):
+                self.seen += 1
+
+        counter = Counter()
+    """
+    install("counter", source, entry=":counter")
+    plugins = discover("counter")
+    assert plugins.registry.problems == []
+    plugins.observe_round(None)
+    plugins.observe_round(None)
+    assert sys.modules["fake_counter"].counter.seen == 2
+
+
+def test_a_method_without_the_mark_is_named(install):
+    source = """
+        class Observer:
+            __slots__ = ()
+
+            def specframe_round(self, round):
+                pass
+
+        observer = Observer()
+    """
+    install("bad", source, entry=":observer")
+    (problem,) = discover().registry.problems
+    assert "has a function specframe_round that is not marked with @hookimpl" in str(problem)
 
 
 def test_an_observer_that_raises_is_named_once_and_the_others_go_on(install):
