@@ -99,11 +99,12 @@ def _take(model: Any, source: Source, registry: Registry) -> Loaded:
     """Use a model that somebody else holds: never cast, moved or re-configured."""
     if not (hasattr(model, "config") and hasattr(model, "get_output_embeddings")):
         raise ModelError(
-            f"model must be a folder, a hub id or a transformers model, got {type(model).__name__}"
+            "model must be a folder, a hub id or a transformers model, "
+            f"got {model.__class__.__name__}"
         )
     if model.get_output_embeddings() is None:
         raise ModelError(
-            f"{type(model).__name__} is no causal language model, since it has no head that "
+            f"{model.__class__.__name__} is no causal language model, since it has no head that "
             "predicts tokens: load it with AutoModelForCausalLM"
         )
     weight = model.get_input_embeddings().weight
@@ -116,7 +117,7 @@ def _take(model: Any, source: Source, registry: Registry) -> Loaded:
                 f"{name}={asked!r} was asked for and the model that was handed over has {actual}: "
                 f"it is left as it is, so leave {name} at 'auto' or convert the model before"
             )
-    known = _Known(model.config.name_or_path or type(model).__name__, None, owned=False)
+    known = _Known(model.config.name_or_path or model.__class__.__name__, None, owned=False)
     return _admit(model, source, registry, known)
 
 

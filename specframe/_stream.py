@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from specframe._feed import Feed
 from specframe._metrics import Metrics, measure
 from specframe._plugins import load_plugins
 from specframe._request import decode_with
@@ -137,11 +138,17 @@ class Stream:
         load_plugins().observe_finished(self.result)
 
 
-def drain(logs: Sequence[RowLog], rounds: Iterable[Round]) -> list[Result]:
-    """Run a batch to its end and return the result of each row."""
+def drain(
+    logs: Sequence[RowLog], rounds: Iterable[Round], feed: Feed | None = None
+) -> list[Result]:
+    """Run a batch to its end and return the result of each row; ``feed`` follows a single one."""
     for round in rounds:
         for log in logs:
-            log.add(round)
+            seen = log.add(round)
+            if feed is not None and seen is not None:
+                feed.put(log.row.tokens[: log.row.prompt_length], seen.committed)
+    if feed is not None:
+        feed.end()
     results = [log.result for log in logs]
     for result in results:
         load_plugins().observe_finished(result)
