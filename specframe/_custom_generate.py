@@ -85,9 +85,8 @@ class CustomGenerate:
         decoder = _LENT.decoder(model, self.wanted)
         rows = rows_of(input_ids, leads, chain, ends, decoder.loaded)
         results = _decode(decoder, rows, _request(chain, config, streamer, len(rows)))
-        pad = getattr(config, "_pad_token_tensor", None)
-        has_end = bool(ends.eos) and pad is not None
-        sequences = sequences_of(input_ids, results, int(pad) if has_end else None)
+        pad: Any = getattr(config, "_pad_token_tensor", None) if ends.eos else None
+        sequences = sequences_of(input_ids, results, None if pad is None else int(pad))
         return output_of(sequences, results, logits_processor, config)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -60,9 +59,9 @@ def withheld() -> dict[str, Any]:
     from transformers import GenerationMixin  # noqa: PLC0415 (seconds, and there by now)
 
     code = inspect.unwrap(GenerationMixin.generate).__code__
-    frame = sys._getframe(1)  # noqa: SLF001 (as documented as inspect.currentframe)
+    frame = inspect.currentframe()
     while frame is not None and frame.f_code is not code:
-        frame = frame.f_back  # type: ignore[assignment]
+        frame = frame.f_back
     if frame is None:
         return {}
     given = frame.f_locals

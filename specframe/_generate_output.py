@@ -37,10 +37,11 @@ def output_of(
     """
     if not config.return_dict_in_generate:
         return sequences
-    from transformers.generation import GenerateDecoderOnlyOutput  # noqa: PLC0415 (there by now)
+    import transformers.generation.utils as generation  # noqa: PLC0415 (there by now)
 
     prompt = sequences.shape[1] - max(len(result.token_ids) for result in results)
-    output: Any = GenerateDecoderOnlyOutput(sequences=sequences)
+    kind: Any = generation.GenerateDecoderOnlyOutput
+    output = kind(sequences=sequences)
     if config.output_logits or config.output_scores:
         logits = _stacked(results).to(sequences.device)
         if config.output_logits:

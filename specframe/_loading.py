@@ -21,6 +21,7 @@ from specframe._hub import is_hub_id
 from specframe._origin import Origin
 from specframe._probe import admit
 from specframe._registry import Registry
+from specframe._weights import all_weights, refuse_scattered
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -107,6 +108,7 @@ def _take(model: Any, source: Source, registry: Registry) -> Loaded:
             f"{model.__class__.__name__} is no causal language model, since it has no head that "
             "predicts tokens: load it with AutoModelForCausalLM"
         )
+    refuse_scattered(all_weights(model))
     weight = model.get_input_embeddings().weight
     for asked, name, actual in (
         (source.dtype, "dtype", str(weight.dtype).removeprefix("torch.")),
@@ -163,13 +165,14 @@ def read_model(name: str, source: Source, device: torch.device) -> PreTrainedMod
                 trust_remote_code=source.trust_remote_code,
                 revision=source.revision or "main",
             )
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        module: Any = model.eval()
+        if module.device.type != device.type or device.index not in (None, module.device.index):
+            module.to(device)  # not called without need, since some quantised models refuse it
+    except (ImportError, OSError, ValueError, KeyError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:300]
         raise ModelError(
             f"'{name}' cannot be loaded as a causal language model: {reason}"
         ) from error
-    module: Any = model
-    module.to(device).eval()
     return model
 
 
