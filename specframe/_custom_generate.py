@@ -16,7 +16,7 @@ from specframe._decoder import Decoder
 from specframe._drafter import Drafter
 from specframe._errors import InputError
 from specframe._feed import Feed
-from specframe._generate_limits import refuse_unserved, withheld
+from specframe._generate_limits import refuse_encoder, refuse_unserved, withheld
 from specframe._generate_output import output_of, sequences_of
 from specframe._generate_rows import Chain, Ends, leads_of, rows_of
 from specframe._lent import Lent, Wanted
@@ -72,6 +72,7 @@ class CustomGenerate:
         **model_kwargs: Any,
     ) -> Any:
         """Return what ``generate`` returns: sequences, or a GenerateDecoderOnlyOutput."""
+        refuse_encoder(model)
         given = withheld()
         refuse_unserved(generation_config, model_kwargs, given)
         streamer = given.get("streamer") if streamer is None else streamer

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
-from specframe._errors import InputError
+from specframe._errors import InputError, ModelError
 
 BEAMS = "it follows one sequence a row"
 DRAFTERS = "its drafter is the one that custom_generate names"
@@ -67,6 +67,15 @@ def withheld() -> dict[str, Any]:
     given = frame.f_locals
     named = {name: given.get(name) for name in (*ARGUMENTS, "streamer")}
     return {**given.get("kwargs", {}), **named}
+
+
+def refuse_encoder(model: Any) -> None:
+    """Raise ModelError for a model that reads its prompt apart from what it writes."""
+    if model.config.is_encoder_decoder:
+        raise ModelError(
+            f"models of type '{model.config.model_type}' have an encoder, and custom_generate "
+            "decodes with decoder-only models: call generate without it"
+        )
 
 
 def refuse_unserved(config: Any, prepared: Mapping[str, Any], given: Mapping[str, Any]) -> None:

@@ -51,13 +51,13 @@ class Chain:
             names = names[: names.index(name)]
         return cls({"temperature": 1.0, **settings}, processors_of(rest))
 
-    def on_row(self, place: int, lead: Sequence[int]) -> tuple[Processor, ...]:
+    def on_row(self, place: int, lead: Int[Tensor, " token"]) -> tuple[Processor, ...]:
         """Return the processors as the row at ``place`` of the batch needs them.
 
         They see the padding ``lead`` before its prompt, as they do in ``generate``.
         """
         own = (_on_row(processor, place) for processor in self.processors)
-        return tuple(_behind(processor, lead) for processor in own) if lead else tuple(own)
+        return tuple(_behind(processor, lead) for processor in own) if len(lead) else tuple(own)
 
 
 def _is_usual(warper: Any) -> bool:
@@ -81,10 +81,9 @@ def _on_row(processor: Any, place: int) -> Processor:
     return processor  # type: ignore[no-any-return]
 
 
-def _behind(processor: Processor, lead: Sequence[int]) -> Processor:
+def _behind(processor: Processor, lead: Tensor) -> Processor:
     def process(ids: Tensor, scores: Tensor) -> Tensor:
-        before = torch.tensor([list(lead)], device=ids.device)
-        return processor(torch.cat([before, ids], dim=1), scores)
+        return processor(torch.cat([lead[None].to(ids), ids], dim=1), scores)
 
     return process
 
@@ -118,16 +117,19 @@ class Ends:
         """Return the criteria that are not transformers' own."""
         return tuple(each for each in self.criteria if type(each).__name__ not in OF_TRANSFORMERS)
 
-    def on_row(self, lead: Sequence[int], context: int, width: int) -> Stops:
-        """Return the stops of a row whose prompt and padding are ``width`` tokens long."""
-        most = max(1, min(self.length - width, context))
-        criteria = tuple(_criterion(each, lead) for each in self.criteria)
+    def on_row(self, ids: Int[Tensor, " token"], lead: int, context: int) -> Stops:
+        """Return the stops of a row of ``ids``, of which ``lead`` are padding."""
+        most = max(1, min(self.length - len(ids), context))
+        criteria = tuple(_criterion(each, ids[:lead]) for each in self.criteria)
         return Stops(int(most), context, self.eos, criteria=criteria)
 
 
-def _criterion(criterion: Any, lead: Sequence[int]) -> Callable[[Sequence[int]], bool]:
+def _criterion(criterion: Any, lead: Tensor) -> Callable[[Sequence[int]], bool]:
+    """Wrap a criterion for one row; it sees padding, and tokens on the device of the prompt."""
+
     def is_met(tokens: Sequence[int]) -> bool:
-        return bool(torch.as_tensor(criterion(torch.tensor([[*lead, *tokens]]), None)).any())
+        ids = torch.cat([lead, torch.tensor(list(tokens)).to(lead)])
+        return bool(torch.as_tensor(criterion(ids[None], None)).any())
 
     return is_met
 
@@ -144,10 +146,10 @@ def rows_of(
     if chain.settings["temperature"]:  # from torch's generator, so that its seed decides here too
         seeds = torch.randint(2**31, (len(leads),)).tolist()
     rows = []
-    for place, (ids, lead) in enumerate(zip(input_ids.tolist(), leads, strict=True)):
-        padding, prompt = ids[:lead], fitting_ids(ids[lead:], loaded)
-        stops = ends.on_row(padding, loaded.engine.context, len(ids))
-        processors = chain.on_row(place, padding)
+    for place, (ids, lead) in enumerate(zip(input_ids, leads, strict=True)):
+        prompt = fitting_ids(ids[lead:].tolist(), loaded)
+        stops = ends.on_row(ids, lead, loaded.engine.context)
+        processors = chain.on_row(place, ids[:lead])
         row = Row(place, len(prompt), prompt, stops, seeds[place], processors=processors)
         rows.append(row)
     return rows

@@ -165,7 +165,8 @@ def read_model(name: str, source: Source, device: torch.device) -> PreTrainedMod
                 trust_remote_code=source.trust_remote_code,
                 revision=source.revision or "main",
             )
-        module: Any = model.eval()
+        module: Any = model
+        module.eval()
         if module.device.type != device.type or device.index not in (None, module.device.index):
             module.to(device)  # not called without need, since some quantised models refuse it
     except (ImportError, OSError, ValueError, KeyError, RuntimeError) as error:

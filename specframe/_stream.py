@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from specframe import _result_text
 from specframe._feed import Feed
 from specframe._metrics import Metrics, measure
 from specframe._plugins import load_plugins
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, repr=False)
 class Result:
     """Hold what was decoded of one prompt.
 
@@ -40,6 +41,13 @@ class Result:
     metrics: Metrics
     rounds: list[RowRound]
     logits: Float[Tensor, "new vocab"] | None = None
+
+    def __repr__(self) -> str:
+        return _result_text.short(self)
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: the text, drafted and accepted parts marked."""
+        return _result_text.html(self)
 
 
 class RowLog:
