@@ -32,6 +32,25 @@ def stock():
     return AutoModelForCausalLM.from_pretrained(demo_folder(), dtype=torch.float32)
 
 
+def test_stop_strings_end_generate_where_they_end_it_alone(decoder, stock, expected):
+    import torch
+    from transformers import StopStringCriteria
+
+    word = expected.text.split()[2]
+    given = {"input_ids": torch.tensor([expected.prompt_token_ids]), "max_new_tokens": COUNT}
+    alone = stock.generate(
+        **given, do_sample=False, stop_strings=[word], tokenizer=decoder.tokenizer
+    )
+    ours = stock.generate(
+        **given,
+        do_sample=False,
+        stopping_criteria=[StopStringCriteria(decoder.tokenizer, [word])],
+        custom_generate=specframe.custom_generate("prompt-lookup"),
+    )
+    assert ours.tolist() == alone.tolist()
+    assert ours.shape[1] < len(expected.prompt_token_ids) + COUNT
+
+
 class Listener:
     """Note what is put, and fail on a put if asked to."""
 
