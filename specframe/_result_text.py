@@ -12,7 +12,8 @@ Piece = tuple[str, bool]
 SHOWN = 40  # characters of the text in a repr
 # Marked by a tint and a line, so that it reads on light and dark pages, and without colour.
 DRAFTED = "background:rgba(46,160,67,.22);border-bottom:2px solid #2ea043"
-NOTE = "opacity:.75;font-size:.9em"
+TEXT = "white-space:pre-wrap;overflow-wrap:anywhere;font-family:monospace"
+NOTE = "opacity:.75;font-size:.9em;margin-top:.4em"
 
 
 def short(result: Result) -> str:
@@ -32,7 +33,7 @@ def html(result: Result) -> str:
     )
     return (
         '<div class="specframe-result">'
-        f'<div style="white-space:pre-wrap;overflow-wrap:anywhere">{marked}</div>'
+        f'<div style="{TEXT}">{marked}</div>'
         f'<div style="{NOTE}">{_span("drafted and accepted")} · {escape(_summary(result))}</div>'
         "</div>"
     )

@@ -3,7 +3,7 @@
 import copy
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 import specframe
@@ -12,7 +12,7 @@ from specframe._generate_rows import Chain
 from specframe._sampling import Sampling
 
 pytestmark = [pytest.mark.models, pytest.mark.usefixtures("tiny")]
-VOCAB, PAD, CONTEXT = 61, 0, 64
+VOCAB, PAD, CONTEXT = 61, 60, 64
 PROMPT = [3, 14, 15, 9, 26, 5]
 RAGGED = [[3, 14, 15], PROMPT, [7]]
 ENDS = [4, 9, 18, 19, 20, 21, 22, 33, 42]
@@ -88,7 +88,7 @@ SETTINGS = [
     {"exponential_decay_length_penalty": (2, 1.5), "eos_token_id": ENDS},
     {"logits_processor": [last_again], "repetition_penalty": 1.2},
     {"prefix_allowed_tokens_fn": by_row, "eos_token_id": ENDS},
-    {"stopping_criteria": [no_more_than(230)], "eos_token_id": 60},
+    {"stopping_criteria": [no_more_than(420)], "eos_token_id": 59},
     {"max_length": 11, "max_new_tokens": None},
     {"use_cache": False},
 ]
@@ -118,7 +118,7 @@ def test_each_setting_means_what_it_means_in_generate(wide, kangaroo, chosen):
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     prompts=st.lists(
-        st.lists(st.integers(1, VOCAB - 1), min_size=1, max_size=7), min_size=1, max_size=3
+        st.lists(st.integers(0, VOCAB - 1), min_size=1, max_size=7), min_size=1, max_size=3
     ),
     ends=st.one_of(st.none(), st.lists(st.integers(0, VOCAB - 1), min_size=1, max_size=9)),
     chosen=st.sampled_from(ANYWHERE),
@@ -147,36 +147,40 @@ WARPERS = st.fixed_dictionaries(
         "top_k": st.integers(0, 70),
         "top_p": st.floats(0.0, 1.0),
         "min_p": st.floats(0.0, 1.0),
-        "typical_p": st.floats(0.1, 1.0),
-        "epsilon_cutoff": st.floats(0.0, 0.5),
         "repetition_penalty": st.floats(0.5, 2.0),
-        "renormalize_logits": st.booleans(),
     },
 )
 
 
-@settings(max_examples=60, deadline=None)
-@given(
-    chosen=WARPERS, custom=st.sampled_from(["", "top_k", "temperature"]), seed=st.integers(0, 99)
-)
-def test_what_a_sampler_takes_over_is_what_the_processors_do(model, chosen, custom, seed):
+BEHIND = [{}, {}, {"renormalize_logits": True}, {"typical_p": 0.6}, {"epsilon_cutoff": 0.03}]
+OWN = ["none", "temperature", "top_k", "top_p", "top_p of three"]
+
+
+@settings(max_examples=80, deadline=None)
+@given(WARPERS, st.sampled_from(BEHIND), st.sampled_from(OWN), st.integers(0, 99))
+@example({"top_p": 0.0}, {}, "none", 0)
+@example({"temperature": 0.5}, {}, "temperature", 0)
+@example({"temperature": 0.2}, {}, "top_p", 0)
+@example({"min_p": 0.3}, {}, "top_p of three", 0)
+def test_what_a_sampler_takes_over_is_what_the_processors_do(model, chosen, behind, own, seed):
     import torch
     from transformers import GenerationConfig, LogitsProcessorList
     from transformers import TemperatureLogitsWarper as Temperature
     from transformers import TopKLogitsWarper as TopK
+    from transformers import TopPLogitsWarper as TopP
 
-    own = {"": [], "top_k": [TopK(7)], "temperature": [Temperature(0.3)]}[custom]
+    made = [[], [Temperature(0.3)], [TopK(7)], [TopP(0.8)], [TopP(0.2, min_tokens_to_keep=3)]]
     prepared = model._get_logits_processor(
-        generation_config=GenerationConfig(do_sample=True, **chosen),
+        generation_config=GenerationConfig(do_sample=True, **chosen, **behind),
         input_ids_seq_length=len(PROMPT),
-        logits_processor=LogitsProcessorList([last_again, *own]),
+        logits_processor=LogitsProcessorList([last_again, *made[OWN.index(own)]]),
     )
     scores = 3 * torch.randn(1, VOCAB, generator=torch.Generator().manual_seed(seed))
     chain = Chain.of(prepared, is_sampled=True)
     sampling = Sampling(processors=chain.processors, **chain.settings)
     ours = sampling.warp(sampling.process(PROMPT, scores[0])[None])
     theirs = prepared(torch.tensor([PROMPT]), scores.clone())
-    if chosen.get("renormalize_logits"):
+    if behind.get("renormalize_logits"):
         ours = ours.log_softmax(dim=-1)
     assert torch.equal(ours, theirs)
 
