@@ -72,7 +72,7 @@ class Sampler:
         ``logits`` are the drafter's own, un-tempered. With q the guess is a draw from it (law IID),
         else the likeliest under the target's noise (law DETERMINISTIC).
         """
-        if self.is_greedy and not self.sampling.reads_prefix:
+        if self.is_greedy and not self._reads_prefix(rows):
             return self._chosen(logits), None
         nodes = [[node]] * len(rows)
         if not self.wants_q:
