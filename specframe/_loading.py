@@ -108,7 +108,6 @@ def _take(model: Any, source: Source, registry: Registry) -> Loaded:
             f"{model.__class__.__name__} is no causal language model, since it has no head that "
             "predicts tokens: load it with AutoModelForCausalLM"
         )
-    refuse_scattered(all_weights(model))
     weight = model.get_input_embeddings().weight
     for asked, name, actual in (
         (source.dtype, "dtype", str(weight.dtype).removeprefix("torch.")),
@@ -208,6 +207,7 @@ def _admit(model: PreTrainedModel, source: Source, registry: Registry, known: _K
         raise ModelError(
             _recurrence(model) or f"no family adapter splits models of type '{family}': {error}"
         ) from error
+    refuse_scattered(all_weights(model))
     # Taken before the split, which may use the weights up.
     origin = Origin(known.name, known.folder, fingerprint(model), source.tokenizer)
     eos = _eos_of(model)
