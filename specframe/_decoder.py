@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import threading
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
@@ -244,13 +243,9 @@ class Decoder:
         return 1
 
     def decode_rows(self, rows: list[Row], request: Request) -> list[Result]:
-        """Decode rows together and return their results in the same order.
-
-        What ``request`` says of prompts, ends and seeds was made into ``rows`` before.
-        """
+        """Decode rows made from ``request`` together; return their results in the same order."""
         logs = [RowLog(row, self.tokenizer) for row in rows]
-        with contextlib.closing(self._rounds(Rows(rows), request)) as rounds:
-            return drain(logs, rounds, request.feed)
+        return drain(logs, self._rounds(Rows(rows), request), request.feed)
 
     def _rounds(self, rows: Rows, request: Request) -> Generator[Round]:
         """Run the loop on ``rows``; refuses to serve two calls at a time."""

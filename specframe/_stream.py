@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator, Sequence
+import contextlib
+from collections.abc import Generator, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import attrs
@@ -147,17 +148,21 @@ class Stream:
 
 
 def drain(
-    logs: Sequence[RowLog], rounds: Iterable[Round], feed: Feed | None = None
+    logs: Sequence[RowLog], rounds: Generator[Round], feed: Feed | None = None
 ) -> list[Result]:
     """Run a batch to its end and return the result of each row; ``feed`` follows a single one."""
-    for round in rounds:
-        for log in logs:
-            seen = log.add(round)
-            if feed is not None and seen is not None:
-                feed.put(log.row.tokens[: log.row.prompt_length], seen.committed)
+    with contextlib.closing(rounds):  # a streamer may fail, and the decoder must be free then
+        for round in rounds:
+            for log in logs:
+                _follow(log, log.add(round), feed)
     if feed is not None:
         feed.end()
     results = [log.result for log in logs]
     for result in results:
         load_plugins().observe_finished(result)
     return results
+
+
+def _follow(log: RowLog, seen: RowRound | None, feed: Feed | None) -> None:
+    if feed is not None and seen is not None:
+        feed.put(log.row.tokens[: log.row.prompt_length], seen.committed)
