@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from specframe import InputError, Row, Rows, Sampler, Sampling, Stops
-from specframe._sampler import _ROOTS
+from specframe._sampler import ROOTS
 from specframe._sampling import processors_of
 from specframe_verifiers._rejection import RejectionVerifier
 from table_drafters import (
@@ -319,4 +319,4 @@ def test_processors_of_one_row_change_that_row_alone_for_target_and_drafters():
     for sampling in (Sampling(), Sampling(temperature=0.01)):
         sampler = Sampler(sampling)
         assert sampler.first(rows, logits).tolist() == [0, 2]
-        assert sampler.draft(rows, _ROOTS, 0, logits)[0].tolist() == [0, 2]
+        assert sampler.draft(rows, ROOTS, 0, logits)[0].tolist() == [0, 2]
