@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from specframe._attention import Pass, RotaryTable
     from specframe._cache import SlotCache
     from specframe._chain import Look, grow_chain
+    from specframe._custom_generate import custom_generate
     from specframe._decoder import Decoder, load
     from specframe._draft import Draft, Exit, Law
     from specframe._drafter import Capabilities, Drafter, Needs, SequenceDrafter
@@ -113,6 +114,7 @@ __all__ = [
     "Verifier",
     "at_least",
     "at_most",
+    "custom_generate",
     "decode",
     "fingerprint",
     "grow_chain",
@@ -190,6 +192,7 @@ _HOMES = {
     "Verifier": "_verifier",
     "at_least": "_options",
     "at_most": "_options",
+    "custom_generate": "_custom_generate",
     "decode": "_loop",
     "fingerprint": "_fingerprint",
     "grow_chain": "_chain",

@@ -17,6 +17,7 @@ from specframe._drafter import Drafter
 from specframe._errors import InputError
 from specframe._exact_probe import admit_exact
 from specframe._exact_target import target_on
+from specframe._feed import Feed
 from specframe._loading import Loaded, Source, load_model
 from specframe._loop import decode as run_loop
 from specframe._plugins import load_plugins
@@ -130,6 +131,7 @@ class Decoder:
         batch_size: int | None = None,
         output_logits: bool = False,
         output_probs: bool = False,
+        streamer: object = None,
     ) -> Any:
         """Decode one prompt (str or token ids) to a Result, or a list of prompts to a list.
 
@@ -137,8 +139,9 @@ class Decoder:
         ``temperature`` 0 is greedy; the sampling arguments mean what they mean in transformers.
         ``seed`` and ``max_new_tokens`` serve every row alike, or are lists with one for each.
         ``batch_size`` prompts are decoded at a time (None: all, at most 8). ``output_probs``: the
-        rounds carry p and q, which takes time and changes no token. Raises InputError for what
-        cannot be served; nothing is decoded then.
+        rounds carry p and q, which takes time and changes no token. ``streamer``: one of
+        transformers', for one prompt. Raises InputError for what cannot be served; nothing is
+        decoded then.
         """
         request = Request(
             max_new_tokens=max_new_tokens,
@@ -155,6 +158,7 @@ class Decoder:
             batch_size=batch_size,
             output_logits=output_logits,
             output_probs=output_probs,
+            feed=None if streamer is None else Feed(streamer),
         )
         prompts = cast("Sequence[Prompt]", prompt if is_many(prompt) else [prompt])
         request.check_lists(len(prompts))
@@ -165,7 +169,7 @@ class Decoder:
         results = [
             result
             for start in range(0, len(rows), size)
-            for result in self._batch(rows[start : start + size], request)
+            for result in self.decode_rows(rows[start : start + size], request)
         ]
         return results if is_many(prompt) else results[0]
 
@@ -238,10 +242,10 @@ class Decoder:
             )
         return 1
 
-    def _batch(self, rows: list[Row], request: Request) -> list[Result]:
-        """Decode rows together and return their results in the same order."""
+    def decode_rows(self, rows: list[Row], request: Request) -> list[Result]:
+        """Decode rows made from ``request`` together; return their results in the same order."""
         logs = [RowLog(row, self.tokenizer) for row in rows]
-        return drain(logs, self._rounds(Rows(rows), request))
+        return drain(logs, self._rounds(Rows(rows), request), request.feed)
 
     def _rounds(self, rows: Rows, request: Request) -> Generator[Round]:
         """Run the loop on ``rows``; refuses to serve two calls at a time."""

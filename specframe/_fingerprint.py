@@ -51,5 +51,7 @@ def _sample(model: nn.Module) -> list[Tensor]:
         for weight in model.parameters()
         if weight.ndim == 2 and weight.is_floating_point()
     ]
+    if not matrices:  # of quantised weights, none may be left
+        return []
     last = len(matrices) - 1
     return [matrices[index] for index in (0, last // 3, 2 * last // 3, last)]

@@ -21,6 +21,7 @@ from specframe._hub import is_hub_id
 from specframe._origin import Origin
 from specframe._probe import admit
 from specframe._registry import Registry
+from specframe._weights import all_weights, refuse_scattered
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -99,11 +100,12 @@ def _take(model: Any, source: Source, registry: Registry) -> Loaded:
     """Use a model that somebody else holds: never cast, moved or re-configured."""
     if not (hasattr(model, "config") and hasattr(model, "get_output_embeddings")):
         raise ModelError(
-            f"model must be a folder, a hub id or a transformers model, got {type(model).__name__}"
+            "model must be a folder, a hub id or a transformers model, "
+            f"got {model.__class__.__name__}"
         )
     if model.get_output_embeddings() is None:
         raise ModelError(
-            f"{type(model).__name__} is no causal language model, since it has no head that "
+            f"{model.__class__.__name__} is no causal language model, since it has no head that "
             "predicts tokens: load it with AutoModelForCausalLM"
         )
     weight = model.get_input_embeddings().weight
@@ -116,7 +118,7 @@ def _take(model: Any, source: Source, registry: Registry) -> Loaded:
                 f"{name}={asked!r} was asked for and the model that was handed over has {actual}: "
                 f"it is left as it is, so leave {name} at 'auto' or convert the model before"
             )
-    known = _Known(model.config.name_or_path or type(model).__name__, None, owned=False)
+    known = _Known(model.config.name_or_path or model.__class__.__name__, None, owned=False)
     return _admit(model, source, registry, known)
 
 
@@ -162,13 +164,15 @@ def read_model(name: str, source: Source, device: torch.device) -> PreTrainedMod
                 trust_remote_code=source.trust_remote_code,
                 revision=source.revision or "main",
             )
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        module: Any = model
+        module.eval()
+        if module.device.type != device.type or device.index not in (None, module.device.index):
+            module.to(device)  # not called without need, since some quantised models refuse it
+    except (ImportError, OSError, ValueError, KeyError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:300]
         raise ModelError(
             f"'{name}' cannot be loaded as a causal language model: {reason}"
         ) from error
-    module: Any = model
-    module.to(device).eval()
     return model
 
 
@@ -203,6 +207,7 @@ def _admit(model: PreTrainedModel, source: Source, registry: Registry, known: _K
         raise ModelError(
             _recurrence(model) or f"no family adapter splits models of type '{family}': {error}"
         ) from error
+    refuse_scattered(all_weights(model))
     # Taken before the split, which may use the weights up.
     origin = Origin(known.name, known.folder, fingerprint(model), source.tokenizer)
     eos = _eos_of(model)

@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 
 from specframe._engine import LayerEngine
-from specframe._errors import ModelError
+from specframe._errors import ModelError, SpecframeError
 from specframe._family import Family
 from specframe._placement import Board
+from specframe._weights import quantisation
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -43,15 +44,33 @@ def admit(model: PreTrainedModel, family: Family, name: str, *, owned: bool) -> 
             "logits than the model as a whole. Its architecture differs from what the family "
             "adapter knows"
         )
-    engine = LayerEngine(family.split(model, owned=owned))
-    difference = _engine_difference(engine, tokens, expected)
+    quantised = quantisation(model)
+    try:
+        engine = LayerEngine(family.split(model, owned=owned))
+        difference = _engine_difference(engine, tokens, expected)
+    except Exception as error:
+        if quantised is None or isinstance(error, SpecframeError):
+            raise
+        raise ModelError(
+            f"family '{name}' cannot split this model: its quantised layers ({quantised}) do not "
+            f"run one by one: {' '.join(str(error).split())[:200]}"
+        ) from error
     if not difference <= TOLERANCE[engine.dtype]:
         raise ModelError(
             f"family '{name}' does not fit this model: the engine's logits differ from the "
             f"model's by {difference:.1e} of the largest one, more than the "
-            f"{TOLERANCE[engine.dtype]:.0e} allowed in {engine.dtype}"
+            f"{TOLERANCE[engine.dtype]:.0e} allowed in {engine.dtype}{_hint(quantised)}"
         )
     return engine
+
+
+def _hint(quantised: str | None) -> str:
+    if quantised is None:
+        return ""
+    return (
+        f". It is quantised ({quantised}), and layers that round their inputs by all that is in a "
+        "pass answer otherwise when a draft is in it: quantise the weights alone"
+    )
 
 
 def _random_tokens(model: PreTrainedModel) -> Tensor:

@@ -18,7 +18,8 @@ class Projection:
     ``owned``: nobody else uses the layers. Their weights then move into one tensor: packed for
     oneDNN's small-row kernels where those exist (float32 and bfloat16 on a CPU), of which the
     layers keep nothing; else a plain one of which the layers' weights are views. Either way there
-    is no second copy. Layers that are not owned are left as they are and called one by one.
+    is no second copy. Layers that are not owned, and those that store their weights in another way
+    (quantised ones), are left as they are and called one by one.
     """
 
     def __init__(self, layers: Sequence[nn.Linear], *, owned: bool, keep: bool = False) -> None:
@@ -34,7 +35,7 @@ Apply = Callable[[Tensor], Tensor]
 
 
 def _prepare(layers: Sequence[nn.Linear], *, owned: bool, keep: bool) -> Apply:
-    if not owned:
+    if not owned or not all(map(_is_plain, layers)):
         return _one_by_one(layers)
     weight, bias = _joined(layers)
     if can_pack(weight):
@@ -45,6 +46,11 @@ def _prepare(layers: Sequence[nn.Linear], *, owned: bool, keep: bool) -> Apply:
     if len(layers) > 1:
         _point_into(layers, weight)
     return lambda states: F.linear(states, weight, bias)
+
+
+def _is_plain(layer: nn.Linear) -> bool:
+    """Tell whether the layer is its weight and its bias: no subclass, of layer or tensor."""
+    return type(layer) is nn.Linear and type(layer.weight) is nn.Parameter
 
 
 def _one_by_one(layers: Sequence[nn.Linear]) -> Apply:

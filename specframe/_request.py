@@ -10,6 +10,7 @@ import attrs
 import torch
 
 from specframe._errors import InputError
+from specframe._feed import Feed
 from specframe._loading import Loaded
 from specframe._rows import Row
 from specframe._sampling import Sampling, processors_of
@@ -36,6 +37,7 @@ class Request:
     batch_size: int | None = None
     output_logits: bool = False
     output_probs: bool = False
+    feed: Feed | None = None
     sampling: Sampling = attrs.field(init=False)
 
     @sampling.default
@@ -65,7 +67,12 @@ class Request:
             raise InputError(f"stop must be a list of non-empty strings, got {self.stop!r}")
 
     def check_lists(self, prompts: int) -> None:
-        """Raise InputError for a list that has not one value for each prompt."""
+        """Raise InputError for a list that has not one value for each prompt, and for a crowd."""
+        if self.feed is not None and prompts > 1:
+            raise InputError(
+                f"streamer shows one prompt's text and {prompts} prompts were given: leave it out, "
+                "or decode them one by one"
+            )
         for name, given in (("max_new_tokens", self.max_new_tokens), ("seed", self.seed)):
             if isinstance(given, list | tuple) and len(given) != prompts:
                 raise InputError(
@@ -116,6 +123,22 @@ class Request:
 
 def make_row(prompt: Prompt, index: int, request: Request, loaded: Loaded) -> Row:
     """Tokenise and check one prompt; raises InputError saying what is wrong with it."""
+    ids = fitting_ids(prompt, loaded)
+    if request.stop and loaded.tokenizer is None:
+        raise InputError("stop strings need a tokenizer, and this model came without one")
+    stops = Stops(
+        request.budget_of(index),
+        loaded.engine.context,
+        request.eos(loaded),
+        tuple(request.stop),
+        request.criteria,
+        None if loaded.tokenizer is None else decode_with(loaded.tokenizer),
+    )
+    return Row(index, len(ids), ids, stops, request.seed_of(index))
+
+
+def fitting_ids(prompt: Prompt, loaded: Loaded) -> list[int]:
+    """Return the prompt's token ids; raises InputError where no token can follow them."""
     ids = token_ids(prompt, loaded)
     context = loaded.engine.context
     if not ids:
@@ -125,17 +148,7 @@ def make_row(prompt: Prompt, index: int, request: Request, loaded: Loaded) -> Ro
             f"the prompt has {len(ids)} tokens and the model's context window is {context}: "
             "shorten the prompt so that at least one new token fits"
         )
-    if request.stop and loaded.tokenizer is None:
-        raise InputError("stop strings need a tokenizer, and this model came without one")
-    stops = Stops(
-        request.budget_of(index),
-        context,
-        request.eos(loaded),
-        tuple(request.stop),
-        request.criteria,
-        None if loaded.tokenizer is None else decode_with(loaded.tokenizer),
-    )
-    return Row(index, len(ids), ids, stops, request.seed_of(index))
+    return ids
 
 
 def is_many(prompt: object) -> bool:

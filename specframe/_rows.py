@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import attrs
 
+from specframe._sampling import Processor
 from specframe._stops import Stops
 
 if TYPE_CHECKING:
@@ -26,7 +27,8 @@ class Row:
     """Hold one sequence; the loop's target is the one that commits tokens to it.
 
     ``index`` is its place in the caller's list, ``tokens`` the prompt and everything committed,
-    ``room`` the most levels that may be drafted in this round.
+    ``room`` the most levels that may be drafted in this round; ``processors`` change the logits of
+    this row alone, behind the sampler's own.
     """
 
     index: int
@@ -36,6 +38,7 @@ class Row:
     seed: int = 0
     room: int = 0
     finish_reason: str | None = None
+    processors: tuple[Processor, ...] = ()
 
     @property
     def root(self) -> int:

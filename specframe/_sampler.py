@@ -57,7 +57,7 @@ class Sampler:
 
         Greedily the answer is on the host, where the round needs it.
         """
-        if self.is_greedy and not self.sampling.reads_prefix:
+        if self.is_greedy and not self._reads_prefix(rows):
             return scores.best[1]
         nodes = [list(range(size)) for size in draft.size_list]
         chosen = self._chosen(self._perturbed(rows, draft, nodes, scores.logits))
@@ -72,7 +72,7 @@ class Sampler:
         ``logits`` are the drafter's own, un-tempered. With q the guess is a draw from it (law IID),
         else the likeliest under the target's noise (law DETERMINISTIC).
         """
-        if self.is_greedy and not self.sampling.reads_prefix:
+        if self.is_greedy and not self._reads_prefix(rows):
             return self._chosen(logits), None
         nodes = [[node]] * len(rows)
         if not self.wants_q:
@@ -142,14 +142,19 @@ class Sampler:
         self, rows: Rows, paths: Paths, nodes: Sequence[Sequence[int]], logits: Tensor
     ) -> Tensor:
         wide = widened(logits)
-        if not self.sampling.reads_prefix:
+        if not self._reads_prefix(rows):
             return self.sampling.warp(wide)
         processed = wide.clone()
         for place, (row, ids) in enumerate(zip(rows.active, nodes, strict=True)):
             for at, node in enumerate(ids):
                 prefix = [*row.tokens, *paths.path_tokens(place, node)]
-                processed[place, at] = self.sampling.process(prefix, wide[place, at])
+                processed[place, at] = self.sampling.process(
+                    prefix, wide[place, at], row.processors
+                )
         return self.sampling.warp(processed)
+
+    def _reads_prefix(self, rows: Rows) -> bool:
+        return self.sampling.reads_prefix or any(row.processors for row in rows.active)
 
     def _coupled(self, seed: int, index: int, count: int) -> Tensor:
         if (seed, index) not in self._shared:

@@ -115,12 +115,15 @@ class Sampling:
         )
 
     def process(
-        self, prefix: Sequence[int], logits: Float[Tensor, " vocab"]
+        self,
+        prefix: Sequence[int],
+        logits: Float[Tensor, " vocab"],
+        then: Sequence[Processor] = (),
     ) -> Float[Tensor, " vocab"]:
-        """Return the logits behind ``prefix`` after penalty and processors."""
+        """Return the logits behind ``prefix`` after penalty and processors, ``then`` last."""
         ids = torch.tensor([list(prefix)], device=logits.device)
         scores = logits[None].clone()  # a processor may write into what it is given
-        for processor in self.by_prefix:
+        for processor in (*self.by_prefix, *then):
             scores = processor(ids, scores)
         return scores[0]
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator, Sequence
+import contextlib
+from collections.abc import Generator, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import attrs
@@ -10,6 +11,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from specframe import _result_text
+from specframe._feed import Feed
 from specframe._metrics import Metrics, measure
 from specframe._plugins import load_plugins
 from specframe._request import decode_with
@@ -21,7 +24,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, repr=False)
 class Result:
     """Hold what was decoded of one prompt.
 
@@ -39,6 +42,13 @@ class Result:
     metrics: Metrics
     rounds: list[RowRound]
     logits: Float[Tensor, "new vocab"] | None = None
+
+    def __repr__(self) -> str:
+        return _result_text.short(self)
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: the text, drafted and accepted parts marked."""
+        return _result_text.html(self)
 
 
 class RowLog:
@@ -137,12 +147,22 @@ class Stream:
         load_plugins().observe_finished(self.result)
 
 
-def drain(logs: Sequence[RowLog], rounds: Iterable[Round]) -> list[Result]:
-    """Run a batch to its end and return the result of each row."""
-    for round in rounds:
-        for log in logs:
-            log.add(round)
+def drain(
+    logs: Sequence[RowLog], rounds: Generator[Round], feed: Feed | None = None
+) -> list[Result]:
+    """Run a batch to its end and return the result of each row; ``feed`` follows a single one."""
+    with contextlib.closing(rounds):  # a streamer may fail, and the decoder must be free then
+        for round in rounds:
+            for log in logs:
+                _follow(log, log.add(round), feed)
+    if feed is not None:
+        feed.end()
     results = [log.result for log in logs]
     for result in results:
         load_plugins().observe_finished(result)
     return results
+
+
+def _follow(log: RowLog, seen: RowRound | None, feed: Feed | None) -> None:
+    if feed is not None and seen is not None:
+        feed.put(log.row.tokens[: log.row.prompt_length], seen.committed)

@@ -90,7 +90,7 @@ class Scripted(SequenceDrafter):
     ("call", "defaults"),
     [
         (specframe.load, LOAD),
-        (specframe.Decoder.decode, DECODE),
+        (specframe.Decoder.decode, DECODE | {"streamer": None}),
         (specframe.Decoder.stream, DECODE),
     ],
 )

@@ -5,7 +5,7 @@ import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from specframe import Draft, Sampler, Scores
+from specframe import Draft, Rows, Sampler, Scores
 from specframe_verifiers._match import GreedyVerifier
 
 VOCAB = 3
@@ -53,7 +53,7 @@ def verify(rows):
         candidates=torch.tensor(padded(2, True)),
     )
     logits = torch.tensor(padded(3, [1, 0, 0])).double()
-    return GreedyVerifier().verify(None, draft, Scores(logits), Sampler())
+    return GreedyVerifier().verify(Rows([]), draft, Scores(logits), Sampler())
 
 
 @settings(max_examples=300, deadline=None)
@@ -88,10 +88,10 @@ def test_a_tie_goes_to_the_lowest_token_in_every_dtype():
         logits = torch.zeros(1, 2, 1000, dtype=dtype)
         logits[..., 700:] = 1.0
         draft = Draft.chains([0], [[700]])
-        verdict = GreedyVerifier().verify(None, draft, Scores(logits), Sampler())
+        verdict = GreedyVerifier().verify(Rows([]), draft, Scores(logits), Sampler())
         assert verdict.path_lists == [[1]]
         assert verdict.next_token.tolist() == [700]
-        assert Sampler().choose(None, draft, Scores(logits)).tolist() == [[700, 700]]
+        assert Sampler().choose(Rows([]), draft, Scores(logits)).tolist() == [[700, 700]]
 
 
 def test_padding_and_non_candidates_are_never_accepted():

@@ -8,7 +8,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from specframe import InputError, Sampling, Stops
+from specframe import InputError, Row, Rows, Sampler, Sampling, Stops
+from specframe._sampler import ROOTS
 from specframe._sampling import processors_of
 from specframe_verifiers._rejection import RejectionVerifier
 from table_drafters import (
@@ -302,3 +303,20 @@ def test_processors_come_alone_in_a_list_or_not_at_all():
     assert processors_of([one, [other]]) == (one, other)
     with pytest.raises(InputError, match="takes functions of"):
         processors_of([one, 5])
+
+
+def test_processors_of_one_row_change_that_row_alone_for_target_and_drafters():
+    def favour_two(_, scores):
+        return scores + torch.tensor([0.0, 0.0, 9.0])
+
+    rows = Rows(
+        [
+            Row(0, 1, [1], Stops(9, 99)),
+            Row(1, 1, [1], Stops(9, 99), processors=(favour_two,)),
+        ]
+    )
+    logits = torch.tensor([[3.0, 1.0, 0.0], [3.0, 1.0, 0.0]])
+    for sampling in (Sampling(), Sampling(temperature=0.01)):
+        sampler = Sampler(sampling)
+        assert sampler.first(rows, logits).tolist() == [0, 2]
+        assert sampler.draft(rows, ROOTS, 0, logits)[0].tolist() == [0, 2]

@@ -1,0 +1,110 @@
+"""Which of ``generate``'s arguments cannot be served: each is refused by its name."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+from specframe._errors import InputError, ModelError
+
+BEAMS = "it follows one sequence a row"
+DRAFTERS = "its drafter is the one that custom_generate names"
+GUIDANCE = "the model runs on its own prompt alone"
+INPUTS = "it reads token ids and their attention_mask alone"
+PASSES = "drafts are scored several tokens at a time, and such tensors are not kept"
+CACHE = "it has a cache of its own, which ends with the call"
+PROCESSES = "each process decodes to its own end"
+
+# Settings of a generation config: what leaves decoding as it is, and why nothing else is served.
+SETTINGS: dict[str, tuple[tuple[object, ...], str]] = {
+    "num_beams": ((None, 1), BEAMS),
+    "num_beam_groups": ((None, 1), BEAMS),
+    "constraints": ((None,), BEAMS),
+    "force_words_ids": ((None,), BEAMS),
+    "penalty_alpha": ((None, 0), BEAMS),
+    "dola_layers": ((None,), PASSES),
+    "output_attentions": ((None, False), PASSES),
+    "output_hidden_states": ((None, False), PASSES),
+    "prompt_lookup_num_tokens": ((None,), DRAFTERS),
+    "assistant_early_exit": ((None,), DRAFTERS),
+    "use_mtp": ((None, False), DRAFTERS),
+    "speculation_type": ((None,), DRAFTERS),
+    "guidance_scale": ((None, 1), GUIDANCE),
+    "encoder_repetition_penalty": ((None, 1), INPUTS),
+    "encoder_no_repeat_ngram_size": ((None, 0), INPUTS),
+    "cache_implementation": ((None, "dynamic", "dynamic_full", "hybrid", "static"), CACHE),
+}
+# Arguments of ``generate`` that a callable is not given, but for the streamer.
+ARGUMENTS = {
+    "assistant_model": DRAFTERS,
+    "negative_prompt_ids": GUIDANCE,
+    "negative_prompt_attention_mask": GUIDANCE,
+    "synced_gpus": PROCESSES,
+}
+# What ``generate`` prepares for the model's forward and decoding here needs or does not miss.
+PREPARED = frozenset(
+    {"attention_mask", "cache_position", "logits_to_keep", "past_key_values", "position_ids"}
+    | {"use_cache"}
+)
+
+
+def withheld() -> dict[str, Any]:
+    """Return the arguments of the ``generate`` that is calling, those that it hands on left out.
+
+    A callable gets neither streamer nor assistant (5.17 to 5.23 at least), though ``generate`` has
+    put the prompt to the streamer; so they are read where they are, in its frame. Nothing is
+    returned where no ``generate`` is calling.
+    """
+    from transformers import GenerationMixin  # noqa: PLC0415 (seconds, and there by now)
+
+    code = inspect.unwrap(GenerationMixin.generate).__code__
+    frame = inspect.currentframe()
+    while frame is not None and frame.f_code is not code:
+        frame = frame.f_back
+    if frame is None:
+        return {}
+    given = frame.f_locals
+    named = {name: given.get(name) for name in (*ARGUMENTS, "streamer")}
+    return {**given.get("kwargs", {}), **named}
+
+
+def refuse_encoder(model: Any) -> None:
+    """Raise ModelError for a model that reads its prompt apart from what it writes."""
+    if model.config.is_encoder_decoder:
+        raise ModelError(
+            f"models of type '{model.config.model_type}' have an encoder, and custom_generate "
+            "decodes with decoder-only models: call generate without it"
+        )
+
+
+def refuse_unserved(config: Any, prepared: Mapping[str, Any], given: Mapping[str, Any]) -> None:
+    """Raise InputError for the first argument that cannot be served.
+
+    ``prepared`` is what ``generate`` hands on for the model's forward, ``given`` what its caller
+    wrote.
+    """
+    for name, (neutral, reason) in SETTINGS.items():
+        value = getattr(config, name, None)
+        if value not in neutral:
+            _refuse(name, value, reason)
+    for name, reason in ARGUMENTS.items():
+        if given.get(name) not in (None, False):
+            _refuse(name, given[name], reason)
+    if given.get("past_key_values") is not None or _is_filled(prepared.get("past_key_values")):
+        _refuse("past_key_values", None, CACHE)
+    for name, value in prepared.items():
+        if name not in PREPARED and value is not None:
+            _refuse(name, value, INPUTS)
+
+
+def _is_filled(cache: Any) -> bool:
+    return cache is not None and cache.get_seq_length() > 0
+
+
+def _refuse(name: str, value: object, reason: str) -> None:
+    shown = f"={value!r}" if isinstance(value, bool | int | float | str) else ""
+    raise InputError(
+        f"specframe.custom_generate cannot serve {name}{shown}, since {reason}: leave it out, or "
+        "call generate without custom_generate"
+    )
