@@ -179,9 +179,7 @@ def write_package(kind: KindName, names: Names, author: Author, folder: Path) ->
     with tempfile.TemporaryDirectory(dir=beside, prefix=".specframe-new-") as scratch:
         rendered = Path(scratch) / "package"
         _render(rendered, kind, values(kind, names, author))
-        files = sorted(
-            path.relative_to(rendered) for path in rendered.rglob("*") if path.is_file()
-        )
+        files = sorted(path.relative_to(rendered) for path in rendered.rglob("*") if path.is_file())
         _move(rendered, there)
     return files
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import shlex
 import shutil
 import subprocess
@@ -61,7 +61,7 @@ def new(
     refuse_taken(kind, names, load_registry())
     check_folder(folder)
     who = checked_author(author or asked_author(names))
-    year = datetime.datetime.now(tz=datetime.UTC).year
+    year = dt.datetime.now(tz=dt.UTC).year
     files = write_package(kind, names, Author(who, year, licence or asked_licence()), folder)
     say(f"{folder}: {len(files)} files with the {KINDS[kind].noun} '{name}'. Next:\n")
     for line in next_steps(kind, name, folder):
@@ -103,7 +103,7 @@ def asked_licence() -> Licence:
 
 
 def licence_of(told: str) -> Licence:
-    """Return the licence that a person named, or raise BadParameter, upon which typer asks again."""
+    """Return the licence that a person named, or raise what makes typer ask again."""
     for licence in LICENCES:
         if licence.lower() == told.strip().lower():
             return licence
