@@ -109,7 +109,7 @@ def check_name(name: str) -> None:
     """Refuse, by InputError, a name of which no package can be made."""
     if not _PLAIN_NAME.fullmatch(name):
         raise InputError(
-            f"'{name}' cannot name a package: take letters, digits and single '-', '_' or '.' "
+            f"{name!r} cannot name a package: take letters, digits and single '-', '_' or '.' "
             "between them, a letter first"
         )
     if len(name) > LONGEST:
