@@ -23,7 +23,7 @@ FLOOR_TESTS := $(addprefix tests/test_,$(addsuffix .py,families family_models fi
 	more_families probe_families processors refused_models training))
 # What `specframe new` writes.
 KINDS := drafter verifier stop-policy strategy
-LONG := a-name.as_long-as.they_are.taken
+LONG := anameaslongasanameisallowedtobee
 # Two threads in each of several processes wait for each other more than they work.
 PARALLEL := OMP_NUM_THREADS=1
 
