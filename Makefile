@@ -99,14 +99,14 @@ floor-test: .venv-floor/ready
 	$(PARALLEL) .venv-floor/bin/python -m pytest -n auto $(FLOOR_TESTS)
 
 templates: .venv-tools/ready .venv-wheel/ready
-	rm -rf build/new
-	printf 'template-%s\n' $(KINDS) | $(PARALLEL) xargs -P 4 -n 1 $(MAKE)
+	printf 'template-%s\n' $(KINDS) | $(PARALLEL) SPECFRAME_TESTING_MAX_EXAMPLES=5 xargs -P 4 -n 1 $(MAKE)
 	.venv-tools/bin/ruff check --quiet --no-respect-gitignore build/new/*/echo build/new/*/long
 	.venv-tools/bin/ruff format --quiet --check --no-respect-gitignore build/new/*/echo build/new/*/long
 	for each in build/new/*/echo; do MYPYPATH=. .venv-tools/bin/mypy $$each/src $$each/tests || exit; done
 
 # In an environment of its own; what is typed is what `specframe new` says comes next.
 template-%:
+	rm -rf build/new/$*
 	$(call layer,build/new/$*/venv,.venv-wheel .venv)
 	$(PIP) --python build/new/$*/venv $(INSTALL) --force-reinstall --no-deps dist/*.whl
 	cd build/new/$* && venv/bin/specframe new $* echo > steps < /dev/null
@@ -114,6 +114,7 @@ template-%:
 	$(PIP) --python build/new/$*/venv $(INSTALL) --no-build-isolation --editable build/new/$*/echo
 	build/new/$*/venv/bin/specframe plugins | grep '^echo  *specframe-echo  *0.1.0 '
 	cd build/new/$* && sed -n '/^ *specframe/s/$$/ --max-new-tokens 16/p' steps | sed '/ check /s/$$/ --num-prompts 2/' > typed
+	test "$$(wc -l < build/new/$*/typed)" = 2
 	cd build/new/$* && PATH="$$PWD/venv/bin:$$PATH" sh -ex typed < /dev/null
 	cd build/new/$*/echo && ../venv/bin/python -m pytest -q
 
