@@ -13,6 +13,7 @@ from packaging.utils import canonicalize_name
 
 from specframe import _new
 from specframe._new import _PLAIN_NAME, KINDS, LICENCES, Names
+from specframe._options import describe_options
 from specframe._plugins import discover
 from specframe.cli import _new as command
 from specframe.cli import main
@@ -40,6 +41,7 @@ TABLES = {
     "stop-policy": ["stop policy"],
     "strategy": ["drafter", "stop policy"],
 }
+PREFIXES = {"drafter": "", "verifier": "verifier.", "stop policy": "stop."}
 LICENCE_BEGINS = {
     "Apache-2.0": "Apache License\n",
     "MIT": "MIT License\n\nCopyright (c) ",
@@ -109,8 +111,11 @@ def test_it_registers_under_the_name_as_typed(kind, tmp_path, monkeypatch):
     _pretend_to_install(tmp_path / name, names, monkeypatch)
     registry = discover(name).registry
     assert registry.problems == registry.warnings == []
+    readme = (tmp_path / name / "README.md").read_text(encoding="utf-8")
     for table in TABLES[kind]:
         component = registry.tables[table][name]
+        for option in describe_options(component.options):
+            assert f"\n| `{PREFIXES[table]}{option.name}` | {option.default} | " in readme
         assert component.plugin.distribution == names.distribution
         assert component.options is not None
         assert type(component.build()).__module__.startswith(names.package)
@@ -179,6 +184,13 @@ def test_a_name_of_a_plugin_that_is_installed_is_refused(tmp_path, monkeypatch, 
     main(["new", "drafter", "echo"])
     _pretend_to_install(tmp_path / "echo", Names("echo"), monkeypatch)
     assert "a plug-in 'echo' already, of specframe-echo" in refused("verifier", "echo")
+
+
+def test_a_distribution_of_that_name_is_refused(tmp_path, monkeypatch, refused):
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "specframe_echo-2.0.dist-info").mkdir()
+    (tmp_path / "specframe_echo-2.0.dist-info" / "METADATA").write_text("Name: specframe-echo\n")
+    assert "specframe-echo is installed here already" in refused("verifier", "echo")
 
 
 def test_a_folder_with_something_in_it_is_refused(tmp_path, refused):
@@ -270,6 +282,13 @@ def test_a_person_is_asked_until_the_answer_is_one(tmp_path, monkeypatch):
     assert licence.startswith("MIT License")
     assert licence.splitlines()[2].endswith(" Ada")
     assert "there is no licence 'GPL'" in sys.stderr.getvalue()
+
+
+def test_nobody_is_asked_where_the_answers_come_from_a_pipe(monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    assert main(["new", "drafter", "echo"]) == 0
+    assert sys.stderr.getvalue() == ""
 
 
 def test_flags_leave_nothing_to_ask(monkeypatch):
