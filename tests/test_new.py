@@ -19,15 +19,9 @@ from specframe.cli import _new as command
 from specframe.cli import main
 
 SHARED = [
-    ".github/workflows/test.yml",
-    ".gitignore",
-    "LICENSE",
-    "Makefile",
-    "README.md",
-    "pyproject.toml",
-    "src/specframe_echo/__init__.py",
-    "src/specframe_echo/_options.py",
-    "src/specframe_echo/py.typed",
+    *(".github/workflows/test.yml", ".gitignore", "LICENSE", "Makefile", "README.md"),
+    *("pyproject.toml", "src/specframe_echo/__init__.py"),
+    *("src/specframe_echo/_options.py", "src/specframe_echo/py.typed"),
 ]
 OWN = {
     "drafter": ["_drafter.py"],
