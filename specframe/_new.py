@@ -196,6 +196,7 @@ def values(kind: KindName, names: Names, author: Author) -> dict[str, object]:
         "has_licence": author.licence != "none",
         "kind": kind,
         "licence": author.licence,
+        "licence_file": "" if author.licence == "none" else "LICENSE",  # a nameless one is left out
         "name": names.name,
         "noun": told.noun,
         "package": names.package,

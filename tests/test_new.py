@@ -29,12 +29,8 @@ OWN = {
     "stop-policy": ["_stop_policy.py"],
     "strategy": ["_drafter.py", "_stop_policy.py"],
 }
-TABLES = {
-    "drafter": ["drafter"],
-    "verifier": ["verifier"],
-    "stop-policy": ["stop policy"],
-    "strategy": ["drafter", "stop policy"],
-}
+TABLES = {"drafter": ["drafter"], "verifier": ["verifier"], "stop-policy": ["stop policy"]}
+TABLES["strategy"] = ["drafter", "stop policy"]
 PREFIXES = {"drafter": "", "verifier": "verifier.", "stop policy": "stop."}
 LICENCE_BEGINS = {
     "Apache-2.0": "Apache License\n",
@@ -236,6 +232,10 @@ def test_the_licence_is_the_chosen_one(licence, tmp_path):
     assert path.read_text(encoding="utf-8").strip().startswith(LICENCE_BEGINS[licence])
     assert ("Ada Lovelace" in path.read_text(encoding="utf-8")) == (licence != "Apache-2.0")
     assert project["project"]["license"] == licence
+
+
+def test_make_can_name_every_file_of_the_template():
+    assert [path for path in _new.TEMPLATE.rglob("*") if set(path.name) & set(" $#:")] == []
 
 
 def test_our_licence_is_handed_on_word_for_word():
