@@ -3,6 +3,7 @@
 #   make demo     decode with the bundled model, plainly and with Kangaroo, and compare
 #   make test     everything that CI runs; the last line is pytest's summary
 #   make lint | types | docs | examples | clean      docs: the site in build/docs, and its examples
+#   make templates  what `specframe new` writes, installed and used as its author would
 #   make bench    everything that docs/performance.md quotes: an hour; or bench-demo, -large, -parts
 #
 # .venv holds what users get: torch, transformers, specframe (editable). The others are thin
@@ -20,6 +21,9 @@ SITE_TOOLS := sphinx myst-parser furo sphinx-copybutton
 # What depends on the version of transformers.
 FLOOR_TESTS := $(addprefix tests/test_,$(addsuffix .py,families family_models fingerprint golden \
 	more_families probe_families processors refused_models training))
+# What `specframe new` writes.
+KINDS := drafter verifier stop-policy strategy
+LONG := anameaslongasanameisallowedtobee
 # Two threads in each of several processes wait for each other more than they work.
 PARALLEL := OMP_NUM_THREADS=1
 
@@ -42,12 +46,12 @@ MAKEFLAGS += --no-print-directory
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 .PHONY: demo test lint types docs site examples bench bench-demo bench-large bench-parts clean
-.PHONY: wheel-test floor-test
+.PHONY: wheel-test floor-test templates
 
 demo: .venv/ready
 	.venv/bin/specframe decode --compare
 
-test: lint types docs floor-test examples wheel-test
+test: lint types docs floor-test examples templates wheel-test
 
 lint: .venv-tools/ready
 	.venv-tools/bin/ruff check .
@@ -93,6 +97,26 @@ examples: .venv-examples/ready
 
 floor-test: .venv-floor/ready
 	$(PARALLEL) .venv-floor/bin/python -m pytest -n auto $(FLOOR_TESTS)
+
+templates: .venv-tools/ready .venv-wheel/ready
+	printf 'template-%s\n' $(KINDS) | $(PARALLEL) SPECFRAME_TESTING_MAX_EXAMPLES=5 xargs -P 4 -n 1 $(MAKE)
+	.venv-tools/bin/ruff check --quiet --no-respect-gitignore build/new/*/echo build/new/*/long
+	.venv-tools/bin/ruff format --quiet --check --no-respect-gitignore build/new/*/echo build/new/*/long
+	for each in build/new/*/echo; do MYPYPATH=. .venv-tools/bin/mypy $$each/src $$each/tests || exit; done
+
+# In an environment of its own; what is typed is what `specframe new` says comes next.
+template-%:
+	rm -rf build/new/$*
+	$(call layer,build/new/$*/venv,.venv-wheel .venv)
+	$(PIP) --python build/new/$*/venv $(INSTALL) --force-reinstall --no-deps dist/*.whl
+	cd build/new/$* && venv/bin/specframe new $* echo > steps < /dev/null
+	cd build/new/$* && venv/bin/specframe new $* $(LONG) --output long < /dev/null > /dev/null
+	$(PIP) --python build/new/$*/venv $(INSTALL) --no-build-isolation --editable build/new/$*/echo
+	build/new/$*/venv/bin/specframe plugins | grep '^echo  *specframe-echo  *0.1.0 '
+	cd build/new/$* && sed -n '/^ *specframe/s/$$/ --max-new-tokens 16/p' steps | sed '/ check /s/$$/ --num-prompts 2/' > typed
+	test "$$(wc -l < build/new/$*/typed)" = 2
+	cd build/new/$* && PATH="$$PWD/venv/bin:$$PATH" sh -ex typed < /dev/null
+	cd build/new/$*/echo && ../venv/bin/python -m pytest -q
 
 wheel-test: .venv-wheel/ready
 	$(PARALLEL) .venv-wheel/bin/python -m pytest -n auto

@@ -19,7 +19,7 @@ PACKAGED = PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
 PLUGIN_ROOTS = ("strategies", "verifiers", "models")
 SOURCES = sorted(path for package in PACKAGED for path in (ROOT / package).rglob("*.py"))
 HOOKS = sorted(name for name in vars(_hooks) if name.startswith("specframe_"))
-HEAVY = ("torch", "transformers", "numpy", "safetensors", "cattrs")
+HEAVY = ("torch", "transformers", "numpy", "safetensors", "cattrs", "copier")
 LISTING = """
 from specframe._options import describe_options
 from specframe._plugins import load_registry

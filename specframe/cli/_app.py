@@ -26,6 +26,7 @@ from specframe.cli._display import say, tell
 from specframe.cli._doctor import doctor
 from specframe.cli._exit_code import FAULT, FINE, INTERRUPTED
 from specframe.cli._json import version_of
+from specframe.cli._new import new
 from specframe.cli._trace import trace
 from specframe.cli._train import train
 
@@ -120,6 +121,7 @@ def build_app() -> typer.Typer:
     app.command(cls=ConfiguredCommand)(train)
     app.command(cls=ConfiguredCommand)(check)
     app.command(cls=ConfiguredCommand)(doctor)
+    app.command()(new)
     app.add_typer(bench, name="bench")
     app.add_typer(trace, name="trace")
     plugins = load_plugins()

@@ -1,0 +1,126 @@
+"""``specframe new``: a package for a plug-in of one's own, ready to install and to test."""
+
+from __future__ import annotations
+
+import datetime as dt
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from specframe._errors import InputError
+from specframe._new import (
+    KINDS,
+    LICENCES,
+    Author,
+    KindName,
+    Licence,
+    Names,
+    check_folder,
+    check_name,
+    refuse_taken,
+    write_package,
+)
+from specframe._plugins import load_registry
+from specframe.cli._display import is_terminal, say
+
+
+def new(
+    kind: Annotated[
+        KindName, typer.Argument(metavar="KIND", help="drafter, verifier, stop-policy or strategy")
+    ],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="what people will type to choose it")],
+    *,
+    output: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="where the package is written; absent: ./NAME"),
+    ] = None,
+    licence: Annotated[
+        Licence | None,
+        typer.Option(
+            "--licence",
+            "--license",
+            metavar="NAME",
+            help=f"{', '.join(LICENCES)}; absent: {LICENCES[0]}",
+        ),
+    ] = None,
+    author: Annotated[
+        str | None, typer.Option(metavar="NAME", help="who holds the copyright; absent: git's user")
+    ] = None,
+) -> None:
+    """Write a package with a plug-in that works: code, options, tests, CI, README and licence.
+
+    Author and licence are asked for where a person sits at a terminal, and nothing elsewhere.
+    """
+    check_name(name)
+    names, folder = Names(name), Path(name) if output is None else output
+    refuse_taken(kind, names, load_registry())
+    check_folder(folder)
+    who = checked_author(author or asked_author(names))
+    year = dt.datetime.now(tz=dt.UTC).year
+    files = write_package(kind, names, Author(who, year, licence or asked_licence()), folder)
+    say(f"{folder}: {len(files)} files with the {KINDS[kind].noun} '{name}'. Next:\n")
+    for line in next_steps(kind, name, folder):
+        say(f"  {line}")
+
+
+def next_steps(kind: KindName, name: str, folder: Path) -> list[str]:
+    """Return the commands that show that the package works."""
+    where = str(folder) if folder.is_absolute() else f"./{folder.as_posix()}"
+    return [
+        f"pip install -e {shlex.quote(f'{where}[dev]')}",
+        f"specframe decode {KINDS[kind].arguments(name)}",
+        f"specframe check {KINDS[kind].check(name)}",
+        f"cd {shlex.quote(str(folder))} && pytest",
+    ]
+
+
+def checked_author(author: str) -> str:
+    """Return the author's name, or raise InputError if it is more than a line."""
+    if not author.strip() or not author.isprintable():
+        raise InputError(f"--author is {author!r}: give a name in one line")
+    return author.strip()
+
+
+def asked_author(names: Names) -> str:
+    """Return the author as a person says, else git's user, else the package's own."""
+    usual = git_user() or f"the authors of {names.distribution}"
+    return str(typer.prompt("author", default=usual, err=True)) if is_attended() else usual
+
+
+def asked_licence() -> Licence:
+    """Return the licence as a person says, asked until there is such a one, else the first."""
+    usual = LICENCES[0]
+    if not is_attended():
+        return usual
+    question = f"licence ({', '.join(LICENCES)})"
+    chosen: Licence = typer.prompt(question, default=usual, value_proc=licence_of, err=True)
+    return chosen
+
+
+def licence_of(told: str) -> Licence:
+    """Return the licence that a person named, or raise what makes typer ask again."""
+    for licence in LICENCES:
+        if licence.lower() == told.strip().lower():
+            return licence
+    raise typer.BadParameter(f"there is no licence '{told}' to choose")
+
+
+def git_user() -> str:
+    """Return the name that git signs with, or nothing where there is no git or no name."""
+    git = shutil.which("git")
+    if git is None:
+        return ""
+    told = subprocess.run(  # noqa: S603 (git, asked for a name)
+        [git, "config", "user.name"], capture_output=True, check=False, text=True
+    )
+    return told.stdout.strip()
+
+
+def is_attended() -> bool:
+    """Say whether a person sits at the terminal."""
+    return sys.stdin.isatty() and is_terminal(sys.stderr)
