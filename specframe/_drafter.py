@@ -95,12 +95,24 @@ class Drafter(abc.ABC):
     def propose(self, rows: Rows, stop: StopPolicy, sampler: Sampler) -> Draft:
         """Return a token tree per row, at most ``row.room`` levels deep.
 
-        Called once a round. The root alone is a legal draft, and the only one where the room is 0.
-        A drafted EOS may be drafted on: stops are the target's business.
+        Called once a round, in a composition at most once. The root alone is a legal draft, and
+        the only one where the room is 0. A drafted EOS may be drafted on: stops are the target's
+        business.
+        """
+
+    def discard(self, rows: Rows) -> None:
+        """Take back what ``propose`` has just returned: it is not scored as it stands.
+
+        Called right behind ``propose``, and in compositions alone (``FirstDrafter``). What was
+        stored for the nodes of that draft is void, the root's included.
         """
 
     def update(self, rows: Rows, draft: Draft, scores: Scores, commit: Commit) -> None:
-        """See what became of the draft; called once a round, before finished rows leave."""
+        """See what became of the draft; called once a round, before finished rows leave.
+
+        In a composition, where ``propose`` was not called or ``discard`` was, it is another
+        drafter's draft, without an exit: what ``needs`` asks for stands in ``scores.captured``.
+        """
 
     def keep(self, kept: list[int]) -> None:
         """Go on with the rows ``kept`` alone."""

@@ -28,7 +28,14 @@ class AdapterError(InputError):
 
 
 class PluginError(SpecframeError):
-    """A plug-in broke its contract; the message names it, its distribution and version."""
+    """A plug-in broke its contract; the message names it, its distribution and version.
+
+    ``part`` is the drafter, verifier or stop policy at fault, where it is known.
+    """
+
+    def __init__(self, message: str, *, part: object = None) -> None:
+        super().__init__(message)
+        self.part = part
 
 
 class NumericsError(SpecframeError):
