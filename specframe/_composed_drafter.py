@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from specframe._draft_checks import check_draft
 from specframe._drafter import Capabilities, Drafter, Needs
 from specframe._errors import InputError, PluginError
 from specframe._merging import merged
@@ -64,7 +65,7 @@ class ComposedDrafter(Drafter, abc.ABC):
 
     def start(self, target: Target, rows: Rows, captured: Captured) -> None:
         """Begin a decode in every part."""
-        self._vocab_size = target.engine.vocab_size
+        self._engine = target.engine
         for part in self.parts:
             part.start(target, rows, captured)
 
@@ -101,7 +102,8 @@ class ComposedDrafter(Drafter, abc.ABC):
         with _rooms(rows, rooms):
             draft = part.propose(rows, stop, sampler)
         try:
-            draft.check(self._vocab_size, rooms)
+            check_draft(draft, self._engine)
+            draft.check(self._engine.vocab_size, rooms)
         except PluginError as error:
             raise PluginError(str(error), part=part) from error
         return draft

@@ -11,7 +11,7 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from specframe._errors import InputError
-from specframe._stop_policy import Step, StopPolicy
+from specframe._stop_policy import Step, StopPolicy, limits_of
 from specframe._transfer import to_device
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class ComposedPolicy(StopPolicy, abc.ABC):
 
     def limits(self, rows: Rows) -> list[list[int]]:
         """Return every policy's levels of each row."""
-        return [list(part.limit(rows)) for part in self.parts]
+        return [limits_of(part, rows) for part in self.parts]
 
     def observe(self, rows: Rows, round: Round) -> None:
         """Show every policy a finished round."""

@@ -11,8 +11,9 @@ import attrs
 import torch
 
 from specframe import _defaults
-from specframe._assembly import Parts, Setup, assemble, blame
+from specframe._assembly import Parts, Setup, assemble
 from specframe._beside import Beside
+from specframe._blame import blame
 from specframe._drafter import Drafter
 from specframe._errors import InputError
 from specframe._exact_probe import admit_exact
@@ -30,6 +31,7 @@ from specframe._sampler import Sampler
 from specframe._shortage import ran_out_of_memory, shortage_while_decoding
 from specframe._stream import Result, RowLog, Stream, drain
 from specframe._target import Target
+from specframe._watch import watched
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -258,8 +260,9 @@ class Decoder:
             raise InputError("this decoder is serving another call: load a second one, or wait")
         try:
             target.keeps_logits = request.output_logits
+            drafter = watched(parts.drafter)
             yield from self._guarded(
-                run(target, parts.drafter, verifier, parts.stop_policy, sampler, rows)
+                run(target, drafter, verifier, parts.stop_policy, sampler, rows)
             )
         finally:
             self._serving.release()

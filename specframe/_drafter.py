@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import abc
+import operator
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Self
 
 import attrs
 
 from specframe._draft import Draft
+from specframe._errors import PluginError
 from specframe._stop_policy import NO_LIMIT
 
 if TYPE_CHECKING:
@@ -127,10 +129,19 @@ class SequenceDrafter(Drafter):
     def propose(self, rows: Rows, stop: StopPolicy, sampler: Sampler) -> Draft:
         """Ask ``guess`` for every row that has room."""
         guesses = [
-            list(self.guess(list(row.tokens), row.room))[: row.room] if row.room else []
+            self._guessed(list(row.tokens), row.room)[: row.room] if row.room else []
             for row in rows.active
         ]
         return Draft.chains(rows.roots, guesses)
+
+    def _guessed(self, tokens: list[int], room: int) -> list[int]:
+        guess: Any = self.guess(tokens, room)
+        try:
+            return [operator.index(token) for token in guess]
+        except TypeError as error:
+            raise PluginError(
+                f"guess must return a list of token ids, got {guess!r}", part=self, method="guess"
+            ) from error
 
     @abc.abstractmethod
     def guess(self, tokens: list[int], room: int) -> list[int]:
