@@ -548,3 +548,106 @@ def test_an_implementation_that_is_not_there_names_the_line_that_registers_it(de
     with pytest.raises(PluginError, match="cannot load drafter 'worst'") as caught:
         registry.drafter("worst").build()
     assert line_with(file, "# MISSING") in str(caught.value)
+
+
+# What only a watch sees.
+
+
+class Leaks(SequenceDrafter):
+    """Write over the keys and values of the first committed token, in one method."""
+
+    def __init__(self, method):
+        self._method = method
+
+    def start(self, target, rows, captured):
+        self._cache = target.engine.cache
+        self._leak("start")
+
+    def guess(self, tokens, room):
+        return [1]
+
+    def propose(self, rows, stop, sampler):
+        self._leak("propose")
+        return super().propose(rows, stop, sampler)
+
+    def update(self, rows, draft, scores, commit):
+        self._leak("update")
+
+    def _leak(self, method):
+        if method == self._method:
+            keys = self._cache._keys[0]
+            keys[0, :, 0] += 1e-4
+
+
+@pytest.mark.parametrize("method", ["start", "propose", "update", "none"])
+def test_a_drafter_that_writes_to_the_targets_cache_is_caught_while_debugging(monkeypatch, method):
+    from specframe._watch import watched
+    from specframe.testing import TinyModel
+
+    drafter = Leaks(method)
+    for debug, notices in (("", False), ("1", method != "none")):
+        monkeypatch.setenv("SPECFRAME_DEBUG", debug)
+        parts = assemble(discover("").registry, drafter, None, StopPolicy(), {})
+        target = Target(TinyModel().engine())
+        parts.prepare(target)
+        message = ""
+        try:
+            list(
+                specframe.decode(
+                    target,
+                    watched(drafter),
+                    parts.verifier_at(0).verifier,
+                    parts.stop_policy,
+                    specframe.Sampler(),
+                    make_rows([[1, 2]], Stops(6, 99)),
+                )
+            )
+        except PluginError as error:
+            message = str(blame(error, parts))
+        assert bool(message) == notices
+        if notices:
+            assert message.startswith(f"drafter Leaks: {method} wrote to the target's cache, over")
+            assert f"(returned by Leaks.{method}, {__file__}:" in message
+
+
+def test_a_drafter_that_changes_the_text_is_caught_while_debugging(monkeypatch):
+    from specframe._watch import watched
+
+    class Rewrites(SequenceDrafter):
+        def propose(self, rows, stop, sampler):
+            rows.active[0].tokens[0] = 3
+            return super().propose(rows, stop, sampler)
+
+        def guess(self, tokens, room):
+            return []
+
+    monkeypatch.setenv("SPECFRAME_DEBUG", "1")
+    drafter = watched(Rewrites())
+    message = str(decoded(drafter))
+    assert "propose turned row 0's tokens [1, 2, " in message
+
+
+def test_a_watched_drafter_decodes_as_it_does_alone(monkeypatch):
+    from specframe._watch import watched
+    from specframe.testing._honest import Echo
+
+    said = []
+    for debug in ("", "1"):
+        monkeypatch.setenv("SPECFRAME_DEBUG", debug)
+        rows = make_rows([[1, 2], [3]], [Stops(3, 99), Stops(12, 99)])
+        everyone = list(rows.active)
+        target = Target(TableEngine(Table(vocab=VOCAB)))
+        parts = assemble(discover("").registry, watched(Echo()), None, StopPolicy(), {})
+        parts.prepare(target)
+        list(
+            specframe.decode(
+                target,
+                parts.drafter,
+                parts.verifier_at(0).verifier,
+                parts.stop_policy,
+                specframe.Sampler(),
+                rows,
+            )
+        )
+        said.append([row.tokens for row in everyone])
+    assert said[0] == said[1]
