@@ -9,13 +9,11 @@ from specframe._drafter import Drafter, SequenceDrafter
 from specframe._errors import PluginError, SpecframeError
 from specframe._registry import cause
 from specframe._stop_policy import StopPolicy
-from specframe._where import line_in, line_of, line_of_class
+from specframe._where import CORE, line_in, line_of, line_of_class
 
 if TYPE_CHECKING:
     from specframe._assembly import Parts
     from specframe._component import Component, PluginInfo
-
-CORE = "specframe"
 
 
 def blame(error: Exception, parts: Parts) -> Exception:
@@ -55,7 +53,7 @@ def _broken_contract(error: PluginError, parts: Parts) -> PluginError:
 def _by(error: PluginError, part: object) -> str:
     """Return the line of the part's code that raised, or else that answered, in brackets."""
     package = type(part).__module__.partition(".")[0]
-    at = "" if package == CORE else line_in(error, package)
+    at = "" if package == CORE or error.method else line_in(error, package)
     if at:
         return f" (at {at})"
     name = type(part).__name__

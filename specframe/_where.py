@@ -11,17 +11,23 @@ if TYPE_CHECKING:
     from types import FrameType
 
 
-def line_in(error: BaseException, package: str) -> str:
-    """Return "file:line" of the innermost code of ``package`` that ``error`` came through.
+CORE = "specframe"
 
-    Empty where it came through none.
+
+def line_in(error: BaseException, package: str) -> str:
+    """Return "file:line" of the innermost code of ``package`` that raised ``error`` for the core.
+
+    Empty where there is none: who called the core is not at fault.
     """
     if isinstance(error, SyntaxError) and error.filename:
         return f"{error.filename}:{error.lineno}"
+    frames = list(traceback.walk_tb(error.__traceback__))
+    packages = [package_of(frame) for frame, _ in frames]
+    first = packages.index(CORE) if CORE in packages else len(frames)
     lines = [
         f"{frame.f_code.co_filename}:{number}"
-        for frame, number in traceback.walk_tb(error.__traceback__)
-        if package_of(frame) == package
+        for (frame, number), its in zip(frames[first:], packages[first:], strict=True)
+        if its == package
     ]
     return lines[-1] if lines else ""
 

@@ -208,7 +208,7 @@ def q_of(draft, values):
 
 
 def exit_of(draft, *, layer=1, dtype=torch.float64, width=1, nodes=3):
-    slots = torch.tensor([[1, 2, 3]])
+    slots = torch.arange(1, nodes + 1)[None]
     return attrs.evolve(draft, exit=Exit(layer, torch.zeros(1, nodes, width, dtype=dtype), slots))
 
 
@@ -316,8 +316,8 @@ VERDICTS = {
     "path [7] must lead": lambda v: attrs.evolve(
         v, path=torch.tensor([[7]]), accepted=torch.tensor([1])
     ),
-    "must be [1], one for each row, got [[2], [1]]": lambda v: attrs.evolve(
-        v, accepted=torch.tensor([0, 0])
+    "must be [1], one for each row, got [[2], [2]]": lambda v: Verdict.of_paths(
+        [[], []], [1, 1], v.choices.expand(2, -1)
     ),
 }
 

@@ -43,7 +43,7 @@ def test_every_public_name_has_its_promise_and_nothing_else_has(module):
 @pytest.mark.parametrize(("module", "name"), NAMES)
 def test_every_public_name_has_a_docstring_of_its_own(module, name):
     value = getattr(importlib.import_module(module), name)
-    if not callable(value) or name in {"hookimpl", "Look"}:  # a mark, an alias and a number
+    if name in {"API_VERSION", "Guarantee", "Look", "hookimpl"}:  # not classes or functions of ours
         return
     text = inspect.getdoc(value) or ""
     assert text
@@ -109,3 +109,32 @@ def test_a_name_that_never_was_is_an_attribute_error_without_a_warning():
 
 def version(text):
     return tuple(int(part) for part in re.match(r"[\d.]+", text)[0].strip(".").split("."))
+
+
+def messages_of_the_errors_page():
+    """Return the quoted messages of docs/errors.md: what stands in a table's first column."""
+    page = (ROOT / "docs" / "errors.md").read_text(encoding="utf-8")
+    tables = page.partition("## My plug-in is not listed")[2]
+    cells = re.findall(r"^\| (.*?) \| ", tables, flags=re.MULTILINE)
+    return [message for cell in cells for message in re.findall(r"`([^`]+)`", cell)]
+
+
+def pairs_of_words(text):
+    """Return all pairs of words, without what is put into a message and without signs."""
+    words = re.sub(r"\{[^{}]*\}|[^\w.]", " ", text).split()
+    return {" ".join(words[at : at + 2]) for at in range(len(words) - 1)}
+
+
+@pytest.fixture(scope="module")
+def said():
+    """Return the pairs of words of every line of the sources, strings over several lines joined."""
+    paths = sorted((ROOT / "specframe").rglob("*.py"))
+    source = "".join(path.read_text(encoding="utf-8") for path in paths)
+    return pairs_of_words(re.sub(r"[\"']\s*\n\s*f?[\"']", "", source))
+
+
+@pytest.mark.parametrize("message", messages_of_the_errors_page())
+def test_every_message_of_the_errors_page_is_one_that_is_said(said, message):
+    pairs = pairs_of_words(message)
+    known = sum(pair in said for pair in pairs)
+    assert known >= min(3, len(pairs) // 3) or "hookspec" in message  # which is pluggy's
