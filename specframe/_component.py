@@ -99,7 +99,7 @@ class Component:
             for part in path.split("."):
                 found = getattr(found, part)
         except Exception as error:
-            raise self._fault("load", error) from error
+            raise self._fault("cannot load", error) from error
         return found
 
     def build(self, options: object | None = None) -> Any:
@@ -116,12 +116,12 @@ class Component:
         except SpecframeError:
             raise
         except Exception as error:
-            raise self._fault("build", error) from error
+            raise self._fault("cannot build", error) from error
 
-    def _fault(self, verb: str, error: Exception) -> PluginError:
+    def _fault(self, what: str, error: Exception) -> PluginError:
         package = self.implementation.partition(":")[0].partition(".")[0]
         return self.fault(
-            f"cannot {verb} {self.kind} '{self.name}' ({self.implementation}): {cause(error)}",
+            f"{what} {self.kind} '{self.name}' ({self.implementation}): {cause(error)}",
             at=line_in(error, package),
         )
 

@@ -14,7 +14,7 @@ class FirstOptions:
     """Options of the drafter ``first``."""
 
     drafters: str = option(
-        "prompt-lookup+kangaroo", help=HELP + "the first that proposes something drafts"
+        "prompt-lookup:min_ngram=2+kangaroo", help=HELP + "the first that proposes something drafts"
     )
 
 
