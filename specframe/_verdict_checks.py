@@ -11,17 +11,18 @@ def check_verdict(verdict: Verdict, draft: Draft, vocab_size: int) -> None:
     """Raise PluginError unless each row's path leads down its tree, to a token that there is."""
     if not isinstance(verdict, Verdict):
         raise _fault(f"verify must return a specframe.Verdict, got {verdict!r}")
-    batch = draft.tokens.shape[0]
-    shapes = [list(part.shape) for part in (verdict.accepted, verdict.next_token)]
-    if shapes != [[batch], [batch]] or len(verdict.path) != batch or len(verdict.choices) != batch:
-        raise _fault(f"accepted and next_token must be [{batch}], one for each row, got {shapes}")
-    for row, (path, token) in enumerate(
-        zip(verdict.path_lists, verdict.next_token.tolist(), strict=True)
-    ):
+    batch, paths, tokens = draft.tokens.shape[0], verdict.path_lists, verdict.next_tokens
+    counts = [len(paths), len(tokens), len(verdict.choices)]
+    if counts != [batch] * 3:
+        raise _fault(
+            f"malformed verdict: path_lists, next_tokens and choices must have one entry for each "
+            f"of {batch} row(s), got {counts}"
+        )
+    for row, (path, token) in enumerate(zip(paths, tokens, strict=True)):
         _check_path(row, path, draft)
-        if not 0 <= token < vocab_size or token != int(token):
+        if not isinstance(token, int) or not 0 <= token < vocab_size:
             raise _fault(
-                f"malformed verdict: row {row}, next_token {token} is out of vocabulary "
+                f"malformed verdict: row {row}, next token {token!r} is out of vocabulary "
                 f"(size {vocab_size})"
             )
 

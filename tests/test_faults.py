@@ -302,22 +302,19 @@ class Says(Verifier):
         self._change = change
 
     def verify(self, rows, draft, scores, sampler):  # VERIFY
-        return self._change(Verdict.of_paths([[]], [1], scores.best[1]))
+        return self._change(Verdict([[]], [1], scores.best[1]))
 
 
 VERDICTS = {
     "verify must return a specframe.Verdict, got None": lambda _: None,
-    "next_token 6 is out of vocabulary (size 6)": lambda v: attrs.evolve(
-        v, next_token=torch.tensor([6])
-    ),
+    "next token 6 is out of vocabulary (size 6)": lambda v: attrs.evolve(v, next_tokens=[6]),
+    "next token 1.0 is out of vocabulary": lambda v: attrs.evolve(v, next_tokens=[1.0]),
     "path [2] must lead from a child of the root downwards": lambda v: attrs.evolve(
-        v, path=torch.tensor([[2]]), accepted=torch.tensor([1])
+        v, path_lists=[[2]]
     ),
-    "path [7] must lead": lambda v: attrs.evolve(
-        v, path=torch.tensor([[7]]), accepted=torch.tensor([1])
-    ),
-    "must be [1], one for each row, got [[2], [2]]": lambda v: Verdict.of_paths(
-        [[], []], [1, 1], v.choices.expand(2, -1)
+    "path [7] must lead": lambda v: attrs.evolve(v, path_lists=[[7]]),
+    "must have one entry for each of 1 row(s), got [2, 1, 1]": lambda v: attrs.evolve(
+        v, path_lists=[[], []]
     ),
 }
 
@@ -336,7 +333,7 @@ def test_a_node_that_is_no_candidate_is_not_accepted():
             draft = super().propose(rows, stop, sampler)
             return attrs.evolve(draft, candidates=torch.tensor([[True, False, False]]))
 
-    taken = Says(lambda v: attrs.evolve(v, path=torch.tensor([[1]]), accepted=torch.tensor([1])))
+    taken = Says(lambda v: attrs.evolve(v, path_lists=[[1]]))
     assert "node 1 is no candidate" in str(decoded(Marks(), verifier=taken))
 
 
