@@ -51,7 +51,7 @@ def _expect_q(draft: Draft, engine: Engine) -> None:
 
 
 def _check_exit(exit: Exit, draft: Draft, engine: Engine) -> None:
-    hidden, slots = _tensor("exit.hidden", exit.hidden), _tensor("exit.slots", exit.slots)
+    hidden = _tensor("exit.hidden", exit.hidden)
     if not 0 < exit.layer <= engine.num_layers:
         raise PluginError(
             f"malformed draft: exit.layer must be from 1 to {engine.num_layers}, got {exit.layer}"
@@ -61,9 +61,12 @@ def _check_exit(exit: Exit, draft: Draft, engine: Engine) -> None:
         raise _fault("exit.hidden", hidden, f"{shape}, the states of each node")
     if hidden.dtype != engine.dtype or hidden.device.type != engine.device.type:
         raise _fault("exit.hidden", hidden, f"the target's {engine.dtype} on {engine.device}")
-    _expect_whole("exit.slots", slots, dims=2)
-    if slots.shape != draft.tokens.shape:
-        raise _fault("exit.slots", slots, f"{[*draft.tokens.shape]}, one for each node")
+    slots, (batch, width) = exit.slot_lists, draft.tokens.shape
+    if not isinstance(slots, list) or [len(row) for row in slots] != [width] * batch:
+        raise PluginError(
+            f"malformed draft: exit.slot_lists must be {batch} list(s) of {width} whole numbers, "
+            f"one for each node, got {slots!r}"
+        )
 
 
 def _expect_whole(name: str, value: object, *, dims: int) -> None:

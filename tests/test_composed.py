@@ -153,7 +153,7 @@ class Exits(Says):
         draft = super().propose(rows, stop, sampler)
         shape = draft.tokens.shape
         hidden = torch.zeros(*shape, 1, dtype=torch.float64)
-        slots = torch.zeros(shape, dtype=torch.long)
+        slots = [[0] * shape[1]] * shape[0]
         return attrs.evolve(draft, exit=specframe.Exit(1, hidden, slots))
 
     def update(self, rows, draft, scores, commit):

@@ -207,8 +207,8 @@ def q_of(draft, values):
     return attrs.evolve(draft, probs=q, inner=torch.tensor([[0, 1]]), law=Law.IID)
 
 
-def exit_of(draft, *, layer=1, dtype=torch.float64, width=1, nodes=3):
-    slots = torch.arange(1, nodes + 1)[None]
+def exit_of(draft, *, layer=1, dtype=torch.float64, width=1, nodes=3, slots=3):
+    slots = [list(range(1, slots + 1))]
     return attrs.evolve(draft, exit=Exit(layer, torch.zeros(1, nodes, width, dtype=dtype), slots))
 
 
@@ -236,6 +236,9 @@ DRAFTS = {
     "exit.layer must be from 1 to": lambda d: exit_of(d, layer=99),
     "exit.hidden must be the target's torch.float64 on cpu; got torch.bfloat16": lambda d: exit_of(
         d, dtype=torch.bfloat16
+    ),
+    "exit.slot_lists must be 1 list(s) of 3 whole numbers, one for each node, got [[1, 2]]": (
+        lambda d: exit_of(d, slots=2)
     ),
     "exit.hidden must be [1, 3, 1], the states of each node": lambda d: exit_of(d, nodes=2),
 }
