@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from specframe._verdict import Captured, Commit, Scores
 
 
-class ComposedDrafter(Drafter, abc.ABC):
+class ComposedDrafter(Drafter):
     """Hand each row to one of several drafters, round by round.
 
     A draft that came whole from one part is scored as it stands. Any other is put together from

@@ -102,12 +102,14 @@ def test_json_says_everything_in_one_object(listed, tmp_path):
     assert by_name["bad"]["reason"] == told["problems"][0]
 
 
-def test_debugging_shows_the_traceback_of_a_plugin_that_was_left_out(listed, monkeypatch, capsys):
+@pytest.mark.parametrize("command", ["strategies", "plugins"])
+def test_debugging_shows_the_traceback_of_a_plugin_that_was_left_out(
+    listed, monkeypatch, capsys, command
+):
     listed()
-    assert main(["strategies"]) == 0
-    assert "Traceback" not in capsys.readouterr().err
-    monkeypatch.setenv("SPECFRAME_DEBUG", "1")
-    assert main(["strategies"]) == 0
-    told = capsys.readouterr().err
-    assert "Traceback" in told
-    assert "ModuleNotFoundError: No module named 'specframe_nope'" in told
+    for debug, shown in (("0", False), ("1", True)):
+        monkeypatch.setenv("SPECFRAME_DEBUG", debug)
+        assert main([command]) == 0
+        told = capsys.readouterr().err
+        assert ("Traceback" in told) == shown
+        assert not shown or "ModuleNotFoundError: No module named 'specframe_nope'" in told

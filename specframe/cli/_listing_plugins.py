@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json as json_format
+import traceback
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from specframe._debug import is_debugging
 from specframe._hooks import API_VERSION
 from specframe._options import describe_options
 from specframe._plugins import load_plugins
@@ -66,6 +68,8 @@ def row_of(plugin: PluginInfo) -> Row:
 def tell_faults(registry: Registry, *, everything: bool) -> None:
     """Say what is broken or unwise, and with ``everything`` what nobody asked for."""
     for problem in registry.problems:
+        if is_debugging():
+            traceback.print_exception(problem)
         say(f"\nbroken: {problem}")
     for warning in registry.warnings:
         say(f"\nwarning: {warning}")
