@@ -99,14 +99,31 @@ class ComposedDrafter(Drafter):
             min(room, most) if has_room else 0
             for room, has_room in zip(rows.rooms, room_in, strict=True)
         ]
-        with _rooms(rows, rooms):
-            draft = part.propose(rows, stop, sampler)
         try:
+            with _rooms(rows, rooms):
+                draft = part.propose(rows, stop, sampler)
             check_draft(draft, self._engine)
             draft.check(self._engine.vocab_size, rooms)
         except PluginError as error:
-            raise PluginError(str(error), part=part) from error
+            error.part = error.part or part
+            raise
         return draft
+
+    def first_of(self, rows: Rows, stop: StopPolicy, sampler: Sampler) -> Draft:
+        """Ask part after part, for the rows that have no draft yet, and settle."""
+        drafts: list[Draft] = []
+        is_open = [True] * len(rows)
+        owners = [0] * len(rows)
+        for place in range(len(self.parts)):
+            drafts.append(self.ask(place, rows, stop, sampler, room_in=is_open))
+            owners = [place if free else owner for free, owner in zip(is_open, owners, strict=True)]
+            is_open = [
+                free and size == 1 and row.room > 0
+                for free, size, row in zip(is_open, drafts[-1].size_list, rows.active, strict=True)
+            ]
+            if not any(is_open):
+                break
+        return self.settle(rows, drafts, owners)
 
     def settle(self, rows: Rows, drafts: list[Draft], owners: list[int]) -> Draft:
         """Return row ``b`` of the draft ``owners[b]``; ``drafts`` are those of the first parts.
@@ -135,29 +152,21 @@ class FirstDrafter(ComposedDrafter):
 
     def propose(self, rows: Rows, stop: StopPolicy, sampler: Sampler) -> Draft:
         """Ask part after part, for the rows that have no draft yet."""
-        drafts: list[Draft] = []
-        is_open = [True] * len(rows)
-        owners = [0] * len(rows)
-        for place in range(len(self.parts)):
-            drafts.append(self.ask(place, rows, stop, sampler, room_in=is_open))
-            owners = [place if free else owner for free, owner in zip(is_open, owners, strict=True)]
-            is_open = [
-                free and size == 1 and row.room > 0
-                for free, size, row in zip(is_open, drafts[-1].size_list, rows.active, strict=True)
-            ]
-            if not any(is_open):
-                break
-        return self.settle(rows, drafts, owners)
+        return self.first_of(rows, stop, sampler)
 
 
 class LongestDrafter(ComposedDrafter):
     """Take each row's draft from the drafter that goes deepest, the first of those that tie.
 
-    All parts are asked in every round, so it is for parts that cost little.
+    All parts are asked in every round, so it is for parts that cost little. Where the verifier needs
+    q it does as FirstDrafter: how long a draft gets may depend on the tokens that were drawn, and
+    a draft that was chosen for its tokens is no draw from its q any more.
     """
 
     def propose(self, rows: Rows, stop: StopPolicy, sampler: Sampler) -> Draft:
         """Ask every part for every row."""
+        if sampler.wants_q:
+            return self.first_of(rows, stop, sampler)
         everywhere = [True] * len(rows)
         places = range(len(self.parts))
         drafts = [self.ask(place, rows, stop, sampler, room_in=everywhere) for place in places]

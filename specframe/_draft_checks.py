@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
@@ -61,7 +61,8 @@ def _check_exit(exit: Exit, draft: Draft, engine: Engine) -> None:
         raise _fault("exit.hidden", hidden, f"{shape}, the states of each node")
     if hidden.dtype != engine.dtype or hidden.device.type != engine.device.type:
         raise _fault("exit.hidden", hidden, f"the target's {engine.dtype} on {engine.device}")
-    slots, (batch, width) = exit.slot_lists, draft.tokens.shape
+    slots: Any = exit.slot_lists
+    batch, width = draft.tokens.shape
     if not isinstance(slots, list) or [len(row) for row in slots] != [width] * batch:
         raise PluginError(
             f"malformed draft: exit.slot_lists must be {batch} list(s) of {width} whole numbers, "

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from specframe._draft import Draft
 from specframe._errors import PluginError
 from specframe._verdict import Verdict
@@ -11,7 +13,8 @@ def check_verdict(verdict: Verdict, draft: Draft, vocab_size: int) -> None:
     """Raise PluginError unless each row's path leads down its tree, to a token that there is."""
     if not isinstance(verdict, Verdict):
         raise _fault(f"verify must return a specframe.Verdict, got {verdict!r}")
-    batch, paths, tokens = draft.tokens.shape[0], verdict.path_lists, verdict.next_tokens
+    batch, paths = draft.tokens.shape[0], verdict.path_lists
+    tokens: list[Any] = verdict.next_tokens
     counts = [len(paths), len(tokens), len(verdict.choices)]
     if counts != [batch] * 3:
         raise _fault(

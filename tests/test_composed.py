@@ -20,6 +20,7 @@ from specframe import (
     Needs,
     OptionError,
     PluginError,
+    Sampler,
     SequenceDrafter,
     Step,
     StopPolicy,
@@ -31,7 +32,9 @@ from specframe import (
     named_parts,
 )
 from specframe._merging import merged
-from specframe.testing import StrategyConformance, check_strategy
+from specframe.testing import StrategyConformance, check_strategy, checks
+from specframe.testing._honest import EarlyExit
+from specframe.testing._suite import make_subject, run_check
 from specframe_stops import AllOptions, ConfidenceOptions
 from table_engine import Table, TableEngine, make_rows, run
 
@@ -62,7 +65,7 @@ def proposed(drafter, roots, rooms):
         row.room = room
     drafter.prepare(target)
     drafter.start(target, rows, None)
-    draft = drafter.propose(rows, StopPolicy(), None)
+    draft = drafter.propose(rows, StopPolicy(), Sampler())
     assert rows.rooms == rooms, "the rows' room is the core's"
     return draft
 
@@ -144,6 +147,21 @@ def test_a_malformed_draft_is_the_parts_fault():
     with pytest.raises(PluginError, match="token 99, out of vocabulary") as caught:
         proposed(FirstDrafter([Says(1, behind=()), wild]), [1], [5])
     assert caught.value.part is wild
+
+
+class Particular(EarlyExit):
+    """Draw tokens, and go on as far as the first of them says."""
+
+    def finished(self, draft):
+        sizes = [2 if len(row) > 1 and row[1] % 2 else len(row) for row in draft.token_lists]
+        return attrs.evolve(draft, sizes=torch.tensor(sizes), exit=None)
+
+
+def test_which_draft_is_longest_does_not_depend_on_what_was_drawn():
+    """A draft that was chosen for the tokens drawn is no draw from its q any more."""
+    subject = make_subject(lambda: LongestDrafter([Particular(), Says(2)]))
+    result = run_check(checks()["check_rejection_keeps_the_distribution"], subject)
+    assert result.status == "passed", result.reason
 
 
 class Exits(Says):
@@ -342,8 +360,6 @@ def test_a_composed_policy_of_nothing_or_of_one_policy_twice_is_refused(kind):
 
 @pytest.mark.parametrize("name", ["any", "all"])
 def test_a_composed_policy_conforms(name):
-    from specframe.testing._honest import EarlyExit
-
     def policy():
         return build_stop_policy(name, {"policies": "confidence:threshold=0.3+heuristic+adaedl"})
 

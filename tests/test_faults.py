@@ -274,19 +274,25 @@ def test_a_guess_that_is_no_list_of_tokens_is_shown():
         assert f"(returned by {kind.__name__}.guess, {__file__}:" in message
 
 
-def test_a_tree_with_more_levels_than_room_names_the_line_that_grew_it():
-    class Overgrown(Drafter):
-        capabilities = Capabilities(tree=True, max_nodes=4)
+class Overgrown(Drafter):
+    """Add a level that the tree has no room for."""
 
-        def start(self, target, rows, captured):
-            self.target = target
+    capabilities = Capabilities(tree=True, max_nodes=4)
 
-        def propose(self, rows, stop, sampler):
-            tree = self.target.tree(rows, [0])
-            tree.add(torch.tensor([[1]]))  # GROW
-            return tree.draft()
+    def start(self, target, rows, captured):
+        self.target = target
 
-    message = str(decoded(Overgrown()))
+    def propose(self, rows, stop, sampler):
+        tree = self.target.tree(rows, [0])
+        tree.add(torch.tensor([[1]]))  # GROW
+        return tree.draft()
+
+
+@pytest.mark.parametrize("is_composed", [False, True])
+def test_a_tree_with_more_levels_than_room_names_the_line_that_grew_it(is_composed):
+    drafter = specframe.FirstDrafter([Overgrown()]) if is_composed else Overgrown()
+    message = str(decoded(drafter))
+    assert message.startswith("drafter Overgrown: ")
     assert "has room for 0 levels" in message
     assert f"(at {here('# ' + 'GROW')})" in message
 
