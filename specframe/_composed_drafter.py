@@ -158,9 +158,9 @@ class FirstDrafter(ComposedDrafter):
 class LongestDrafter(ComposedDrafter):
     """Take each row's draft from the drafter that goes deepest, the first of those that tie.
 
-    All parts are asked in every round, so it is for parts that cost little. Where the verifier needs
-    q it does as FirstDrafter: how long a draft gets may depend on the tokens that were drawn, and
-    a draft that was chosen for its tokens is no draw from its q any more.
+    All parts are asked in every round, so it is for parts that cost little. Where the verifier
+    needs q it does as FirstDrafter: how long a draft gets may depend on the tokens that were drawn,
+    and a draft that was chosen for its tokens is no draw from its q any more.
     """
 
     def propose(self, rows: Rows, stop: StopPolicy, sampler: Sampler) -> Draft:
