@@ -239,6 +239,30 @@ class TrustsItsOwnDraft(Echo):
         self._texts = [self._texts[place] for place in kept]
 
 
+class ReadsWhenAsked(TrustsItsOwnDraft):
+    """Add to its own texts what was committed, when it is asked: in some rounds it is not."""
+
+    def start(self, target: Target, rows: Rows, captured: Captured) -> None:
+        """Copy the texts."""
+        super().start(target, rows, captured)
+        self._latest: list[list[int]] = [[] for _ in rows.active]
+
+    def propose(self, rows: Rows, stop: StopPolicy, sampler: Sampler) -> Draft:
+        """Read the last commit and draft."""
+        for text, tokens in zip(self._texts, self._latest, strict=True):
+            text.extend(tokens)
+        return super().propose(rows, stop, sampler)
+
+    def update(self, rows: Rows, draft: Draft, scores: Scores, commit: Commit) -> None:
+        """Remember one commit."""
+        self._latest = commit.token_lists
+
+    def keep(self, kept: list[int]) -> None:
+        """Go on with the rows ``kept``."""
+        super().keep(kept)
+        self._latest = [self._latest[place] for place in kept]
+
+
 class LimitsByPlace(StopPolicy):
     """Keep a limit for each row of the first batch; rows that leave take nothing with them."""
 
@@ -267,7 +291,7 @@ FAKES: dict[str, tuple[type, ...]] = {
     "check_random_state_is_left_alone": (SeedsGlobally,),
     "check_metrics_add_up": (CountsDraftsOnly,),
     "check_rows_that_leave": (KeepsEveryRow,),
-    "check_handing_over": (TrustsItsOwnDraft,),
+    "check_handing_over": (TrustsItsOwnDraft, ReadsWhenAsked),
     "check_batch_equals_single_runs": (LimitsByPlace,),
     "check_tree_nodes_see_their_own_path": (SwapsSiblings,),
     "check_declared_q_matches_samples": (Lying, GreedyWithSoftmaxQ),
