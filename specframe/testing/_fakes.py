@@ -254,11 +254,9 @@ class ReadsWhenAsked(TrustsItsOwnDraft):
         return super().propose(rows, stop, sampler)
 
     def update(self, rows: Rows, draft: Draft, scores: Scores, commit: Commit) -> None:
-        """Remember one commit."""
         self._latest = commit.token_lists
 
     def keep(self, kept: list[int]) -> None:
-        """Go on with the rows ``kept``."""
         super().keep(kept)
         self._latest = [self._latest[place] for place in kept]
 
