@@ -240,7 +240,7 @@ class TrustsItsOwnDraft(Echo):
 
 
 class ReadsWhenAsked(TrustsItsOwnDraft):
-    """Add to its own texts what was committed, when it is asked: in some rounds it is not."""
+    """Add to its own texts one commit whenever it is asked: in some rounds it is not."""
 
     def start(self, target: Target, rows: Rows, captured: Captured) -> None:
         """Copy the texts."""
@@ -248,13 +248,13 @@ class ReadsWhenAsked(TrustsItsOwnDraft):
         self._latest: list[list[int]] = [[] for _ in rows.active]
 
     def propose(self, rows: Rows, stop: StopPolicy, sampler: Sampler) -> Draft:
-        """Read the last commit and draft."""
         for text, tokens in zip(self._texts, self._latest, strict=True):
             text.extend(tokens)
         return super().propose(rows, stop, sampler)
 
     def update(self, rows: Rows, draft: Draft, scores: Scores, commit: Commit) -> None:
-        self._latest = commit.token_lists
+        both = zip(self._latest, commit.token_lists, strict=True)
+        self._latest = [unread or tokens for unread, tokens in both]
 
     def keep(self, kept: list[int]) -> None:
         super().keep(kept)
