@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from specframe._attention import Pass, RotaryTable
     from specframe._cache import SlotCache
     from specframe._chain import Look, grow_chain
+    from specframe._composed_drafter import FirstDrafter, LongestDrafter
+    from specframe._composed_policy import AllPolicy, AnyPolicy
     from specframe._custom_generate import custom_generate
     from specframe._decoder import Decoder, load
     from specframe._draft import Draft, Exit, Law
@@ -28,13 +30,14 @@ if TYPE_CHECKING:
     )
     from specframe._family import Family, Layer, Split
     from specframe._fingerprint import fingerprint
-    from specframe._hooks import RegisterComponent, RegisterStrategy, hookimpl
+    from specframe._hooks import API_VERSION, RegisterComponent, RegisterStrategy, hookimpl
     from specframe._loop import decode
     from specframe._metrics import Metrics
     from specframe._noise import Purpose
     from specframe._norm import RMSNorm
     from specframe._options import Check, at_least, at_most, not_nan, not_negative, option
     from specframe._packing import Packing, packed, unpacked
+    from specframe._parts import NamedPart, build_drafter, build_stop_policy, named_parts
     from specframe._placement import Board, Placement
     from specframe._projection import Projection
     from specframe._registry import Strategy
@@ -52,7 +55,10 @@ if TYPE_CHECKING:
     from specframe._verifier import Guarantee, Verifier
 
 __all__ = [
+    "API_VERSION",
     "AdapterError",
+    "AllPolicy",
+    "AnyPolicy",
     "Board",
     "Capabilities",
     "Captured",
@@ -65,14 +71,17 @@ __all__ = [
     "Exit",
     "Family",
     "Filled",
+    "FirstDrafter",
     "Guarantee",
     "InputError",
     "Law",
     "Layer",
+    "LongestDrafter",
     "Look",
     "MemoryShortageError",
     "Metrics",
     "ModelError",
+    "NamedPart",
     "Needs",
     "Nodes",
     "NumericsError",
@@ -114,12 +123,15 @@ __all__ = [
     "Verifier",
     "at_least",
     "at_most",
+    "build_drafter",
+    "build_stop_policy",
     "custom_generate",
     "decode",
     "fingerprint",
     "grow_chain",
     "hookimpl",
     "load",
+    "named_parts",
     "not_nan",
     "not_negative",
     "option",
@@ -130,7 +142,10 @@ __all__ = [
 
 # Public names are imported on first use, so that `import specframe` stays fast and torch-free.
 _HOMES = {
+    "API_VERSION": "_hooks",
     "AdapterError": "_errors",
+    "AllPolicy": "_composed_policy",
+    "AnyPolicy": "_composed_policy",
     "Board": "_placement",
     "Capabilities": "_drafter",
     "Captured": "_verdict",
@@ -143,14 +158,17 @@ _HOMES = {
     "Exit": "_draft",
     "Family": "_family",
     "Filled": "_engine",
+    "FirstDrafter": "_composed_drafter",
     "Guarantee": "_verifier",
     "InputError": "_errors",
     "Law": "_draft",
     "Layer": "_family",
+    "LongestDrafter": "_composed_drafter",
     "Look": "_chain",
     "MemoryShortageError": "_errors",
     "Metrics": "_metrics",
     "ModelError": "_errors",
+    "NamedPart": "_parts",
     "Needs": "_drafter",
     "Nodes": "_tree",
     "NumericsError": "_errors",
@@ -192,12 +210,15 @@ _HOMES = {
     "Verifier": "_verifier",
     "at_least": "_options",
     "at_most": "_options",
+    "build_drafter": "_parts",
+    "build_stop_policy": "_parts",
     "custom_generate": "_custom_generate",
     "decode": "_loop",
     "fingerprint": "_fingerprint",
     "grow_chain": "_chain",
     "hookimpl": "_hooks",
     "load": "_decoder",
+    "named_parts": "_parts",
     "not_nan": "_options",
     "not_negative": "_options",
     "option": "_options",
@@ -210,5 +231,10 @@ _HOMES = {
 def __getattr__(name: str) -> object:
     """Import a public name from its home on its first use."""
     if name not in _HOMES:
+        from specframe._deprecation import new_name  # noqa: PLC0415 (nobody else pays for it)
+
+        renamed = new_name(name)
+        if renamed is not None:
+            return __getattr__(renamed)
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from specframe import _defaults
+from specframe._blame import blame
+from specframe._component import Component
 from specframe._drafter import Drafter
-from specframe._errors import InputError, OptionError, PluginError, SpecframeError
+from specframe._errors import InputError, OptionError
+from specframe._fitness import check_drafter, check_policy, check_verifier
 from specframe._options import structure_options
-from specframe._registry import Component, Registry, cause
+from specframe._registry import Registry
 from specframe._stop_policy import StopPolicy
 from specframe._verifier import Verifier
 
@@ -74,6 +76,7 @@ class Parts:
         """Let the drafter read its weights, then build the stop policy with what fits it."""
         try:
             self.drafter.prepare(target)
+            check_drafter(self.drafter, target.engine.num_layers)
         except Exception as error:
             raise blame(error, self) from error
         if self.stop_component is not None:
@@ -82,7 +85,7 @@ class Parts:
                 self.stop_component.options, values, owner=f"stop policy '{self.stop_name}'"
             )
             self.made_stop = self.stop_component.build(options)
-        self._refuse_blind_policy()
+        self._check_fit()
 
     def verifier_at(self, temperature: float) -> NamedVerifier:
         """Return the verifier in force at a temperature: the named one, else its default."""
@@ -124,12 +127,24 @@ class Parts:
         fitting = {name: value for name, value in suggested.items() if name in known}
         return {**fitting, **self.stop_options}
 
-    def _refuse_blind_policy(self) -> None:
-        missing = self.stop_policy.reads - self.drafter.capabilities.shows
+    def _check_fit(self) -> None:
+        """Refuse parts that cannot work together, before anything is decoded."""
+        try:
+            check_policy(self.stop_policy, self.stop_name)
+        except Exception as error:
+            raise blame(error, self) from error
+        drafter = self.drafter.capabilities
+        missing = self.stop_policy.reads - drafter.shows
         if missing:
             raise InputError(
                 f"stop policy '{self.stop_name}' reads {', '.join(sorted(missing))}, which drafter "
                 f"'{self.strategy}' does not show: use --stop-policy {_defaults.STOP_POLICY}"
+            )
+        named = self.named_verifier
+        if named is not None and drafter.tree and not named.verifier.trees:
+            raise InputError(
+                f"verifier '{named.name}' walks chains only, and drafter '{self.strategy}' drafts "
+                f"trees: use --verifier {_defaults.VERIFIER}, or have it draft chains"
             )
 
 
@@ -161,6 +176,7 @@ def assemble(
         structure_options(stop_component.options, for_stop, owner=f"stop policy '{stop_policy}'")
     else:
         made_stop = stop_policy
+        _refuse_other_class(stop_policy, StopPolicy, "stop_policy")
         _refuse_options_of_instance(for_stop, "stop policy")
     return Parts(
         registry,
@@ -174,39 +190,6 @@ def assemble(
         chosen,
         made_stop,
     )
-
-
-def blame(error: Exception, parts: Parts) -> Exception:
-    """Return an error that names the plug-in at fault, or the error itself where it is none's.
-
-    A malformed draft is the drafter's fault; any other exception is that of the third-party
-    plug-in in whose module it was raised.
-    """
-    owner = parts.drafter_component
-    if isinstance(error, PluginError):
-        name = owner.name if owner else type(parts.drafter).__name__
-        what = f"broke its contract in drafter '{name}': {error}"
-        return owner.plugin.fault(what) if owner else PluginError(f"drafter {name}: {error}")
-    if isinstance(error, SpecframeError):
-        return error
-    frames = traceback.extract_tb(error.__traceback__)
-    verifier = parts.named_verifier.component if parts.named_verifier else None
-    for component in (owner, verifier, parts.stop_component):
-        if component is None or component.plugin.is_built_in:
-            continue
-        folder = component.plugin.module.partition(".")[0]
-        lines = [
-            frame
-            for frame in frames
-            if folder in frame.filename.replace("\\", "/").split("/")
-            or frame.filename.endswith(f"{folder}.py")
-        ]
-        if lines:
-            at = f"{lines[-1].filename}:{lines[-1].lineno}"
-            return component.plugin.fault(
-                f"raised in {component.kind} '{component.name}' at {at}: {cause(error)}"
-            )
-    return error
 
 
 def _sorted_options(
@@ -232,13 +215,14 @@ def _drafter(
     registry: Registry, strategy: str | Drafter, options: dict[str, object]
 ) -> tuple[Drafter, Component | None, dict[str, Any]]:
     if not isinstance(strategy, str):
+        _refuse_other_class(strategy, Drafter, "strategy")
         _refuse_options_of_instance(options, "drafter")
         return strategy, None, {}
     component = registry.drafter(registry.strategy(strategy).drafter)
     structured = structure_options(component.options, options, owner=f"strategy '{strategy}'")
     drafter = component.build(structured)
     if not isinstance(drafter, Drafter):
-        raise component.plugin.fault(
+        raise component.fault(
             f"registers {type(drafter).__name__} as drafter '{component.name}', "
             "which does not derive from specframe.Drafter"
         )
@@ -253,13 +237,16 @@ def _verifier(
     registry: Registry, verifier: str | Verifier, options: dict[str, object]
 ) -> NamedVerifier:
     if not isinstance(verifier, str):
+        _refuse_other_class(verifier, Verifier, "verifier")
+        check_verifier(verifier, None)
         _refuse_options_of_instance(options, "verifier")
         return NamedVerifier(type(verifier).__name__, verifier)
     component = registry.verifier(verifier)
     structured = structure_options(component.options, options, owner=f"verifier '{verifier}'")
     made: Verifier = component.build(structured)
+    check_verifier(made, component)
     if (made.guarantee == "none") != component.lossy:
-        raise component.plugin.fault(
+        raise component.fault(
             f"registers verifier '{component.name}' with lossy={component.lossy}, and its "
             f"guarantee is '{made.guarantee}'"
         )
@@ -271,4 +258,13 @@ def _refuse_options_of_instance(options: Mapping[str, object], kind: str) -> Non
         raise OptionError(
             f"options {', '.join(sorted(options))} were given together with a {kind} that is "
             "already made: give them to its constructor"
+        )
+
+
+def _refuse_other_class(given: object, wanted: type, argument: str) -> None:
+    if not isinstance(given, wanted):
+        hint = f", not its class: make one, {given.__name__}()" if isinstance(given, type) else ""
+        raise InputError(
+            f"{argument} takes a registered name or a specframe.{wanted.__name__}{hint}; "
+            f"got {given!r}"
         )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from specframe._stop_policy import Step, StopPolicy
+from specframe._stop_policy import Step, StopPolicy, expect_rows
 from specframe._transfer import Reading, to_device
 from specframe._tree import Nodes, TreeBuilder
 
@@ -45,7 +45,9 @@ def grow_chain(  # noqa: PLR0913 (what a draft grows on)
         logits, state = look(nodes)
         level += 1
         step = Step(level, logits, _shown(goes_on, device), state)
-        goes_on = _unless(goes_on, stop.before(step))
+        refused = stop.before(step)
+        expect_rows(refused, stop, "before", step)
+        goes_on = _unless(goes_on, refused)
         if not any(goes_on):
             break
         tokens, q = sampler.draft(rows, tree, level - 1, logits)
@@ -53,6 +55,7 @@ def grow_chain(  # noqa: PLR0913 (what a draft grows on)
         probs = None if q is None else q[:, None]
         nodes = tree.add(tokens[:, None], active=goes_on, confidences=confidence, probs=probs)
         stopped = stop.after(step)
+        expect_rows(stopped, stop, "after", step)
         told = Reading(tokens[:, None], confidence, *([] if stopped is None else [stopped]))
         if ahead is not None:
             ahead(nodes)

@@ -11,8 +11,9 @@ import attrs
 import torch
 
 from specframe import _defaults
-from specframe._assembly import Parts, Setup, assemble, blame
+from specframe._assembly import Parts, Setup, assemble
 from specframe._beside import Beside
+from specframe._blame import blame
 from specframe._drafter import Drafter
 from specframe._errors import InputError
 from specframe._exact_probe import admit_exact
@@ -30,6 +31,7 @@ from specframe._sampler import Sampler
 from specframe._shortage import ran_out_of_memory, shortage_while_decoding
 from specframe._stream import Result, RowLog, Stream, drain
 from specframe._target import Target
+from specframe._watch import watched
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -249,18 +251,16 @@ class Decoder:
 
     def _rounds(self, rows: Rows, request: Request) -> Generator[Round]:
         """Run the loop on ``rows``; refuses to serve two calls at a time."""
-        _, target = self._open()
-        parts = self._parts
+        (_, target), parts = self._open(), self._parts
         verifier = target.confirming(parts.verifier_at(request.temperature).verifier)
         sampler = Sampler(request.sampling, wants_q=verifier.needs_q)
         run = decode_measured if request.output_probs else run_loop
+        rounds = run(target, watched(parts.drafter), verifier, parts.stop_policy, sampler, rows)
         if not self._serving.acquire(blocking=False):
             raise InputError("this decoder is serving another call: load a second one, or wait")
         try:
             target.keeps_logits = request.output_logits
-            yield from self._guarded(
-                run(target, parts.drafter, verifier, parts.stop_policy, sampler, rows)
-            )
+            yield from self._guarded(rounds)
         finally:
             self._serving.release()
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import abc
+import operator
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Self
 
 import attrs
 
 from specframe._draft import Draft
+from specframe._errors import PluginError
 from specframe._stop_policy import NO_LIMIT
 
 if TYPE_CHECKING:
@@ -95,12 +97,24 @@ class Drafter(abc.ABC):
     def propose(self, rows: Rows, stop: StopPolicy, sampler: Sampler) -> Draft:
         """Return a token tree per row, at most ``row.room`` levels deep.
 
-        Called once a round. The root alone is a legal draft, and the only one where the room is 0.
-        A drafted EOS may be drafted on: stops are the target's business.
+        Called once a round, in a composition at most once. The root alone is a legal draft, and
+        the only one where the room is 0. A drafted EOS may be drafted on: stops are the target's
+        business.
+        """
+
+    def discard(self, rows: Rows) -> None:
+        """Take back what ``propose`` has just returned: it is not scored as it stands.
+
+        Called right behind ``propose``, and in compositions alone (``FirstDrafter``). What was
+        stored for the nodes of that draft is void, the root's included.
         """
 
     def update(self, rows: Rows, draft: Draft, scores: Scores, commit: Commit) -> None:
-        """See what became of the draft; called once a round, before finished rows leave."""
+        """See what became of the draft; called once a round, before finished rows leave.
+
+        In a composition, where ``propose`` was not called or ``discard`` was, it is another
+        drafter's draft, without an exit: what ``needs`` asks for stands in ``scores.captured``.
+        """
 
     def keep(self, kept: list[int]) -> None:
         """Go on with the rows ``kept`` alone."""
@@ -115,10 +129,19 @@ class SequenceDrafter(Drafter):
     def propose(self, rows: Rows, stop: StopPolicy, sampler: Sampler) -> Draft:
         """Ask ``guess`` for every row that has room."""
         guesses = [
-            list(self.guess(list(row.tokens), row.room))[: row.room] if row.room else []
+            self._guessed(list(row.tokens), row.room)[: row.room] if row.room else []
             for row in rows.active
         ]
         return Draft.chains(rows.roots, guesses)
+
+    def _guessed(self, tokens: list[int], room: int) -> list[int]:
+        guess: Any = self.guess(tokens, room)
+        try:
+            return [operator.index(token) for token in guess]
+        except TypeError as error:
+            raise PluginError(
+                f"guess must return a list of token ids, got {guess!r}", part=self, method="guess"
+            ) from error
 
     @abc.abstractmethod
     def guess(self, tokens: list[int], room: int) -> list[int]:

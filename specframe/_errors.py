@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 
 class SpecframeError(Exception):
     """What all errors of specframe derive from; the message says what, where and how to fix it."""
@@ -28,7 +30,27 @@ class AdapterError(InputError):
 
 
 class PluginError(SpecframeError):
-    """A plug-in broke its contract; the message names it, its distribution and version."""
+    """A plug-in broke its contract; the message names it, its distribution and version.
+
+    Where the core finds the fault it says ``part``, the drafter, verifier or stop policy, or else
+    its ``kind``, and the ``method`` that gave the wrong answer; ``is_named`` once the message says
+    whose plug-in that is.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        part: object = None,
+        kind: Literal["drafter", "verifier", "stop policy"] = "drafter",
+        method: str | None = None,
+        is_named: bool = False,
+    ) -> None:
+        super().__init__(message)
+        self.part = part
+        self.kind = kind
+        self.method = method
+        self.is_named = is_named
 
 
 class NumericsError(SpecframeError):

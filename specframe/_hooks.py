@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from specframe._stream import Result
 
 GROUP: Final = "specframe"
+API_VERSION: Final = "1.0"
+"""What plug-ins are written against: the minor part grows with what is added, the major part with
+what is changed or taken away. A plug-in that says ``specframe_api = "1.0"`` is held to it."""
 _spec = pluggy.HookspecMarker(GROUP)
 hookimpl: Final = pluggy.HookimplMarker(GROUP)
 

@@ -7,7 +7,6 @@ registers into a registry of its own, so that a broken plug-in leaves nothing be
 from __future__ import annotations
 
 import functools
-import inspect
 import os
 import sys
 import warnings
@@ -18,16 +17,19 @@ import attrs
 import pluggy
 
 from specframe import _hooks
+from specframe._admission import admitted, hooks_of
 from specframe._errors import PluginError
 from specframe._registry import (
     KINDS,
     Kind,
+    LeftOut,
     PluginInfo,
     Registry,
     cause,
     refuse_clash,
     suggestion,
 )
+from specframe._where import line_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -59,11 +61,17 @@ class Member:
         except PluginError:
             raise
         except (Exception, SystemExit) as error:
-            raise self.plugin.fault(f"failed in {hook}: {cause(error)}") from error
+            at = line_in(error, self.plugin.package)
+            raise self.plugin.fault(f"failed in {hook}: {cause(error)}", at=at) from error
 
     def implements(self, hook: str) -> bool:
         """Say whether the plug-in has an implementation of ``hook``."""
-        return bool(getattr(self.manager.hook, hook).get_hookimpls())
+        return hook in self.hooks
+
+    @property
+    def hooks(self) -> list[str]:
+        """Return the hooks that the plug-in implements."""
+        return hooks_of(self.manager)
 
 
 @attrs.define
@@ -140,6 +148,7 @@ def discover(selection: str | None = None) -> Plugins:
             _load(entry_point, plugins)
         except PluginError as problem:
             plugins.registry.problems.append(problem)
+            plugins.registry.left_out.append(LeftOut(_info(entry_point), str(problem)))
     _drop_incomplete_strategies(plugins.registry)
     return plugins
 
@@ -165,7 +174,13 @@ def _selected(
                 f"{', '.join(third_party) or 'none'}."
             )
         )
-    return [entry for entry in ordered if _info(entry).is_built_in or entry.name in names]
+    chosen = [entry for entry in ordered if _info(entry).is_built_in or entry.name in names]
+    registry.left_out += [
+        LeftOut(_info(entry), f"{SELECTION} does not name it")
+        for entry in ordered
+        if entry not in chosen
+    ]
+    return chosen
 
 
 def _info(entry_point: metadata.EntryPoint) -> PluginInfo:
@@ -187,7 +202,7 @@ def _load(entry_point: metadata.EntryPoint, plugins: Plugins) -> None:
             f"{plugin} imports torch in {plugin.module}, which slows every command down: "
             'name implementations as "module:attribute" instead of importing them.'
         )
-    member = Member(plugin, _validated(module, plugin))
+    member = Member(plugin, admitted(module, plugin))
     staged = Registry()
     for kind, hook in _HOOK_OF_KIND.items():
         member.call(hook, register=staged.registrar(kind, plugin))
@@ -202,36 +217,8 @@ def _import(entry_point: metadata.EntryPoint, plugin: PluginInfo) -> Any:
     try:
         return entry_point.load()
     except (Exception, SystemExit) as error:
-        raise plugin.fault(f"cannot be imported: {cause(error)}") from error
-
-
-def _validated(module: Any, plugin: PluginInfo) -> pluggy.PluginManager:
-    """Return a manager that holds this plug-in alone, or raise PluginError."""
-    manager = pluggy.PluginManager(_hooks.GROUP)
-    manager.add_hookspecs(_hooks)
-    try:
-        manager.register(module, name=plugin.name)
-    except pluggy.PluginValidationError as error:
-        raise plugin.fault(f"declares a hook wrongly: {' '.join(str(error).split())}") from error
-    callers = manager.get_hookcallers(module) or []
-    known = sorted(name for name in vars(_hooks) if name.startswith("specframe_"))
-    for caller in callers:
-        optional = all(hookimpl.optionalhook for hookimpl in caller.get_hookimpls())
-        if not caller.has_spec() and not optional:
-            raise plugin.fault(
-                f"implements hook '{caller.name}', which does not exist"
-                f"{suggestion(caller.name, known)} Hooks: {', '.join(known)}"
-            )
-    _refuse_unmarked(module, plugin, {caller.name for caller in callers})
-    return manager
-
-
-def _refuse_unmarked(module: Any, plugin: PluginInfo, marked: set[str]) -> None:
-    for name, value in inspect.getmembers_static(module):  # an object need not have a __dict__
-        if name.startswith("specframe_") and inspect.isfunction(value) and name not in marked:
-            raise plugin.fault(f"has a function {name} that is not marked with @hookimpl")
-    if not marked:
-        raise plugin.fault(f"has no hook: mark a function in {plugin.module} with @hookimpl")
+        at = line_in(error, plugin.package)
+        raise plugin.fault(f"cannot be imported: {cause(error)}", at=at) from error
 
 
 def _drop_incomplete_strategies(registry: Registry) -> None:
@@ -250,6 +237,7 @@ def _drop_incomplete_strategies(registry: Registry) -> None:
             registry.problems.append(
                 strategy.plugin.fault(
                     f"registers strategy '{strategy.name}' with {' and '.join(missing)}, "
-                    "which nothing registers"
+                    "which nothing registers",
+                    at=strategy.where,
                 )
             )

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Protocol
 import attrs
 
 from specframe._sampling import Processor
+from specframe._stop_policy import StopPolicy, limits_of
 from specframe._stops import Stops
 
 if TYPE_CHECKING:
     from specframe._drafter import Drafter
-    from specframe._stop_policy import StopPolicy
     from specframe._target import Target
 
 
@@ -117,7 +117,7 @@ class Rows:
         return True
 
     def _assign_room(self, target: Target, drafter: Drafter, stop: StopPolicy) -> None:
-        limits = stop.limit(self)
+        limits = limits_of(stop, self)
         free = target.begin_round(self)
         for row, limit, slots in zip(self.active, limits, free, strict=True):
             row.room = max(0, min(limit, drafter.most_levels, row.budget - 1, slots))

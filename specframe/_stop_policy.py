@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import attrs
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
+
+from specframe._errors import PluginError
 
 if TYPE_CHECKING:
     from specframe._round import Round
@@ -95,3 +97,42 @@ class StopPolicy:
 
 
 NO_LIMIT = 1 << 30
+
+
+def limits_of(policy: StopPolicy, rows: Rows) -> list[int]:
+    """Return what ``policy.limit`` answers; raise PluginError unless it is a number a row."""
+    limits: Any = policy.limit(rows)
+    if not isinstance(limits, list | tuple) or len(limits) != len(rows):
+        raise PluginError(
+            f"limit must return one whole number for each of {len(rows)} row(s), got {limits!r}",
+            part=policy,
+            method="limit",
+        )
+    for limit in limits:
+        if not isinstance(limit, int):
+            raise PluginError(
+                f"limit must return whole numbers, got {limit!r}", part=policy, method="limit"
+            )
+    return list(limits)
+
+
+def expect_rows(answer: Any, policy: StopPolicy, method: str, step: Step) -> None:
+    """Raise PluginError unless ``before`` or ``after`` answered None or a bool for each row."""
+    is_fine = answer is None or (
+        isinstance(answer, Tensor)
+        and answer.dtype == torch.bool
+        and answer.shape == step.active.shape
+        and answer.device.type == step.active.device.type
+    )
+    if not is_fine:
+        got = (
+            f"{answer.dtype} {list(answer.shape)} on {answer.device}"
+            if isinstance(answer, Tensor)
+            else repr(answer)
+        )
+        raise PluginError(
+            f"{method} must return None or a bool tensor {list(step.active.shape)} on "
+            f"{step.active.device}, one for each row, got {got}",
+            part=policy,
+            method=method,
+        )

@@ -10,6 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from specframe._draft import Draft
+from specframe._draft_checks import check_draft, check_roots
 from specframe._drafter import Needs
 from specframe._engine import Engine, Filled, Opener, Step
 from specframe._errors import InputError, NumericsError, PluginError
@@ -21,6 +22,7 @@ from specframe._sampler import Sampler
 from specframe._transfer import to_device
 from specframe._tree import Nodes, TreeBuilder
 from specframe._verdict import Captured, Commit, Scores, Verdict
+from specframe._verdict_checks import check_verdict
 from specframe._verifier import Verifier
 
 SPARE_SLOTS = 2  # the root of the last round, and the slot that takes padding
@@ -181,8 +183,9 @@ class Target:
         return scores
 
     def _score(self, rows: Rows, draft: Draft) -> Scores:
+        check_draft(draft, self.engine)
         draft.check(self.engine.vocab_size, rows.rooms)
-        _refuse_other_roots(rows, draft)
+        check_roots(rows, draft)
         exit = draft.exit
         slots = self._slots_of(rows, draft)
         self._refuse_overflow(slots)
@@ -206,6 +209,7 @@ class Target:
 
     def commit(self, rows: Rows, draft: Draft, verdict: Verdict) -> Commit:
         """Cut the accepted path by EOS, stops and budget; keep in the cache what is left."""
+        check_verdict(verdict, draft, self.engine.vocab_size)
         slots = self._slots_of(rows, draft)
         starts = rows.lengths
         taken, paths = [], []
@@ -287,13 +291,3 @@ class Target:
                 name = f"layer {layer - 1}" if layer else "the embedding"
                 return f"the first bad values come from {name}"
         return "every layer's output is finite, so they come from the head"
-
-
-def _refuse_other_roots(rows: Rows, draft: Draft) -> None:
-    # Scored below another token, every choice would be wrong and nothing would show it.
-    for place, (root, tokens) in enumerate(zip(rows.roots, draft.token_lists, strict=True)):
-        if tokens[0] != root:
-            raise PluginError(
-                f"malformed draft: row {place}, node 0 must hold the root, token {root}, "
-                f"got {tokens[0]}"
-            )

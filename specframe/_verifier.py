@@ -19,12 +19,14 @@ class Verifier(abc.ABC):
     ``guarantee`` says what is promised whatever the drafter does: the same tokens as plain
     decoding, the same distribution, or nothing (and then it is labelled so wherever the name
     shows). ``needs_q``: drafters must hand over the distributions that they drew from.
-    ``capturable``: ``verify`` is made of tensor operations of fixed shape alone.
+    ``trees``: drafts may branch; one without is refused beside a drafter of trees. ``capturable``:
+    ``verify`` is made of tensor operations of fixed shape alone.
     """
 
     guarantee: ClassVar[Guarantee]
     needs_q: ClassVar[bool] = False
     samples: ClassVar[bool] = True
+    trees: ClassVar[bool] = True
     capturable: ClassVar[bool] = False
 
     def promise(self, *, is_greedy: bool) -> Guarantee:

@@ -16,6 +16,7 @@ import torch
 
 PACKAGES = (
     "specframe",
+    "specframe_composed",
     "specframe_draft_model",
     "specframe_early_exit",
     "specframe_kangaroo",

@@ -113,7 +113,7 @@ def test_help_stands_beside_a_value_in_one_line(monkeypatch, capsys):
     ("line", "word", "expected"),
     [
         ("decode --strategy=ka", "ka", ["kangaroo"]),
-        ("decode --strategy=", "=", ["draft-model", "early-exit", "kangaroo", "none"]),
+        ("decode --strategy=", "=", ["draft-model", "early-exit", "first", "kangaroo"]),
         ("decode -o tree=", "=", ["true", "false"]),
         ("decode -o tree=t", "t", ["true"]),
         ("decode -o tree=t", "tree=t", ["tree=true"]),  # where "=" breaks no word

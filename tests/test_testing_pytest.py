@@ -110,7 +110,7 @@ def test_settings():
     arguments = ["--specframe-max-examples=3", "--specframe-seed=5", "--specframe-level=full"]
     status, output = pytest_run(tmp_path, code, *arguments, "-m", "not specframe_full")
     assert status == 0, output
-    assert "10 deselected" in output
+    assert "11 deselected" in output
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import attrs
 
 from specframe._errors import InputError, OptionError
+from specframe._parts import NamedPart
 
 VERIFIER, STOP_POLICY = "verifier", "stop-policy"  # keys that name a part, not an option
 
@@ -45,26 +46,11 @@ def read_contestants(
 
 
 def parse_contestant(name: str) -> Contestant:
-    """Read ``strategy:key=value:key=value``; a part without "=" belongs to the value before it."""
-    strategy, *parts = name.split(":")
-    pairs: list[str] = []
-    for part in parts:
-        if "=" in part:
-            pairs.append(part)
-        elif pairs:  # a path such as C:\model
-            pairs[-1] += f":{part}"
-        else:
-            raise OptionError(
-                f"'{name}' is no strategy with options: write {strategy}:KEY=VALUE, got '{part}'"
-            )
-    options: dict[str, str] = {}
-    for pair in pairs:
-        key, _, value = pair.partition("=")
-        if not key or key in options:
-            raise OptionError(f"'{name}' gives option '{key}' twice or without a name")
-        options[key] = value
+    """Read ``strategy:key=value:key=value``."""
+    part = NamedPart.read(name)
+    options = dict(part.options)
     parts_named = {key: options.pop(key, None) for key in (VERIFIER, STOP_POLICY)}
-    return Contestant(name, strategy, options, parts_named[VERIFIER], parts_named[STOP_POLICY])
+    return Contestant(name, part.name, options, parts_named[VERIFIER], parts_named[STOP_POLICY])
 
 
 def parse_option(option: str) -> tuple[str, str, str]:

@@ -13,10 +13,11 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_command, get_command_name, get_group
 
+from specframe._debug import is_debugging
 from specframe._errors import PluginError, SpecframeError
 from specframe._plugins import load_plugins
 from specframe._registry import cause
-from specframe.cli import _listing, _startup
+from specframe.cli import _listing, _listing_plugins, _startup
 from specframe.cli._bench import bench
 from specframe.cli._check import check
 from specframe.cli._choices import shells
@@ -72,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         tell("interrupted")
         return INTERRUPTED
     except Exception as error:  # noqa: BLE001 (a traceback helps nobody who did not ask for it)
-        if os.environ.get("SPECFRAME_DEBUG") == "1":
+        if is_debugging():
             traceback.print_exc()
         tell(f"error: {message_of(error)}")
         return FAULT
@@ -117,7 +118,7 @@ def build_app() -> typer.Typer:
     app.callback()(start)
     app.command(cls=ConfiguredCommand)(decode)
     app.add_typer(_listing.strategies, name="strategies")
-    app.command()(_listing.plugins)
+    app.command()(_listing_plugins.plugins)
     app.command(cls=ConfiguredCommand)(train)
     app.command(cls=ConfiguredCommand)(check)
     app.command(cls=ConfiguredCommand)(doctor)
@@ -231,5 +232,9 @@ def start(
 
 def tell_problems(registry: Registry) -> None:
     """Warn once of each plug-in that is broken or unwise; the command goes on without it."""
-    for problem in (*registry.problems, *registry.warnings):
+    for problem in registry.problems:
+        if is_debugging():
+            traceback.print_exception(problem)
         tell(f"warning: {problem}")
+    for warning in registry.warnings:
+        tell(f"warning: {warning}")

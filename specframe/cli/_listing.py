@@ -1,4 +1,4 @@
-"""``specframe strategies`` and ``specframe plugins``: what there is, without importing torch."""
+"""``specframe strategies``: what there is, without importing torch."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from specframe.cli import _choices
 from specframe.cli._display import is_terminal, say, wants_colour
 
 if TYPE_CHECKING:
-    from specframe._registry import Component, PluginInfo, Registry, Strategy
+    from specframe._registry import Component, PluginInfo, Strategy
 
 Row = tuple[str, ...]
 strategies = typer.Typer(help="List the strategies, or show one.", invoke_without_command=True)
@@ -95,38 +95,6 @@ def option_rows(part: Component, prefix: str) -> list[Row]:
         (f"{prefix}{option.name}", option.default, option.unit or "", option.type, option.help)
         for option in describe_options(part.options)
     ]
-
-
-def plugins() -> None:
-    """List the plug-ins and what each registers; broken ones with their cause."""
-    registry = load_registry()
-    print_table(
-        ("plug-in", "distribution", "version", "registers"),
-        [
-            (plugin.name, plugin.distribution, plugin.version, registered(registry, plugin))
-            for plugin in registry.plugins
-        ],
-    )
-    for problem in registry.problems:
-        say(f"\nbroken: {problem}")
-    for warning in registry.warnings:
-        say(f"\nwarning: {warning}")
-
-
-def registered(registry: Registry, plugin: PluginInfo) -> str:
-    """Return what a plug-in registered, as "drafter kangaroo, trainer kangaroo"."""
-    named = [
-        f"{kind} {component.label}"
-        for kind, table in registry.tables.items()
-        for component in table.values()
-        if component.plugin == plugin
-    ]
-    bundles = [
-        f"strategy {name}"
-        for name, strategy in registry.bundles.items()
-        if strategy.plugin == plugin
-    ]
-    return ", ".join(bundles + named) or "hooks only"
 
 
 def print_table(header: Row, rows: list[Row]) -> None:

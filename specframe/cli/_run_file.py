@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 import sys
 import traceback
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from specframe._debug import is_debugging
 from specframe._errors import InputError, SpecframeError
 from specframe._files import is_same_file
 from specframe.cli._display import is_terminal, number
@@ -157,10 +157,10 @@ def record_of(result: Result) -> dict[str, Any]:
 
 def record_of_failure(error: Exception) -> dict[str, Any]:
     """Return what went wrong as an output line, but for its id."""
+    if is_debugging():
+        traceback.print_exception(error)
     if isinstance(error, SpecframeError):
         return {"error": str(error)}
-    if os.environ.get("SPECFRAME_DEBUG") == "1":
-        traceback.print_exception(error)
     return {"error": f"{type(error).__name__}: {error}"}
 
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
+import attrs
 import numpy as np
 import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
-from specframe import Drafter, RowRound, Sampling, Stops
+from specframe import Drafter, FirstDrafter, LongestDrafter, RowRound, Sampling, Stops
 from specframe._metrics import measure
+from specframe.testing._honest import Sometimes
 from specframe.testing._machine import check_machine
 from specframe.testing._oracle import CONTEXT, Oracle
 from specframe.testing._outcome import Broken
@@ -34,6 +38,32 @@ def check_rows_that_leave(subject: Subject) -> None:
     subject.needs("batch")
     subject.needs_no_past()
     check_machine(subject, most_rows=3)
+
+
+def check_handing_over(subject: Subject) -> None:
+    """Behind another drafter's drafts, drafts must be those of a fresh start on the same text."""
+    subject.needs_no_past()
+    most_rows = 2 if subject.capabilities.batch else 1
+    for compose in (_behind, _against):
+        together = attrs.evolve(
+            subject,
+            make=partial(compose, subject.make),
+            max_examples=max(1, subject.max_examples // 4),
+        )
+        try:
+            check_machine(together, most_rows=most_rows)
+        except Broken as error:
+            raise Broken(f"composed with another drafter, {error}") from error
+        finally:
+            subject.examples += together.examples
+
+
+def _behind(make: Callable[[], Drafter]) -> FirstDrafter:
+    return FirstDrafter([Sometimes(), make()])
+
+
+def _against(make: Callable[[], Drafter]) -> LongestDrafter:
+    return LongestDrafter([make(), Sometimes()])
 
 
 def check_reset_forgets(subject: Subject) -> None:

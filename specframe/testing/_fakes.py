@@ -13,6 +13,7 @@ import torch
 
 from specframe import (
     Capabilities,
+    Captured,
     Commit,
     Draft,
     Rows,
@@ -20,6 +21,7 @@ from specframe import (
     Sampling,
     Scores,
     StopPolicy,
+    Target,
 )
 from specframe.testing._fake_draws import (
     BorrowsTheCoin,
@@ -209,6 +211,56 @@ class SmallVocabulary(Echo):
         return [table[token] for token in super().guess(tokens, room)]
 
 
+class TrustsItsOwnDraft(Echo):
+    """Keep a text of its own, to which it adds what it drafted itself."""
+
+    def start(self, target: Target, rows: Rows, captured: Captured) -> None:
+        """Copy the texts."""
+        self._texts = [list(row.tokens) for row in rows.active]
+
+    def propose(self, rows: Rows, stop: StopPolicy, sampler: Sampler) -> Draft:
+        """Draft behind its own texts, and remember the drafts."""
+        guesses = [
+            self.guess(text, row.room)[: row.room] if row.room else []
+            for text, row in zip(self._texts, rows.active, strict=True)
+        ]
+        self._drafts = Draft.chains(rows.roots, guesses)
+        return self._drafts
+
+    def update(self, rows: Rows, draft: Draft, scores: Scores, commit: Commit) -> None:
+        """Add what was accepted of its own draft, whose draft ever it was."""
+        own = self._drafts.token_lists
+        for place, path in enumerate(commit.path_lists):
+            drafted = [own[place][node] for node in path]
+            self._texts[place] += [*drafted, commit.token_lists[place][-1]]
+
+    def keep(self, kept: list[int]) -> None:
+        """Go on with the texts of the rows ``kept``."""
+        self._texts = [self._texts[place] for place in kept]
+
+
+class ReadsWhenAsked(TrustsItsOwnDraft):
+    """Add to its own texts one commit whenever it is asked: in some rounds it is not."""
+
+    def start(self, target: Target, rows: Rows, captured: Captured) -> None:
+        """Copy the texts."""
+        super().start(target, rows, captured)
+        self._latest: list[list[int]] = [[] for _ in rows.active]
+
+    def propose(self, rows: Rows, stop: StopPolicy, sampler: Sampler) -> Draft:
+        for text, tokens in zip(self._texts, self._latest, strict=True):
+            text.extend(tokens)
+        return super().propose(rows, stop, sampler)
+
+    def update(self, rows: Rows, draft: Draft, scores: Scores, commit: Commit) -> None:
+        both = zip(self._latest, commit.token_lists, strict=True)
+        self._latest = [unread or tokens for unread, tokens in both]
+
+    def keep(self, kept: list[int]) -> None:
+        super().keep(kept)
+        self._latest = [self._latest[place] for place in kept]
+
+
 class LimitsByPlace(StopPolicy):
     """Keep a limit for each row of the first batch; rows that leave take nothing with them."""
 
@@ -237,6 +289,7 @@ FAKES: dict[str, tuple[type, ...]] = {
     "check_random_state_is_left_alone": (SeedsGlobally,),
     "check_metrics_add_up": (CountsDraftsOnly,),
     "check_rows_that_leave": (KeepsEveryRow,),
+    "check_handing_over": (TrustsItsOwnDraft, ReadsWhenAsked),
     "check_batch_equals_single_runs": (LimitsByPlace,),
     "check_tree_nodes_see_their_own_path": (SwapsSiblings,),
     "check_declared_q_matches_samples": (Lying, GreedyWithSoftmaxQ),

@@ -34,6 +34,15 @@ class Echo(SequenceDrafter):
         return [tokens[-1]] * min(room, 3)
 
 
+class Sometimes(SequenceDrafter):
+    """Guess tokens of the text, as many as the text itself decides, now and then none."""
+
+    def guess(self, tokens: list[int], room: int) -> list[int]:
+        """Return what no other drafter is likely to."""
+        mark = 7 * sum(tokens) + len(tokens)
+        return [tokens[mark * place % len(tokens)] for place in range(min(mark % 5, room))]
+
+
 class Learner(SequenceDrafter):
     """Guess what followed a token most lately, in this sequence or in earlier ones."""
 

@@ -50,6 +50,7 @@ BASIC: tuple[Check, ...] = (
 )
 FULL: tuple[Check, ...] = (
     _checks_state.check_rows_that_leave,
+    _checks_state.check_handing_over,
     _checks_full.check_batch_equals_single_runs,
     _checks_full.check_tree_nodes_see_their_own_path,
     _checks_law.check_declared_q_matches_samples,

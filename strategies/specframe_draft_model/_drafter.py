@@ -77,6 +77,10 @@ class ModelDrafter(Drafter):
         grow_chain(tree, rows, stop, sampler, partial(self._look, rows, tree.rooms))
         return tree.draft(Law.IID if sampler.wants_q else Law.DETERMINISTIC)
 
+    def discard(self, rows: Rows) -> None:
+        """Forget what was drafted."""
+        self._model.roll_back([length - 1 for length in rows.lengths])
+
     def update(self, rows: Rows, draft: Draft, scores: Scores, commit: Commit) -> None:
         """Forget what was drafted and not accepted."""
         self._model.roll_back([length - 1 for length in rows.lengths])

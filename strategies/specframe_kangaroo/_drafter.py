@@ -128,8 +128,15 @@ class KangarooDrafter(Drafter):
         return tree.draft(Law.IID if is_drawn else Law.DETERMINISTIC)
 
     def update(self, rows: Rows, draft: Draft, scores: Scores, commit: Commit) -> None:
-        """Put the accepted path in order, and keep the states that the adapter has not seen."""
-        assert draft.exit is not None
+        """Put the accepted path in order, and keep the states that the adapter has not seen.
+
+        Of another drafter's draft it has seen none.
+        """
+        if draft.exit is None:
+            exited = scores.captured.taps[self._exit]
+            for place, path in enumerate(commit.path_lists):
+                self._backlog[place] += [exited[place, node] for node in (0, *path)]
+            return
         slots = draft.exit.slot_lists
         sources, starts = [], []
         for place, path in enumerate(commit.path_lists):

@@ -8,6 +8,8 @@ from specframe import hookimpl
 from specframe_stops._options import (
     AdaedlOptions,
     AdaptiveConfidenceOptions,
+    AllOptions,
+    AnyOptions,
     ConfidenceOptions,
     CostAwareOptions,
     FixedOptions,
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 __all__ = [
     "AdaedlOptions",
     "AdaptiveConfidenceOptions",
+    "AllOptions",
+    "AnyOptions",
     "ConfidenceOptions",
     "CostAwareOptions",
     "FixedOptions",
@@ -71,6 +75,18 @@ POLICIES = (
         "_cost_aware:CostAwarePolicy",
         CostAwareOptions,
         "draft while one more level brings more than its measured time is worth",
+    ),
+    (
+        "any",
+        "_composed:AnyNamed",
+        AnyOptions,
+        "stop drafting where the first of several policies does",
+    ),
+    (
+        "all",
+        "_composed:AllNamed",
+        AllOptions,
+        "stop drafting where the last of several policies does",
     ),
 )
 

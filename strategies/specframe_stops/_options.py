@@ -96,3 +96,36 @@ class CostAwareOptions:
     steps: int = option(
         16, help="most levels drafted in a round, whatever pays", unit="tokens", check=at_least(1)
     )
+
+
+@attrs.frozen
+class _Composed:
+    """Options that both compositions have."""
+
+    policies: str = option(
+        "confidence+svip",
+        help="registered stop policies, joined by '+', each with its options: "
+        "confidence:threshold=0.4+cost-aware",
+    )
+    steps: int | None = option(
+        None,
+        help="most levels drafted in a round, for those of the policies that do not say",
+        unit="tokens",
+        check=at_least(1),
+    )
+    threshold: float | None = option(
+        None,
+        help="top-1 probability, for those of the policies that have a threshold and do not say",
+        unit="probability",
+        check=not_negative,
+    )
+
+
+@attrs.frozen
+class AnyOptions(_Composed):
+    """Options of the policy ``any``."""
+
+
+@attrs.frozen
+class AllOptions(_Composed):
+    """Options of the policy ``all``."""

@@ -1,0 +1,89 @@
+"""What the tensors of a draft must be; what they say is ``Draft.check``'s business."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from torch import Tensor
+
+from specframe._draft import Draft
+from specframe._errors import PluginError
+
+if TYPE_CHECKING:
+    from specframe._draft import Exit
+    from specframe._engine import Engine
+    from specframe._rows import Rows
+
+
+def check_draft(draft: Draft, engine: Engine) -> None:
+    """Raise PluginError for what is no draft, and for tensors of a wrong kind, dtype or device."""
+    if not isinstance(draft, Draft):
+        raise PluginError(f"propose must return a specframe.Draft, got {draft!r}")
+    for name in ("tokens", "parents", "sizes"):
+        _expect_whole(name, getattr(draft, name), dims=1 if name == "sizes" else 2)
+    if draft.probs is not None:
+        _expect_q(draft, engine)
+    if draft.exit is not None:
+        _check_exit(draft.exit, draft, engine)
+
+
+def check_roots(rows: Rows, draft: Draft) -> None:
+    """Raise PluginError unless node 0 of each tree is the row's last committed token."""
+    # Scored below another token, every choice would be wrong and nothing would show it.
+    for place, (root, tokens) in enumerate(zip(rows.roots, draft.token_lists, strict=True)):
+        if tokens[0] != root:
+            raise PluginError(
+                f"malformed draft: row {place}, node 0 must hold the root, token {root}, "
+                f"got {tokens[0]}"
+            )
+
+
+def _expect_q(draft: Draft, engine: Engine) -> None:
+    probs = _tensor("probs", draft.probs)
+    if not probs.is_floating_point() or probs.dim() != 3:
+        raise _fault("probs", probs, "floating point numbers [batch, inner, vocab]")
+    if probs.device.type != engine.device.type:
+        raise _fault("probs", probs, f"on the target's device, {engine.device}")
+    inner = _tensor("inner", draft.inner)
+    _expect_whole("inner", inner, dims=2)
+    if inner.shape != probs.shape[:2]:
+        raise _fault("inner", inner, f"one node for each q, {list(probs.shape[:2])}")
+
+
+def _check_exit(exit: Exit, draft: Draft, engine: Engine) -> None:
+    hidden = _tensor("exit.hidden", exit.hidden)
+    if not 0 < exit.layer <= engine.num_layers:
+        raise PluginError(
+            f"malformed draft: exit.layer must be from 1 to {engine.num_layers}, got {exit.layer}"
+        )
+    shape = [*draft.tokens.shape, engine.hidden_size]
+    if list(hidden.shape) != shape:
+        raise _fault("exit.hidden", hidden, f"{shape}, the states of each node")
+    if hidden.dtype != engine.dtype or hidden.device.type != engine.device.type:
+        raise _fault("exit.hidden", hidden, f"the target's {engine.dtype} on {engine.device}")
+    slots: Any = exit.slot_lists
+    batch, width = draft.tokens.shape
+    if not isinstance(slots, list) or [len(row) for row in slots] != [width] * batch:
+        raise PluginError(
+            f"malformed draft: exit.slot_lists must be {batch} list(s) of {width} whole numbers, "
+            f"one for each node, got {slots!r}"
+        )
+
+
+def _expect_whole(name: str, value: object, *, dims: int) -> None:
+    tensor = _tensor(name, value)
+    if tensor.is_floating_point() or tensor.is_complex() or tensor.dim() != dims:
+        raise _fault(name, tensor, f"whole numbers in {dims} dimension(s)")
+
+
+def _tensor(name: str, value: object) -> Tensor:
+    if not isinstance(value, Tensor):
+        raise PluginError(f"malformed draft: {name} must be a tensor, got {value!r}")
+    return value
+
+
+def _fault(name: str, tensor: Tensor, wanted: str) -> PluginError:
+    return PluginError(
+        f"malformed draft: {name} must be {wanted}; got {tensor.dtype} {list(tensor.shape)} "
+        f"on {tensor.device}"
+    )

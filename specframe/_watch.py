@@ -1,0 +1,92 @@
+"""A watch on what drafters must leave alone, kept while SPECFRAME_DEBUG=1."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from specframe._debug import is_debugging
+from specframe._drafter import Drafter
+from specframe._errors import PluginError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from specframe._draft import Draft
+    from specframe._rows import Rows
+    from specframe._sampler import Sampler
+    from specframe._stop_policy import StopPolicy
+    from specframe._target import Target
+    from specframe._verdict import Captured, Commit, Scores
+
+
+def watched(drafter: Drafter) -> Drafter:
+    """Return the drafter, under SPECFRAME_DEBUG=1 with a watch on it."""
+    return WatchedDrafter(drafter) if is_debugging() else drafter
+
+
+class WatchedDrafter(Drafter):
+    """Ask a drafter, and compare what it must leave alone before and after.
+
+    That is the rows' committed tokens, and their keys and values in the target's cache. Reading the
+    whole cache each round is slow, so it is done for who asks.
+    """
+
+    def __init__(self, drafter: Drafter) -> None:
+        """Watch a drafter that is prepared."""
+        self._drafter = drafter
+        self._engine: Any = None
+        self.capabilities = drafter.capabilities
+        self.needs = drafter.needs
+        self.most_levels = drafter.most_levels
+
+    def start(self, target: Target, rows: Rows, captured: Captured) -> None:
+        """Begin a decode."""
+        self._engine = target.engine
+        with self._watched(rows, "start"):
+            self._drafter.start(target, rows, captured)
+
+    def propose(self, rows: Rows, stop: StopPolicy, sampler: Sampler) -> Draft:
+        """Return the drafter's draft."""
+        with self._watched(rows, "propose"):
+            return self._drafter.propose(rows, stop, sampler)
+
+    def update(self, rows: Rows, draft: Draft, scores: Scores, commit: Commit) -> None:
+        """Show the drafter a commit."""
+        with self._watched(rows, "update"):
+            self._drafter.update(rows, draft, scores, commit)
+
+    def keep(self, kept: list[int]) -> None:
+        """Go on with the rows ``kept`` alone."""
+        self._drafter.keep(kept)
+
+    @contextmanager
+    def _watched(self, rows: Rows, method: str) -> Iterator[None]:
+        tokens, states = [list(row.tokens) for row in rows.active], self._states(rows)
+        yield
+        for place, (row, before) in enumerate(zip(rows.active, tokens, strict=True)):
+            if row.tokens != before:
+                raise self._fault(f"turned row {place}'s tokens {before} into {row.tokens}", method)
+        for (place, layer, old), (_, _, new) in zip(states, self._states(rows), strict=True):
+            if not bool((old == new).all()):
+                raise self._fault(
+                    f"wrote to the target's cache, over committed tokens of row {place} in layer "
+                    f"{layer}: only a TreeBuilder's nodes may be written there",
+                    method,
+                )
+
+    def _fault(self, what: str, method: str) -> PluginError:
+        return PluginError(f"{method} {what}", part=self._drafter, method=method)
+
+    def _states(self, rows: Rows) -> list[tuple[int, int, Tensor]]:
+        """Return copies of all committed keys and values, by row and layer."""
+        cache = getattr(self._engine, "cache", None)
+        if cache is None or not hasattr(cache, "read"):  # exact mode has one for each row
+            return []
+        return [
+            (place, layer, part.clone())
+            for layer in range(self._engine.num_layers)
+            for place, length in enumerate(rows.lengths)
+            for part in cache.read(layer, place, list(range(length - 1)))
+        ]
