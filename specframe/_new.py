@@ -16,7 +16,7 @@ import attrs
 
 from specframe import _defaults
 from specframe._errors import InputError
-from specframe._hooks import GROUP
+from specframe._hooks import API_VERSION, GROUP
 
 if TYPE_CHECKING:
     from specframe._registry import Registry
@@ -188,6 +188,7 @@ def values(kind: KindName, names: Names, author: Author) -> dict[str, object]:
     """Return what the template's files are filled with."""
     told = KINDS[kind]
     return {
+        "api": API_VERSION,
         "author": author.name,
         "check": told.check(names.name),
         "decode": told.arguments(names.name),

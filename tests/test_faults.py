@@ -385,7 +385,6 @@ class Shallow(Drafter):
         (After(torch.tensor([1.0])), "one for each row, got torch.float32 [1] on cpu"),
         (After(True), "one for each row, got True"),
     ],
-    ids=repr,
 )
 def test_an_answer_of_a_stop_policy_is_shown_with_its_line(policy, words):
     message = str(decoded(Shallow(), stop=policy))
@@ -415,7 +414,6 @@ def test_an_answer_of_a_stop_policy_is_shown_with_its_line(policy, words):
         ({"most_levels": -1}, "most_levels must be 0 or more, got -1"),
         ({"most_levels": None}, "most_levels must be int, got None"),
     ],
-    ids=repr,
 )
 def test_what_a_drafter_declares_is_checked_at_load(declared, words):
     kind = type("Declares", (Chain,), declared)
@@ -456,7 +454,6 @@ def test_a_verifier_of_chains_is_refused_beside_a_drafter_of_trees():
         ({"verifier": 3}, "verifier takes a registered name or a specframe.Verifier; got 3"),
         ({"stop_policy": Chain()}, "stop_policy takes a registered name or a specframe.StopPolicy"),
     ],
-    ids=repr,
 )
 def test_a_part_of_another_class_is_refused_before_a_model_is_read(arguments, words):
     with pytest.raises(InputError, match=words):

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 __all__ = ["JointConfidenceOptions"]
 
+specframe_api = "1.0"
+
 
 @hookimpl
 def specframe_register_stop_policies(register: RegisterComponent) -> None:

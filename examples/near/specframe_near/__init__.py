@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 __all__ = ["NearOptions"]
 
+specframe_api = "1.0"
+
 
 @hookimpl
 def specframe_register_verifiers(register: RegisterComponent) -> None:

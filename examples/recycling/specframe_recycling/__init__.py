@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 __all__ = ["RecyclingOptions"]
 
+specframe_api = "1.0"
+
 
 @hookimpl
 def specframe_register_drafters(register: RegisterComponent) -> None:

@@ -9,6 +9,8 @@ from specframe import hookimpl
 if TYPE_CHECKING:
     from specframe import RegisterComponent
 
+specframe_api = "1.0"
+
 
 @hookimpl
 def specframe_register_families(register: RegisterComponent) -> None:
