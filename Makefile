@@ -119,7 +119,7 @@ template-%:
 	cd build/new/$*/echo && ../venv/bin/python -m pytest -q
 
 wheel-test: .venv-wheel/ready
-	$(PARALLEL) .venv-wheel/bin/python -m pytest -n auto
+	$(PARALLEL) .venv-wheel/bin/python -m pytest -n auto --specframe-max-examples 10
 
 clean:
 	rm -rf .venv .venv-tools .venv-wheel .venv-docs .venv-floor .venv-examples dist build
