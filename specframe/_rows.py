@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import attrs
 
+from specframe._errors import PluginError
 from specframe._sampling import Processor
 from specframe._stop_policy import StopPolicy, limits_of
 from specframe._stops import Stops
@@ -39,6 +40,11 @@ class Row:
     room: int = 0
     finish_reason: str | None = None
     processors: tuple[Processor, ...] = ()
+    _known: int = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        """Begin with the tokens that are given."""
+        self._known = len(self.tokens)
 
     @property
     def root(self) -> int:
@@ -69,7 +75,16 @@ class Row:
             self.finish_reason = self.stops.reason(self.tokens, self.prompt_length)
             if self.finish_reason is not None:
                 break
+        self._known = len(self.tokens)
         return tokens[:taken]
+
+    def refuse_meddling(self) -> None:
+        """Raise PluginError if somebody else added tokens or took some: the row might never end."""
+        if len(self.tokens) != self._known:
+            raise PluginError(
+                f"row {self.index} has {len(self.tokens)} tokens and {self._known} were committed: "
+                "row.tokens is the target's, copy it before changing it"
+            )
 
 
 class Rows:
@@ -102,6 +117,11 @@ class Rows:
     def rooms(self) -> list[int]:
         """Return the most levels that each row may draft in this round."""
         return [row.room for row in self.active]
+
+    def refuse_meddling(self) -> None:
+        """Raise PluginError if a row's tokens are not those that were committed to it."""
+        for row in self.active:
+            row.refuse_meddling()
 
     def leave(self, target: Target, drafter: Drafter, stop: StopPolicy, sampler: Keeper) -> bool:
         """Let finished rows go, give the others their room, and tell whether any is left."""

@@ -613,6 +613,25 @@ def test_a_drafter_that_writes_to_the_targets_cache_is_caught_while_debugging(mo
             assert f"(returned by Leaks.{method}, {__file__}:" in message
 
 
+@pytest.mark.parametrize("method", ["propose", "update"])
+@pytest.mark.parametrize("change", [list.pop, lambda tokens: tokens.append(1)])
+def test_a_drafter_that_takes_or_adds_tokens_ends_the_decode_at_once(method, change):
+    """Or a row that loses what it gains would be decoded for ever."""
+
+    class Meddles(SequenceDrafter):
+        def guess(self, tokens, room):
+            return []
+
+    def meddle(self, rows, *rest):
+        change(rows.active[0].tokens)
+        return getattr(SequenceDrafter, method)(self, rows, *rest)
+
+    setattr(Meddles, method, meddle)
+    message = str(decoded(Meddles()))
+    assert "tokens and" in message
+    assert "row.tokens is the target's, copy it before changing it" in message
+
+
 def test_a_drafter_that_changes_the_text_is_caught_while_debugging(monkeypatch):
     from specframe._watch import watched
 
