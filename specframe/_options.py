@@ -146,6 +146,46 @@ def describe_options(cls: type | None) -> list[OptionText]:
     ]
 
 
+def refuse_broken_options(cls: type) -> None:
+    """Raise ValueError for an option that nobody could give, or whose default it does not accept.
+
+    That is the fault of the options class, and no user should meet it as his own.
+    """
+    try:
+        hints = typing.get_type_hints(cls)
+    except Exception as error:
+        raise ValueError(f"the types of {cls.__name__} cannot be read: {error}") from error
+    for name, field in _fields(cls).items():
+        if _KEY not in field.metadata:
+            continue
+        where = f"option '{name}' of {cls.__name__}"
+        if name not in hints:
+            raise ValueError(f"{where} has no type: write `{name}: int = option(...)`")
+        plain, is_optional = _without_none(hints[name])
+        if plain not in _TYPE_TEXT and typing.get_origin(plain) is not Literal:
+            raise ValueError(
+                f"{where} has a type that cannot be typed in, {hints[name]}: there are int, float, "
+                "bool, str, Path, Literal and X | None"
+            )
+        if not _is_acceptable(field, plain, is_optional=is_optional):
+            expected = _type_text(hints[name], field)
+            raise ValueError(f"the default of {where} must be {expected}, got {field.default!r}")
+
+
+def _is_acceptable(field: attrs.Attribute[Any], plain: Any, *, is_optional: bool) -> bool:
+    """Tell whether an option's default, where it has one, is a value that it accepts."""
+    default, check = field.default, _about(field).check
+    if default is attrs.NOTHING or isinstance(default, attrs.Factory):  # type: ignore[arg-type]
+        return True
+    if default is None:
+        return is_optional
+    if typing.get_origin(plain) is Literal:
+        return default in typing.get_args(plain)
+    kinds = {float: (int, float), Path: (str, Path)}.get(plain, (plain,))
+    is_kind = isinstance(default, kinds) and (plain is bool or not isinstance(default, bool))
+    return is_kind and (check is None or check.holds(default))
+
+
 def option_choices(cls: type | None) -> dict[str, tuple[str, ...]]:
     """Return, for each option that takes one of few values, those as they are typed."""
     hints = typing.get_type_hints(cls) if cls is not None else {}

@@ -224,13 +224,14 @@ def test_prompts_are_decoded_some_at_a_time_with_budgets_of_their_own(tmp_path, 
 
 
 @pytest.mark.parametrize("at_a_time", [2, 3, 9])
-def test_a_failure_costs_its_neighbours_nothing(tmp_path, at_a_time):
+def test_a_failure_costs_its_neighbours_nothing(tmp_path, at_a_time, capsys):
     names = ("a", "boom", "b", "c", "bug")
     code, decoder, output = run(tmp_path, prompts_of(*names), batch_size=at_a_time)
     assert code == 1
     assert [line["id"] for line in lines_of(output)] == list(names)
     assert ["error" in line for line in lines_of(output)] == [False, True, False, False, True]
     assert ["boom"] in decoder.batches
+    assert "prompts failed together and are decoded one by one: " in capsys.readouterr().err
 
 
 def test_ctrl_c_in_a_batch_keeps_the_batches_before_it(tmp_path):

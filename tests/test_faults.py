@@ -99,6 +99,14 @@ AT_LOAD = {
         ),
         "options must be an attrs class, got <class 'dict'>",
     ),
+    "an option that has no type": (
+        HOOK.replace("  # HERE", "").format(
+            hook="specframe_register_drafters",
+            body="import attrs, specframe; O = attrs.frozen(type('O', (), {'steps': "
+            'specframe.option(6, help="x")})); register("bad", "bad_one:X", options=O)  # HERE',
+        ),
+        "option 'steps' of O has no type: write `steps: int = option(...)`",
+    ),
     "a clash of names": (
         HOOK.replace("  # HERE", "").format(
             hook="specframe_register_drafters",

@@ -1,5 +1,6 @@
 """Options: what is read, what is refused, and in which words."""
 
+import re
 from pathlib import Path
 from typing import Literal
 
@@ -16,6 +17,7 @@ from specframe._options import (
     not_nan,
     not_negative,
     option,
+    refuse_broken_options,
     structure_options,
 )
 
@@ -180,3 +182,41 @@ def test_any_text_is_read_or_refused_with_an_option_error(text):
             read(**{name: text})
         except OptionError as error:
             assert f"option '{name}' of {OWNER}" in str(error)  # noqa: PT017 (both ways are fine)
+
+
+@pytest.mark.parametrize(
+    ("field", "words"),
+    [
+        ("steps = option(6, help='x')", "option 'steps' of Bad has no type"),
+        ("steps: list[int] = option(help='x')", "a type that cannot be typed in, list[int]"),
+        ("steps: int | str = option(6, help='x')", "a type that cannot be typed in, int | str"),
+        ("steps: 'Nowhere' = option(6, help='x')", "the types of Bad cannot be read: name 'Nowhere'"),
+        ("steps: int = option('6', help='x')", "must be a whole number, got '6'"),
+        ("steps: int = option(True, help='x')", "must be a whole number, got True"),
+        ("steps: int = option(None, help='x')", "must be a whole number, got None"),
+        (
+            "steps: int = option(0, help='x', check=at_least(1))",
+            "the default of option 'steps' of Bad must be a whole number >= 1, got 0",
+        ),
+        ("way: Literal['a', 'b'] = option('c', help='x')", "must be a or b, got 'c'"),
+    ],
+)
+def test_an_options_class_that_nobody_could_use_is_its_authors_fault(field, words):
+    names = {"attrs": attrs, "option": option, "at_least": at_least, "Literal": Literal}
+    exec(f"@attrs.frozen\nclass Bad:\n    {field}\n", names)
+    with pytest.raises(ValueError, match=re.escape(words)):
+        refuse_broken_options(names["Bad"])
+
+
+def test_every_kind_of_option_may_have_its_default():
+    @attrs.frozen
+    class Good:
+        needed: int = option(help="x")
+        number: float = option(1, help="x", check=at_least(1))
+        path: Path | None = option(None, help="x")
+        text: str | None = option("a", help="x")
+        made: bool = option(attrs.Factory(bool), help="x")
+        way: Literal["a", "b"] | None = option("b", help="x")
+        own: dict[str, int] = attrs.field(factory=dict)  # no option: set from Python alone
+
+    refuse_broken_options(Good)

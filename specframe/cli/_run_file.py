@@ -125,6 +125,10 @@ class Decoding:
         elif len(lines) == 1:
             yield [failure]
         else:
+            self.notes.note(
+                f"{len(lines)} prompts failed together and are decoded one by one: "
+                f"{failure['error']}"
+            )
             for line in lines:
                 yield from self.records([line])
 
