@@ -88,7 +88,11 @@ class Row:
 
 
 class Rows:
-    """Hold the rows that are still being decoded, in batch order; rows only ever leave."""
+    """Hold the rows that are still being decoded, in batch order; rows only ever leave.
+
+    ``active`` are these rows, for whoever wants more than the lists below: read ``row.tokens``,
+    never write it.
+    """
 
     def __init__(self, rows: list[Row]) -> None:
         """Start with all rows of the batch."""

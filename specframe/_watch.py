@@ -67,7 +67,7 @@ class WatchedDrafter(Drafter):
         yield
         for place, (row, before) in enumerate(zip(rows.active, tokens, strict=True)):
             if row.tokens != before:
-                raise self._fault(f"turned row {place}'s tokens {before} into {row.tokens}", method)
+                raise self._fault(_difference(place, before, row.tokens), method)
         for (place, layer, old), (_, _, new) in zip(states, self._states(rows), strict=True):
             if not bool((old == new).all()):
                 raise self._fault(
@@ -90,3 +90,11 @@ class WatchedDrafter(Drafter):
             for place, length in enumerate(rows.lengths)
             for part in cache.read(layer, place, list(range(length - 1)))
         ]
+
+
+def _difference(place: int, before: list[int], after: list[int]) -> str:
+    """Say where a row's tokens were changed, and not all that is right in them."""
+    if len(before) != len(after):
+        return f"changed the number of row {place}'s tokens from {len(before)} to {len(after)}"
+    at = next(at for at, (old, new) in enumerate(zip(before, after, strict=True)) if old != new)
+    return f"turned row {place}'s token {at}, {before[at]}, into {after[at]}"

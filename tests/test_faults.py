@@ -654,7 +654,7 @@ def test_a_drafter_that_changes_the_text_is_caught_while_debugging(monkeypatch):
     monkeypatch.setenv("SPECFRAME_DEBUG", "1")
     drafter = watched(Rewrites())
     message = str(decoded(drafter))
-    assert "propose turned row 0's tokens [1, 2, " in message
+    assert "propose turned row 0's token 0, 1, into 3" in message
 
 
 def test_a_watched_drafter_decodes_as_it_does_alone(monkeypatch):

@@ -190,7 +190,10 @@ def test_any_text_is_read_or_refused_with_an_option_error(text):
         ("steps = option(6, help='x')", "option 'steps' of Bad has no type"),
         ("steps: list[int] = option(help='x')", "a type that cannot be typed in, list[int]"),
         ("steps: int | str = option(6, help='x')", "a type that cannot be typed in, int | str"),
-        ("steps: 'Nowhere' = option(6, help='x')", "the types of Bad cannot be read: name 'Nowhere'"),
+        (
+            "steps: 'Nowhere' = option(6, help='x')",
+            "types of Bad cannot be read: name 'Nowhere'",
+        ),
         ("steps: int = option('6', help='x')", "must be a whole number, got '6'"),
         ("steps: int = option(True, help='x')", "must be a whole number, got True"),
         ("steps: int = option(None, help='x')", "must be a whole number, got None"),
