@@ -96,7 +96,7 @@ examples: .venv-examples/ready
 	$(PARALLEL) .venv-examples/bin/python -m pytest -n auto --specframe-max-examples 10 examples
 
 floor-test: .venv-floor/ready
-	$(PARALLEL) .venv-floor/bin/python -m pytest -n auto $(FLOOR_TESTS)
+	$(PARALLEL) .venv-floor/bin/python -m pytest -n auto -m "not slow" $(FLOOR_TESTS)
 
 templates: .venv-tools/ready .venv-wheel/ready
 	printf 'template-%s\n' $(KINDS) | $(PARALLEL) SPECFRAME_TESTING_MAX_EXAMPLES=5 xargs -P 4 -n 1 $(MAKE)
