@@ -30,8 +30,8 @@ def blame(error: Exception, parts: Parts) -> Exception:
         at = "" if plugin.is_built_in else line_in(error, plugin.package)
         if at:
             known = [each for each in _components(parts) if each.plugin == plugin]
-            part = f"in {known[0].kind} '{known[0].name}' " if known else ""
-            return plugin.fault(f"raised {part}at {at}: {cause(error)}")
+            raised = f"raised in {known[0].kind} '{known[0].name}'" if known else "raised"
+            return plugin.fault(f"{raised} at {at}: {cause(error)}")
     return error
 
 

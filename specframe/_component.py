@@ -66,7 +66,7 @@ def _is_options_class(_: object, _attribute: object, value: Any) -> None:
     if value is not None and not (isinstance(value, type) and attrs.has(value)):
         raise ValueError(f"options must be an attrs class, got {value!r}")
     if value is not None:
-        from specframe._options import refuse_broken_options  # noqa: PLC0415 (it names plug-ins)
+        from specframe._option_faults import refuse_broken_options  # noqa: PLC0415 (it names plug-ins)
 
         refuse_broken_options(value)
 

@@ -26,7 +26,7 @@ Class = TypeVar("Class")
 _KEY = "specframe"
 _TRUE = frozenset({"true", "yes", "on", "1"})
 _FALSE = frozenset({"false", "no", "off", "0"})
-_TYPE_TEXT: dict[object, str] = {
+TYPE_TEXT: dict[object, str] = {
     int: "a whole number",
     float: "a number",
     bool: "true or false",
@@ -86,8 +86,8 @@ def option(
     ``check`` refuses values out of range, however the object is made; None passes it where the
     annotation allows None. Types: int, float, bool, str, Path, Literal, and ``X | None``.
     """
-    about = _About(help, unit, check)
-    return attrs.field(default=default, metadata={_KEY: about}, validator=_validate, kw_only=True)
+    meta = {_KEY: _About(help, unit, check)}
+    return attrs.field(default=default, metadata=meta, validator=_validate, kw_only=True)
 
 
 def _validate(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
@@ -108,7 +108,7 @@ def structure_options(
     ``owner`` stands in messages, as in "strategy 'kangaroo'". ``cls=None`` means that the owner
     takes no options. Raises OptionError: unknown key, wrong type, out of range, or missing.
     """
-    fields = _fields(cls)
+    fields = fields_of(cls)
     for key in values:
         if key not in fields:
             raise OptionError(_unknown(key, sorted(fields), owner))
@@ -117,7 +117,7 @@ def structure_options(
     hints = typing.get_type_hints(cls)
     for name, field in fields.items():
         if field.default is attrs.NOTHING and name not in values:
-            raise OptionError(f"{owner} needs option '{name}': {_about(field).help}")
+            raise OptionError(f"{owner} needs option '{name}': {about(field).help}")
     chosen = {
         key: _structure(value, hints[key], fields[key], owner) for key, value in values.items()
     }
@@ -137,61 +137,21 @@ def describe_options(cls: type | None) -> list[OptionText]:
     return [
         OptionText(
             name,
-            _type_text(hints[name], field),
+            type_text(hints[name], field),
             "needed" if field.default is attrs.NOTHING else _value_text(field.default),
-            _about(field).unit,
-            _about(field).help,
+            about(field).unit,
+            about(field).help,
         )
-        for name, field in _fields(cls).items()
+        for name, field in fields_of(cls).items()
     ]
-
-
-def refuse_broken_options(cls: type) -> None:
-    """Raise ValueError for an option that nobody could give, or whose default it does not accept.
-
-    That is the fault of the options class, and no user should meet it as his own.
-    """
-    try:
-        hints = typing.get_type_hints(cls)
-    except Exception as error:
-        raise ValueError(f"the types of {cls.__name__} cannot be read: {error}") from error
-    for name, field in _fields(cls).items():
-        if _KEY not in field.metadata:
-            continue
-        where = f"option '{name}' of {cls.__name__}"
-        if name not in hints:
-            raise ValueError(f"{where} has no type: write `{name}: int = option(...)`")
-        plain, is_optional = _without_none(hints[name])
-        if plain not in _TYPE_TEXT and typing.get_origin(plain) is not Literal:
-            raise ValueError(
-                f"{where} has a type that cannot be typed in, {hints[name]}: there are int, float, "
-                "bool, str, Path, Literal and X | None"
-            )
-        if not _is_acceptable(field, plain, is_optional=is_optional):
-            expected = _type_text(hints[name], field)
-            raise ValueError(f"the default of {where} must be {expected}, got {field.default!r}")
-
-
-def _is_acceptable(field: attrs.Attribute[Any], plain: Any, *, is_optional: bool) -> bool:
-    """Tell whether an option's default, where it has one, is a value that it accepts."""
-    default, check = field.default, _about(field).check
-    if default is attrs.NOTHING or isinstance(default, attrs.Factory):  # type: ignore[arg-type]
-        return True
-    if default is None:
-        return is_optional
-    if typing.get_origin(plain) is Literal:
-        return default in typing.get_args(plain)
-    kinds = {float: (int, float), Path: (str, Path)}.get(plain, (plain,))
-    is_kind = isinstance(default, kinds) and (plain is bool or not isinstance(default, bool))
-    return is_kind and (check is None or check.holds(default))
 
 
 def option_choices(cls: type | None) -> dict[str, tuple[str, ...]]:
     """Return, for each option that takes one of few values, those as they are typed."""
     hints = typing.get_type_hints(cls) if cls is not None else {}
     found: dict[str, tuple[str, ...]] = {}
-    for name in _fields(cls):
-        plain, is_optional = _without_none(hints[name])
+    for name in fields_of(cls):
+        plain, is_optional = without_none(hints[name])
         choices = typing.get_args(plain) if typing.get_origin(plain) is Literal else ()
         values = ("true", "false") if plain is bool else tuple(str(choice) for choice in choices)
         found[name] = (*values, "none") if values and is_optional else values
@@ -201,35 +161,42 @@ def option_choices(cls: type | None) -> dict[str, tuple[str, ...]]:
 def path_options(cls: type | None) -> list[str]:
     """Return the names of the options that are paths."""
     hints = typing.get_type_hints(cls) if cls is not None else {}
-    return [name for name in _fields(cls) if _without_none(hints[name])[0] is Path]
+    return [name for name in fields_of(cls) if without_none(hints[name])[0] is Path]
 
 
-def _type_text(kind: object, field: attrs.Attribute[Any]) -> str:
+def type_text(kind: object, field: attrs.Attribute[Any]) -> str:
     """Return what an option accepts, None included: "a whole number >= 1 or none"."""
-    _, is_optional = _without_none(kind)
+    _, is_optional = without_none(kind)
     return _expected(kind, field) + (" or none" if is_optional else "")
 
 
 def _expected(kind: object, field: attrs.Attribute[Any]) -> str:
     """Return what an option accepts, such as "a whole number >= 1"."""
-    plain, _ = _without_none(kind)
+    plain, _ = without_none(kind)
     if typing.get_origin(plain) is Literal:
         text = " or ".join(str(choice) for choice in typing.get_args(plain))
     else:
-        text = _TYPE_TEXT.get(plain, str(getattr(plain, "__name__", plain)))
-    check = _about(field).check
+        text = TYPE_TEXT.get(plain, str(getattr(plain, "__name__", plain)))
+    check = about(field).check
     return f"{text}{f' {check.claim}' if check else ''}"
 
 
-def _fields(cls: type | None) -> dict[str, attrs.Attribute[Any]]:
+def fields_of(cls: type | None) -> dict[str, attrs.Attribute[Any]]:
+    """Return the fields of an options class that may be given, by name."""
     if cls is None:
         return {}
     return {field.name: field for field in attrs.fields(cls) if field.init}
 
 
-def _about(field: attrs.Attribute[Any]) -> _About:
-    about: _About = field.metadata.get(_KEY, _About("", None, None))
-    return about
+def about(field: attrs.Attribute[Any]) -> _About:
+    """Return what ``option`` was told of a field."""
+    told: _About = field.metadata.get(_KEY, _About("", None, None))
+    return told
+
+
+def is_option(field: attrs.Attribute[Any]) -> bool:
+    """Tell whether a field was declared by ``option``."""
+    return _KEY in field.metadata
 
 
 def _unknown(key: str, known: list[str], owner: str) -> str:
@@ -240,10 +207,10 @@ def _unknown(key: str, known: list[str], owner: str) -> str:
 
 
 def _structure(value: object, kind: object, field: attrs.Attribute[Any], owner: str) -> object:
-    plain, is_optional = _without_none(kind)
+    plain, is_optional = without_none(kind)
     if is_optional and (value is None or str(value).strip().lower() == "none"):
         return None
-    check = _about(field).check
+    check = about(field).check
     try:
         structured: object = _converter().structure(value, plain)
         fits = check is None or check.holds(structured)
@@ -256,7 +223,7 @@ def _structure(value: object, kind: object, field: attrs.Attribute[Any], owner: 
     return structured
 
 
-def _without_none(kind: object) -> tuple[Any, bool]:
+def without_none(kind: object) -> tuple[Any, bool]:
     """Return the type without ``| None``, and whether None was allowed."""
     if typing.get_origin(kind) not in (Union, types.UnionType):
         return kind, False

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from specframe._errors import OptionError
+from specframe._option_faults import refuse_broken_options
 from specframe._options import (
     at_least,
     at_most,
@@ -17,7 +18,6 @@ from specframe._options import (
     not_nan,
     not_negative,
     option,
-    refuse_broken_options,
     structure_options,
 )
 
