@@ -179,3 +179,23 @@ def test_no_memory_for_float64_is_said_in_one_sentence(tiny):
     model.__deepcopy__ = NoRoom()
     with pytest.raises(specframe.MemoryShortageError, match="no memory for the model in float64"):
         case.check(faults.RoundsOtherwise(case.texts))
+
+
+def test_the_reference_computes_a_prompt_once_and_other_tokens_anew(tiny, monkeypatch):
+    import torch
+
+    from specframe._reference import Reference
+
+    loaded, asked = specframe.load(tiny.model(), strategy="none").loaded, []
+    reference = Reference(loaded)
+    compute = Reference._computed
+    monkeypatch.setattr(
+        Reference, "_computed", lambda self, *given: asked.append(given) or compute(self, *given)
+    )
+    whole = reference.rows([1, 2, 3], [4, 5, 6])
+    assert torch.equal(reference.rows([1, 2, 3], [4, 5]), whole[:2])
+    assert len(asked) == 1
+    other = reference.rows([1, 2, 3], [4, 7, 6])
+    assert len(asked) == 2
+    assert torch.equal(other, Reference(loaded).rows([1, 2, 3], [4, 7, 6]))
+    assert not torch.equal(other[2], whole[2])
