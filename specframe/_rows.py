@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 import attrs
 
@@ -23,6 +23,28 @@ class Keeper(Protocol):
         """Go on with the rows at the indices ``kept`` alone, in this order."""
 
 
+class CommittedTokens(list[int]):
+    """Hold a row's tokens as a list that refuses to be written to.
+
+    Whoever changed what was committed would have the target answer another text. A slice or a copy
+    is a list like any other.
+    """
+
+    def _refuse(self, *_: object, **__: object) -> NoReturn:
+        raise PluginError("row.tokens is the target's: copy it before changing it")
+
+    append = extend = insert = remove = pop = clear = sort = reverse = _refuse
+    __setitem__ = __delitem__ = __iadd__ = __imul__ = _refuse
+
+    def __reduce_ex__(self, _: object) -> tuple[Any, ...]:
+        """Copy and pickle as a list, which may be changed."""
+        return list, (list(self),)
+
+
+def _refuse_others(*_: object) -> NoReturn:
+    raise PluginError("row.tokens is the target's: nothing else may be put in its place")
+
+
 @attrs.define(eq=False)
 class Row:
     """Hold one sequence; the loop's target is the one that commits tokens to it.
@@ -34,17 +56,12 @@ class Row:
 
     index: int
     prompt_length: int
-    tokens: list[int]
+    tokens: list[int] = attrs.field(converter=CommittedTokens, on_setattr=_refuse_others)
     stops: Stops
     seed: int = 0
     room: int = 0
     finish_reason: str | None = None
     processors: tuple[Processor, ...] = ()
-    _known: int = attrs.field(init=False)
-
-    def __attrs_post_init__(self) -> None:
-        """Begin with the tokens that are given."""
-        self._known = len(self.tokens)
 
     @property
     def root(self) -> int:
@@ -70,28 +87,18 @@ class Row:
         """Append ``tokens`` one by one until the row is finished; return those that were taken."""
         taken = 0
         for token in tokens:
-            self.tokens.append(token)
+            list.append(self.tokens, token)
             taken += 1
             self.finish_reason = self.stops.reason(self.tokens, self.prompt_length)
             if self.finish_reason is not None:
                 break
-        self._known = len(self.tokens)
         return tokens[:taken]
-
-    def refuse_meddling(self) -> None:
-        """Raise PluginError if somebody else added tokens or took some: the row might never end."""
-        if len(self.tokens) != self._known:
-            raise PluginError(
-                f"row {self.index} has {len(self.tokens)} tokens and {self._known} were committed: "
-                "row.tokens is the target's, copy it before changing it"
-            )
 
 
 class Rows:
     """Hold the rows that are still being decoded, in batch order; rows only ever leave.
 
-    ``active`` are these rows, for whoever wants more than the lists below: read ``row.tokens``,
-    never write it.
+    ``active`` are these rows, for whoever wants more than the lists below.
     """
 
     def __init__(self, rows: list[Row]) -> None:
@@ -121,11 +128,6 @@ class Rows:
     def rooms(self) -> list[int]:
         """Return the most levels that each row may draft in this round."""
         return [row.room for row in self.active]
-
-    def refuse_meddling(self) -> None:
-        """Raise PluginError if a row's tokens are not those that were committed to it."""
-        for row in self.active:
-            row.refuse_meddling()
 
     def leave(self, target: Target, drafter: Drafter, stop: StopPolicy, sampler: Keeper) -> bool:
         """Let finished rows go, give the others their room, and tell whether any is left."""

@@ -106,7 +106,6 @@ class Target:
     def begin_round(self, rows: Rows) -> list[int]:
         """Start the round's clock; return how many levels each row's slots still allow."""
         self.clock.restart()
-        rows.refuse_meddling()
         last = self._board.padding_slot - 1
         return [last - (length - 1) for length in rows.lengths]
 
@@ -185,7 +184,6 @@ class Target:
 
     def _score(self, rows: Rows, draft: Draft) -> Scores:
         check_draft(draft, self.engine)
-        rows.refuse_meddling()
         draft.check(self.engine.vocab_size, rows.rooms)
         check_roots(rows, draft)
         exit = draft.exit

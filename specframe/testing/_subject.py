@@ -172,7 +172,7 @@ class Session:
         """Prefill and start; ``roots`` replaces the tokens that the target chose."""
         captured = self.target.prefill(self.rows, self.sampler, self.drafter.needs)
         for row, root in zip(self.rows.active, roots or (), strict=False):
-            row.tokens[-1] = root  # not in any cache yet
+            list.__setitem__(row.tokens, -1, root)  # what no plug-in may; it is in no cache yet
         self.drafter.start(self.target, self.rows, captured)
         self.stop.start(self.rows)
         return self
