@@ -41,7 +41,7 @@ def test_kangaroo_says_what_generate_says(configured, way):
     assert refused > 2
 
 
-@pytest.mark.parametrize("steps", range(1, 7))
+@pytest.mark.parametrize("steps", [1, 3, 6])
 def test_every_budget_is_used_up_and_no_more(configured, steps):
     decoder = configured.kangaroo(2, 0.0, steps)
     length = 1 + steps % 3
@@ -69,7 +69,7 @@ def test_one_decoder_serves_prompts_of_all_lengths_after_one_another(configured)
         assert result.token_ids == configured.expected(length)
 
 
-@pytest.mark.parametrize("chunk", [1, 5, 8])
+@pytest.mark.parametrize("chunk", [1, 5])
 def test_a_prompt_read_in_chunks_gives_the_same_text(configured, chunk, monkeypatch):
     monkeypatch.setattr("specframe._engine.PREFILL_CHUNK", chunk)
     for decoder in (configured.plain(), configured.kangaroo(2, 0.6, 4)):
