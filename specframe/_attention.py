@@ -194,7 +194,7 @@ def _by_token(attended: Tensor, length: int) -> Tensor:
 
 def _turn(states: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     rolled = states.roll(states.shape[-1] // 2, -1)
-    turned = torch.addcmul(states * cos, rolled, sin)
+    turned = (states * cos).addcmul_(rolled, sin)
     return turned if turned.dtype == states.dtype else turned.to(states.dtype)
 
 

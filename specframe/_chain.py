@@ -40,23 +40,25 @@ def grow_chain(  # noqa: PLR0913 (what a draft grows on)
     is IID where ``sampler.wants_q``, else DETERMINISTIC.
     """
     device = tree.root.tokens.device
+    everyone = _all_rows(len(tree.rooms), device)
     nodes, level, goes_on = tree.root, 0, [room > 0 for room in tree.rooms]
     while any(goes_on):
         logits, state = look(nodes)
         level += 1
-        step = Step(level, logits, _shown(goes_on, device), state)
+        active = everyone if all(goes_on) else to_device(goes_on, device)
+        step = Step(level, logits, active, state)
         refused = stop.before(step)
         expect_rows(refused, stop, "before", step)
         goes_on = _unless(goes_on, refused)
         if not any(goes_on):
             break
         tokens, q = sampler.draft(rows, tree, level - 1, logits)
-        confidence = step.confidence[:, None]
+        tokens, confidence = tokens[:, None], step.confidence[:, None]
         probs = None if q is None else q[:, None]
-        nodes = tree.add(tokens[:, None], active=goes_on, confidences=confidence, probs=probs)
+        nodes = tree.add(tokens, active=goes_on, confidences=confidence, probs=probs)
         stopped = stop.after(step)
         expect_rows(stopped, stop, "after", step)
-        told = Reading(tokens[:, None], confidence, *([] if stopped is None else [stopped]))
+        told = Reading(tokens, confidence, *([] if stopped is None else [stopped]))
         if ahead is not None:
             ahead(nodes)
         known, beliefs, *ends = told.wait()
@@ -64,10 +66,6 @@ def grow_chain(  # noqa: PLR0913 (what a draft grows on)
         goes_on = [on and room > level for on, room in zip(goes_on, tree.rooms, strict=True)]
         goes_on = _unless(goes_on, *ends)
     return nodes
-
-
-def _shown(goes_on: list[bool], device: torch.device) -> Tensor:
-    return _all_rows(len(goes_on), device) if all(goes_on) else to_device(goes_on, device)
 
 
 @cache
@@ -79,6 +77,6 @@ def _all_rows(count: int, device: torch.device) -> Tensor:
 def _unless(active: list[bool], stopped: Tensor | None = None) -> list[bool]:
     if stopped is None:
         return active
-    if stopped.device.type != "cpu":
+    if not stopped.is_cpu:
         (stopped,) = Reading(stopped).wait()
     return [on and not end for on, end in zip(active, stopped.tolist(), strict=True)]

@@ -27,7 +27,7 @@ class RMSNorm:
     def __call__(self, states: Float[Tensor, "*any width"]) -> Float[Tensor, "*any width"]:
         """Return the normed states in their own dtype."""
         if states.dtype == self._eps.dtype == self._weight.dtype:  # a cast to itself costs a call
-            return states * self._scale(states) * self._weight
+            return (states * self._scale(states)).mul_(self._weight)
         wide = states.to(self._eps.dtype)
         scaled = (wide * self._scale(wide)).to(self._weight.dtype)
         return (scaled * self._weight).to(states.dtype)

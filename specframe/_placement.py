@@ -46,13 +46,14 @@ class Board:
         self.slots = slots
         self.padding_slot = slots - 1
         self.line = torch.arange(slots, device=device)
+        self._row = self.line[None]
         rows = torch.arange(BAND_ROWS, device=device)[:, None]
         columns = torch.arange(2 * slots, device=device)[None]
         self._band = columns <= rows + slots  # [row, offset]
 
     def chain(self, start: int, count: int) -> Placement:
         """Place ``count`` tokens of a single row one after another from slot ``start`` on."""
-        line = self.line[start : start + count][None]
+        line = self._row.narrow(1, start, count)
         reach = start + count
         if count == 1:
             return Placement(line, line, reach, start)

@@ -103,12 +103,12 @@ class Round:
         nodes = draft.size_list[place]
         confidences = None
         if draft.confidences is not None:
-            confidences = draft.confidences[place, 1:nodes].tolist()
+            confidences = draft.confidences.tolist()[place][1:nodes]
         return RowRound(
             draft_tokens=draft.token_lists[place][1:],
             draft_parents=[parent - 1 for parent in draft.parent_lists[place][1:]],
             draft_confidences=confidences,
-            target_tokens=commit.choices[place, :nodes].tolist(),
+            target_tokens=commit.choices.tolist()[place][:nodes],
             accepted=len(commit.path_lists[place]),
             committed=commit.token_lists[place],
             finish_reason=reason,

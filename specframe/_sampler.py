@@ -40,13 +40,14 @@ class Sampler:
     def __init__(self, sampling: Sampling | None = None, *, wants_q: bool = False) -> None:
         """Sample as ``sampling`` says (None: greedily)."""
         self.sampling = sampling or Sampling()
+        self._is_greedy, self._reads_text = self.sampling.is_greedy, self.sampling.reads_prefix
         self.wants_q = wants_q and not self.is_greedy
         self._shared: dict[tuple[int, int], Tensor] = {}
 
     @property
     def is_greedy(self) -> bool:
         """Tell whether the most likely token is chosen, the lowest id where several tie."""
-        return self.sampling.is_greedy
+        return self._is_greedy
 
     def first(self, rows: Rows, logits: Float[Tensor, "batch vocab"]) -> Int[Tensor, " batch"]:
         """Choose the token behind each row's prompt."""
@@ -154,7 +155,7 @@ class Sampler:
         return self.sampling.warp(processed)
 
     def _reads_prefix(self, rows: Rows) -> bool:
-        return self.sampling.reads_prefix or any(row.processors for row in rows.active)
+        return self._reads_text or any(row.processors for row in rows.active)
 
     def _coupled(self, seed: int, index: int, count: int) -> Tensor:
         if (seed, index) not in self._shared:

@@ -122,7 +122,7 @@ def expect_rows(answer: Any, policy: StopPolicy, method: str, step: Step) -> Non
         isinstance(answer, Tensor)
         and answer.dtype == torch.bool
         and answer.shape == step.active.shape
-        and answer.device.type == step.active.device.type
+        and answer.is_cpu == step.active.is_cpu
     )
     if not is_fine:
         got = (

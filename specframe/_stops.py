@@ -36,7 +36,7 @@ class Stops:
             return "eos"
         if self.strings and self._completes_a_string(tokens[prompt_length:]):
             return "stop"
-        if any(criterion(tokens) for criterion in self.criteria):
+        if self.criteria and any(criterion(tokens) for criterion in self.criteria):
             return "criteria"
         if new_tokens >= self.max_new_tokens:
             return "length"

@@ -195,12 +195,12 @@ class Target:
         if exit is None:
             lo, hidden = 0, self.embed(to_device(draft.tokens[:, :used], self.engine.device))
         else:
-            lo, hidden = exit.layer, exit.hidden[:, :used]
+            lo, hidden = exit.layer, _first(used, exit.hidden)
         hidden, taps = self.engine.run(
             hidden, placement, lo, self.engine.num_layers, taps=self._needs.taps
         )
         normed = self.norm(hidden)
-        earlier = {layer: tap[:, :used] for layer, tap in exit.taps.items()} if exit else {}
+        earlier = {layer: _first(used, tap) for layer, tap in exit.taps.items()} if exit else {}
         captured = Captured({**taps, **earlier}, normed if self._needs.normed else None)
         scores = Scores(self.logits(normed), captured)
         self._check_finite(rows, scores.best[0], draft.depths)
@@ -291,3 +291,8 @@ class Target:
                 name = f"layer {layer - 1}" if layer else "the embedding"
                 return f"the first bad values come from {name}"
         return "every layer's output is finite, so they come from the head"
+
+
+def _first(count: int, states: Tensor) -> Tensor:
+    # A look at the shape costs less than a slice of all.
+    return states if states.shape[1] == count else states[:, :count]

@@ -20,7 +20,10 @@ class Reading:
     def __init__(self, *values: Tensor) -> None:
         """Begin to copy ``values``, which may be overwritten by later work on the same stream."""
         self._event: torch.cuda.Event | None = None
-        if values[0].device.type != "cuda":
+        if values[0].is_cpu:
+            self._there = values
+            return
+        if not values[0].is_cuda:
             self._there = tuple(value.cpu() for value in values)
             return
         self._there = tuple(
@@ -43,8 +46,8 @@ class Reading:
 def to_device(values: Any, device: torch.device) -> Tensor:
     """Return numbers as a tensor on ``device``, without waiting for work that was sent before."""
     tensor = values if isinstance(values, Tensor) else torch.tensor(values)
-    if tensor.device.type == device.type == "cpu":
+    if tensor.is_cpu and device.type == "cpu":
         return tensor
-    if device.type != "cuda" or tensor.device.type == "cuda":
+    if device.type != "cuda" or tensor.is_cuda:
         return tensor.to(device)
     return tensor.pin_memory().to(device, non_blocking=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import TYPE_CHECKING
 
 import attrs
@@ -175,7 +176,7 @@ class TreeBuilder:
             (part, at)
             for part in parts
             for at, values in enumerate(part)
-            if values.device.type != "cpu"
+            if not values.is_cpu
         ]
         if missing:
             values = Reading(*(part[at] for part, at in missing)).wait()
@@ -214,23 +215,24 @@ class TreeBuilder:
     def _all_confidences(self) -> Tensor | None:
         if sum(part.shape[1] for part in self._confidences) != self._width - 1:
             return None
-        root = torch.ones(len(self._bases), 1)
-        return torch.cat([root, *self._confidences], dim=1)
+        return torch.cat([_sure(len(self._bases)), *self._confidences], dim=1)
 
     def _exit(self) -> Exit | None:
         layers = {layer for layer, _ in self._computed.values()}
         computed = sum(hidden.shape[1] for _, hidden in self._computed.values())
         if len(layers) != 1 or computed != self._width:
             return None
-        firsts = sorted(self._computed)
+        top, firsts = layers.pop(), sorted(self._computed)
         hidden = torch.cat([self._computed[first][1] for first in firsts], dim=1)
         shared = set.intersection(*(set(self._taps[first]) for first in firsts))
         taps = {
-            layer: torch.cat([self._taps[first][layer] for first in firsts], dim=1)
+            layer: hidden
+            if layer == top
+            else torch.cat([self._taps[first][layer] for first in firsts], dim=1)
             for layer in shared
         }
         slots = self._padded(self._slots, self._board.padding_slot)
-        return Exit(layers.pop(), hidden, slots, taps)
+        return Exit(top, hidden, slots, taps)
 
     def _inner(self) -> Tensor:
         """Return the node behind each q ``[batch, inner]``, -1 where a row was left out."""
@@ -249,6 +251,12 @@ class TreeBuilder:
             for row, parents in enumerate(self._parents)
         ]
         return select_nodes(draft, kept)
+
+
+@cache
+def _sure(count: int) -> Tensor:
+    """Return the confidences of the roots, which were committed."""
+    return torch.ones(count, 1)
 
 
 def select_nodes(draft: Draft, kept: list[list[int]]) -> Draft:

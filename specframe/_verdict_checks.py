@@ -15,7 +15,7 @@ def check_verdict(verdict: Verdict, draft: Draft, vocab_size: int) -> None:
         raise _fault(f"verify must return a specframe.Verdict, got {verdict!r}")
     batch, paths = draft.tokens.shape[0], verdict.path_lists
     tokens: list[Any] = verdict.next_tokens
-    counts = [len(paths), len(tokens), len(verdict.choices)]
+    counts = [len(paths), len(tokens), verdict.choices.shape[0]]
     if counts != [batch] * 3:
         raise _fault(
             f"malformed verdict: path_lists, next_tokens and choices must have one entry for each "

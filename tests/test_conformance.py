@@ -37,7 +37,6 @@ class TestDraftModel(StrategyConformance):
 class TestDraftModelWithAThreshold(StrategyConformance):
     strategy = "draft-model"
     options = {"model": "made for the test", "threshold": 0.3}  # noqa: RUF012 (the kit's attribute)
-    level = "full"
 
 
 @pytest.mark.models

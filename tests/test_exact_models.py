@@ -25,8 +25,8 @@ MODELS = {
     "qwen3-window": ("qwen3", SLIDING | {"head_dim": 24}),
 }
 DTYPES = ["float32", "bfloat16", "float16", "float64"]
-CASES = [(name, dtype, "handed over") for name in MODELS for dtype in DTYPES]
-CASES.remove(("llama-odd-widths", "float64", "handed over"))  # refused where it was tried
+CASES = [(name, dtype, "handed over") for name in MODELS for dtype in DTYPES[:2]]
+CASES += [("llama", dtype, "handed over") for dtype in DTYPES[2:]]
 # Packed weights: the engine owns what it loads from a folder.
 CASES += [("llama", dtype, "from a folder") for dtype in ("float32", "bfloat16")]
 # right tokens, then wrong ones, of one round's chain after another

@@ -20,6 +20,11 @@ def configured(request, tiny, tmp_path_factory):
     return Configured(tiny, tmp_path_factory.mktemp("tiny"), family, changes)
 
 
+# What has windows, and what has none: the end of a text asks for no more of a configuration.
+ENDING = ["llama", "mistral-window", "qwen3-window"]
+of_few = pytest.mark.parametrize("configured", ENDING, indirect=True)
+
+
 @pytest.mark.parametrize("way", WAYS, ids=" in ".join)
 def test_plain_decoding_says_what_generate_says(configured, way):
     decoder = configured.plain(way)
@@ -41,6 +46,7 @@ def test_kangaroo_says_what_generate_says(configured, way):
     assert refused > 2
 
 
+@of_few
 @pytest.mark.parametrize("steps", [1, 3, 6])
 def test_every_budget_is_used_up_and_no_more(configured, steps):
     decoder = configured.kangaroo(2, 0.0, steps)
@@ -51,6 +57,7 @@ def test_every_budget_is_used_up_and_no_more(configured, steps):
         assert result.finish_reason == "length"
 
 
+@of_few
 def test_eos_ends_the_text_wherever_it_falls(configured, tiny):
     decoder = configured.kangaroo(2, 0.0, 5)
     expected = configured.expected(2)

@@ -357,6 +357,10 @@ def test_the_tree_of_a_round_is_drawn_with_its_path(shown):
     assert rows == ["no", "yes", "no", "no", "yes"]
 
 
+TWO_FRAMES = """new Promise(done =>
+  requestAnimationFrame(() => requestAnimationFrame(() => done(true))))"""
+
+
 def test_pointing_shows_a_token_and_a_click_keeps_it(shown):
     browser = shown(SMALL)
 
@@ -365,7 +369,9 @@ def test_pointing_shows_a_token_and_a_click_keeps_it(shown):
             f"""(() => {{ const box = document.querySelectorAll('.flow .t')[{at}]
               .getClientRects()[0]; return [box.left + 3, box.top + 8]; }})()"""
         )
+        browser.wait_for(TWO_FRAMES)  # what is pointed at before it was painted hears nothing
         browser.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, **more)
+        browser.wait_for(TWO_FRAMES)
 
     def click(at):
         for kind in ("mousePressed", "mouseReleased"):

@@ -18,13 +18,26 @@ class OnDevice(torch.Tensor):
     def __torch_function__(cls, function, types, args=(), kwargs=None):
         if function in FORBIDDEN:
             raise AssertionError(f"{function.__name__} reads a value of the device by itself")
-        answer = super().__torch_function__(function, types, args, kwargs or {})
-        return answer.as_subclass(torch.Tensor) if function is torch.Tensor.cpu else answer
+        return super().__torch_function__(function, types, args, kwargs or {})
 
 
-def watched(decoder, monkeypatch):
-    """Let the engine answer with such tensors, and note each reading in the list returned."""
-    engine, begun = decoder.target.engine, []
+@pytest.fixture
+def begun(monkeypatch):
+    """Return the list in which each reading of such tensors is noted; what it reads is let go."""
+    noted, begin = [], Reading.__init__
+
+    def counted(self, *values):
+        if any(isinstance(value, OnDevice) for value in values):
+            noted.append(len(values))
+        begin(self, *(value.as_subclass(torch.Tensor) for value in values))
+
+    monkeypatch.setattr(Reading, "__init__", counted)
+    return noted
+
+
+def watched(decoder):
+    """Let the engine answer with such tensors."""
+    engine = decoder.target.engine
     run, logits, embed = engine.run, engine.logits, engine.embed
 
     def watched_run(*arguments, **named):
@@ -34,15 +47,6 @@ def watched(decoder, monkeypatch):
     engine.run = watched_run
     engine.logits = lambda normed: logits(normed).as_subclass(OnDevice)
     engine.embed = lambda tokens: embed(tokens).as_subclass(OnDevice)
-    begin = Reading.__init__
-
-    def counted(self, *values):
-        if any(isinstance(value, OnDevice) for value in values):
-            begun.append(len(values))
-        begin(self, *values)
-
-    monkeypatch.setattr(Reading, "__init__", counted)
-    return begun
 
 
 def test_numbers_are_sent_and_read_unchanged():
@@ -52,12 +56,13 @@ def test_numbers_are_sent_and_read_unchanged():
     assert [value.tolist() for value in Reading(*values).wait()] == [[0, 1, 2], [True]]
 
 
-def test_the_watch_catches_what_reads_by_itself():
+def test_the_watch_catches_what_reads_by_itself(begun):
     value = torch.ones(2).as_subclass(OnDevice) * 2
     for read in (torch.Tensor.tolist, lambda v: bool(v.all()), lambda v: int(v[0])):
         with pytest.raises(AssertionError, match="by itself"):
             read(value)
     assert Reading(value).wait()[0].tolist() == [2, 2]
+    assert begun == [1]
 
 
 @pytest.mark.models
@@ -65,7 +70,7 @@ def test_the_watch_catches_what_reads_by_itself():
 @pytest.mark.parametrize("strategy", ["none", "kangaroo", "tree"])
 @pytest.mark.parametrize("temperature", [0.0, 0.8])
 def test_a_round_waits_once_and_once_for_each_level(
-    tiny, tmp_path, monkeypatch, runner, strategy, temperature
+    tiny, tmp_path, monkeypatch, begun, runner, strategy, temperature
 ):
     monkeypatch.setenv("SPECFRAME_RUNNER", runner)
     model = tiny.model()
@@ -77,7 +82,7 @@ def test_a_round_waits_once_and_once_for_each_level(
         decoder = specframe.load(model, options=options | {"steps": 4})
     stream = decoder.stream([1, 2, 3], max_new_tokens=30, temperature=temperature, seed=1)
     next(stream)
-    begun = watched(decoder, monkeypatch)
+    watched(decoder)
     for round in stream:
         levels = max(depths_of([-1, *(parent + 1 for parent in round.draft_parents)]))
         is_sampled = temperature > 0  # then the target's choices are not its likeliest tokens

@@ -88,7 +88,7 @@ class GatedFeedForward:
     ) -> Float[Tensor, "batch token hidden"]:
         """Return what the feed-forward part adds."""
         gate, up = self.gate_up(states).chunk(2, dim=-1)
-        return self.down(self.activate(gate) * up)
+        return self.down(self.activate(gate).mul_(up))
 
 
 @attrs.frozen(eq=False)
