@@ -146,7 +146,7 @@ def test_where_one_fault_fails_many_checks_it_is_named_first():
 def test_state_that_stays_when_rows_leave_is_found_at_the_level_that_people_meet_first():
     name = "check_batch_equals_single_runs"
     assert name in checks("basic")
-    assert "does `keep` take along all that is held" in judged(KeepsEveryRow, name).reason
+    assert "and `keep` takes it along" in judged(KeepsEveryRow, name).reason
 
 
 def test_a_policy_that_follows_the_clock_need_not_draft_alike_in_a_batch():

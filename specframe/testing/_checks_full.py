@@ -15,7 +15,7 @@ from specframe.testing._subject import Session, Subject
 from specframe.testing._walk import accept_half
 
 CLOSE = 1e-6
-KEEP = "; does `keep` take along all that is held for each row?"
+KEEP = "; what is held belongs to one row, and `keep` takes it along"
 REAL_EXAMPLES = 4  # each builds a model
 
 
