@@ -9,11 +9,11 @@ import attrs
 
 from specframe import _defaults
 from specframe._blame import blame
+from specframe._choice import refuse_without_verifier, sorted_options, structured
 from specframe._component import Component
 from specframe._drafter import Drafter
 from specframe._errors import InputError, OptionError
 from specframe._fitness import check_drafter, check_policy, check_verifier
-from specframe._options import structure_options
 from specframe._registry import Registry
 from specframe._stop_policy import StopPolicy
 from specframe._verifier import Verifier
@@ -77,14 +77,12 @@ class Parts:
         try:
             self.drafter.prepare(target)
             check_drafter(self.drafter, target.engine.num_layers)
+            target.expect(self.drafter.capabilities.max_nodes or 0)
         except Exception as error:
             raise blame(error, self) from error
         if self.stop_component is not None:
             values = self._stop_values(self.stop_component)
-            options = structure_options(
-                self.stop_component.options, values, owner=f"stop policy '{self.stop_name}'"
-            )
-            self.made_stop = self.stop_component.build(options)
+            self.made_stop = self.stop_component.build(structured(self.stop_component, values))
         self._check_fit()
 
     def verifier_at(self, temperature: float) -> NamedVerifier:
@@ -156,16 +154,13 @@ def assemble(
     options: Mapping[str, object],
 ) -> Parts:
     """Find and build the parts; raises UnknownNameError or OptionError before a model is read."""
-    own, for_verifier, for_stop = _sorted_options(options)
+    own, for_verifier, for_stop = sorted_options(options)
     bundle = registry.strategy(strategy) if isinstance(strategy, str) else None
     drafter, component, chosen = _drafter(registry, strategy, own)
     is_named = verifier is not None
     verifier = verifier or (bundle.verifier if bundle else None)
-    if verifier is None and for_verifier:
-        raise OptionError(
-            f"options {', '.join(f'verifier.{name}' for name in sorted(for_verifier))} were given "
-            "and no verifier is named: name one with --verifier"
-        )
+    if verifier is None:
+        refuse_without_verifier(for_verifier)
     stop_policy = stop_policy or (bundle.stop_policy if bundle else _defaults.STOP_POLICY)
     named = None if verifier is None else _verifier(registry, verifier, for_verifier)
     if named is not None and not is_named:
@@ -173,7 +168,7 @@ def assemble(
     stop_component, made_stop = None, None
     if isinstance(stop_policy, str):
         stop_component = registry.stop_policy(stop_policy)
-        structure_options(stop_component.options, for_stop, owner=f"stop policy '{stop_policy}'")
+        structured(stop_component, for_stop)
     else:
         made_stop = stop_policy
         _refuse_other_class(stop_policy, StopPolicy, "stop_policy")
@@ -192,25 +187,6 @@ def assemble(
     )
 
 
-def _sorted_options(
-    options: Mapping[str, object],
-) -> tuple[dict[str, object], dict[str, object], dict[str, object]]:
-    """Share options out by their prefix: the strategy's own, the verifier's, the stop policy's."""
-    own: dict[str, object] = {}
-    prefixed: dict[str, dict[str, object]] = {"verifier": {}, "stop": {}}
-    for key, value in options.items():
-        prefix, dot, name = key.partition(".")
-        if dot and prefix not in prefixed:
-            raise OptionError(
-                f"option '{key}': only 'verifier.' and 'stop.' can stand before a dot"
-            )
-        if dot:
-            prefixed[prefix][name] = value
-        else:
-            own[key] = value
-    return own, prefixed["verifier"], prefixed["stop"]
-
-
 def _drafter(
     registry: Registry, strategy: str | Drafter, options: dict[str, object]
 ) -> tuple[Drafter, Component | None, dict[str, Any]]:
@@ -219,14 +195,14 @@ def _drafter(
         _refuse_options_of_instance(options, "drafter")
         return strategy, None, {}
     component = registry.drafter(registry.strategy(strategy).drafter)
-    structured = structure_options(component.options, options, owner=f"strategy '{strategy}'")
-    drafter = component.build(structured)
+    chosen = structured(component, options, f"strategy '{strategy}'")
+    drafter = component.build(chosen)
     if not isinstance(drafter, Drafter):
         raise component.fault(
             f"registers {type(drafter).__name__} as drafter '{component.name}', "
             "which does not derive from specframe.Drafter"
         )
-    return drafter, component, _as_dict(structured)
+    return drafter, component, _as_dict(chosen)
 
 
 def _as_dict(options: Any) -> dict[str, Any]:
@@ -242,8 +218,7 @@ def _verifier(
         _refuse_options_of_instance(options, "verifier")
         return NamedVerifier(type(verifier).__name__, verifier)
     component = registry.verifier(verifier)
-    structured = structure_options(component.options, options, owner=f"verifier '{verifier}'")
-    made: Verifier = component.build(structured)
+    made: Verifier = component.build(structured(component, options))
     check_verifier(made, component)
     if (made.guarantee == "none") != component.lossy:
         raise component.fault(

@@ -38,6 +38,18 @@ def check_roots(rows: Rows, draft: Draft) -> None:
             )
 
 
+def check_trees(draft: Draft, *, are_declared: bool) -> None:
+    """Raise PluginError for a draft that branches, unless trees are declared."""
+    # Slots are kept for what is declared: such a draft would fit until the budget is nearly spent.
+    for row, depths in enumerate([] if are_declared else draft.depths):
+        if len(depths) - 1 > max(depths):
+            raise PluginError(
+                f"malformed draft: row {row} is a tree of {len(depths)} nodes and capabilities.tree"
+                " is not set: declare Capabilities(tree=True, max_nodes=N), where N is the most "
+                "nodes of one draft"
+            )
+
+
 def _expect_q(draft: Draft, engine: Engine) -> None:
     probs = _tensor("probs", draft.probs)
     if not probs.is_floating_point() or probs.dim() != 3:

@@ -18,7 +18,16 @@ class OptionError(InputError):
 
 
 class UnknownNameError(InputError):
-    """Nothing is registered under a name; the message lists what is, and the nearest match."""
+    """Nothing is registered under a name; the message lists what is, and the nearest match.
+
+    ``broken`` are the messages about plug-ins that may have had the name: part of the error's own
+    text, and told apart for whoever has said them already.
+    """
+
+    def __init__(self, message: str, broken: tuple[str, ...] = ()) -> None:
+        super().__init__("\n".join((message, *broken)))
+        self.message = message
+        self.broken = broken
 
 
 class ModelError(InputError):

@@ -161,6 +161,19 @@ def _is_installed(distribution: str) -> bool:
     return True
 
 
+def summary_of(told: str) -> str:
+    """Return a summary without a full stop at its end; raises InputError for what is no summary.
+
+    It goes into TOML, into Python and into Markdown as it is, so nothing in it may need escaping.
+    """
+    summary = told.strip().removesuffix(".").rstrip()
+    if not summary or not summary.isprintable() or set(summary) & set('"\\'):
+        raise InputError(
+            f"the summary is {told!r}: give one line without double quotes and backslashes"
+        )
+    return summary
+
+
 def check_folder(folder: Path) -> None:
     """Refuse, by InputError, a folder that holds anything, and what is no folder."""
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
@@ -168,23 +181,25 @@ def check_folder(folder: Path) -> None:
         raise InputError(f"'{folder}' {what}: name another folder with --output")
 
 
-def write_package(kind: KindName, names: Names, author: Author, folder: Path) -> list[Path]:
+def write_package(
+    kind: KindName, names: Names, summary: str, author: Author, folder: Path
+) -> list[Path]:
     """Write the package to ``folder``, wholly or not at all; return its files, relative to it.
 
-    ``folder`` is as ``check_folder`` wants it. The package is rendered beside the place where it
-    will stand and then moved there.
+    ``summary`` is as ``summary_of`` returns it, ``folder`` as ``check_folder`` wants it. The
+    package is rendered beside the place where it will stand and then moved there.
     """
     there = folder.absolute()
     beside = next(parent for parent in there.parents if parent.is_dir())
     with tempfile.TemporaryDirectory(dir=beside, prefix=".specframe-new-") as scratch:
         rendered = Path(scratch) / "package"
-        _render(rendered, kind, values(kind, names, author))
+        _render(rendered, kind, values(kind, names, summary, author))
         files = sorted(path.relative_to(rendered) for path in rendered.rglob("*") if path.is_file())
         _move(rendered, there)
     return files
 
 
-def values(kind: KindName, names: Names, author: Author) -> dict[str, object]:
+def values(kind: KindName, names: Names, summary: str, author: Author) -> dict[str, object]:
     """Return what the template's files are filled with."""
     told = KINDS[kind]
     return {
@@ -205,7 +220,8 @@ def values(kind: KindName, names: Names, author: Author) -> dict[str, object]:
         "quoted_name": json.dumps(names.name) if "." in names.name else names.name,
         "release": ".".join(metadata.version("specframe").split(".")[:2]),
         "stem": names.stem,
-        "summary": told.summary,
+        "sentence": f"{summary[0].upper()}{summary[1:]}.",
+        "summary": summary,
         "year": author.year,
     }
 

@@ -175,10 +175,10 @@ class Registry:
 
     def _unknown(self, kind: str, name: str, known: Iterable[str]) -> UnknownNameError:
         known = sorted(known)
-        broken = "".join(f"\n{problem}" for problem in self.problems)
         return UnknownNameError(
             f"unknown {kind} '{name}'{suggestion(name, known)} "
-            f"Available: {', '.join(known) or 'nothing'}.{broken}"
+            f"Available: {', '.join(known) or 'nothing'}.",
+            tuple(map(str, self.problems)),
         )
 
 

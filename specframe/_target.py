@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from specframe._draft import Draft
-from specframe._draft_checks import check_draft, check_roots
+from specframe._draft_checks import check_draft, check_roots, check_trees
 from specframe._drafter import Needs
 from specframe._engine import Engine, Filled, Opener, Step
 from specframe._errors import InputError, NumericsError, PluginError
@@ -69,6 +69,10 @@ class Target:
         if self._opener is None:
             raise InputError(f"'{model}' needs a target that was loaded: use specframe.load")
         return self._opener(model, trust_remote_code=trust_remote_code, revision=revision)
+
+    def expect(self, nodes: int) -> None:
+        """Keep slots for trees of so many nodes, which ``prepare`` may have been first to say."""
+        self._extra_nodes = max(self._extra_nodes, nodes)
 
     def prefill(self, rows: Rows, sampler: Sampler, needs: Needs) -> Captured:
         """Fill the cache with the prompts and commit each row's first token: it is the root."""
@@ -186,6 +190,7 @@ class Target:
         check_draft(draft, self.engine)
         draft.check(self.engine.vocab_size, rows.rooms)
         check_roots(rows, draft)
+        check_trees(draft, are_declared=self._extra_nodes > 0)
         exit = draft.exit
         slots = self._slots_of(rows, draft)
         self._refuse_overflow(slots)

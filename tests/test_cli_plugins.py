@@ -113,3 +113,35 @@ def test_debugging_shows_the_traceback_of_a_plugin_that_was_left_out(
         told = capsys.readouterr().err
         assert ("Traceback" in told) == shown
         assert not shown or "ModuleNotFoundError: No module named 'specframe_nope'" in told
+
+
+@pytest.mark.usefixtures("listed")
+def test_a_plugin_that_is_broken_is_told_once_beside_a_name_that_is_not_there(capsys):
+    assert main(["decode", "x", "--strategy", "bad"]) == 2
+    warning, error = capsys.readouterr().err.splitlines()
+    assert warning.startswith("warning: plug-in 'bad' (specframe-bad 0.3) cannot be imported")
+    assert error.startswith("error: unknown strategy 'bad'. Available: ")
+    assert error.endswith("It may be in a plug-in that is broken: see the warning above.")
+
+
+@pytest.mark.parametrize("command", [["decode", "x"], ["check", "kangaroo"]])
+@pytest.mark.parametrize(
+    ("given", "complaint"),
+    [
+        (["-o", "steps=banana"], "option 'steps' of strategy 'kangaroo' must be a whole number"),
+        (["-o", "steps=0"], "must be a whole number >= 1"),
+        (["-o", "stepps=1"], "has no option 'stepps': did you mean 'steps'?"),
+        (["-o", "stop.threshold=x"], "of stop policy 'confidence' must be a number"),
+        (["-o", "verifier.x=1"], "verifier.x were given and no verifier is named"),
+        (["--verifier", "greedy", "-o", "verifier.x=1"], "verifier 'greedy' takes no options"),
+        (["-o", "x.steps=1"], "only 'verifier.' and 'stop.' can stand before a dot"),
+    ],
+)
+def test_bad_options_are_refused_before_anything_is_imported_or_announced(
+    command, given, complaint, capsys, monkeypatch
+):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    assert main([*command, *given]) == 2
+    (message,) = capsys.readouterr().err.splitlines()
+    assert message.startswith("error: ")
+    assert complaint in message

@@ -114,8 +114,8 @@ def test_a_draft_with_more_nodes_than_slots_is_the_drafters_fault(prompts):
     table = Table()
     drafter = TreeDrafter(table, [[Guess(miss=1), *[Guess(above=1, miss=1)] * 20]])
     rows = make_rows(prompts, Stops(3, 100))
-    with pytest.raises(PluginError, match="malformed draft: row 0 has slots for 4 nodes"):
-        run(table, drafter, rows, extra_nodes=0)
+    with pytest.raises(PluginError, match="malformed draft: row 0 has slots for 5 nodes"):
+        run(table, drafter, rows, extra_nodes=1)
 
 
 def test_a_draft_for_other_rows_than_those_that_are_left_is_the_drafters_fault():

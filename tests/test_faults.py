@@ -195,10 +195,10 @@ class Fixed(Drafter):
         return self._change(draft)
 
 
-def decoded(drafter, *, verifier=None, stop=None):
+def decoded(drafter, *, verifier=None, stop=None, extra_nodes=8):
     """Decode a few tokens of a table, as a decoder does; return what is raised."""
     parts = assemble(discover("").registry, drafter, verifier, stop or StopPolicy(), {})
-    target = Target(TableEngine(Table(vocab=VOCAB)), extra_nodes=8)
+    target = Target(TableEngine(Table(vocab=VOCAB)), extra_nodes=extra_nodes)
     named = parts.verifier_at(0).verifier
     rows = make_rows([[1, 2]], Stops(12, 99))
     try:
@@ -281,6 +281,30 @@ def test_a_guess_that_is_no_list_of_tokens_is_shown():
         message = str(decoded(kind()))
         assert f"guess must return a list of token ids, got {got}" in message
         assert f"(returned by {kind.__name__}.guess, {__file__}:" in message
+
+
+def fork(draft):
+    """Return two guesses beside each other."""
+    return Draft.trees([[root, 1, 2] for root in draft.tokens[:, 0].tolist()], [[-1, 0, 0]])
+
+
+def test_a_tree_that_nobody_declared_is_refused_at_once_with_what_to_declare():
+    message = str(decoded(Fixed(fork), extra_nodes=0))
+    assert message.startswith("drafter Fixed: malformed draft: row 0 is a tree of 3 nodes and ")
+    assert "capabilities.tree is not set: declare Capabilities(tree=True, max_nodes=N)" in message
+    assert f"(returned by Fixed.propose, {__file__}:" in message
+
+
+def test_a_tree_that_is_declared_when_the_drafter_is_prepared_gets_its_slots():
+    class Late(Fixed):
+        def prepare(self, target):
+            self.capabilities = Capabilities(tree=True, max_nodes=3)
+
+        def propose(self, rows, stop, sampler):
+            draft = Draft.chains(rows.roots, [[]])
+            return fork(draft) if rows.rooms[0] else draft
+
+    assert decoded(Late(fork), extra_nodes=0) is None
 
 
 class Overgrown(Drafter):

@@ -1,5 +1,6 @@
 """What ``specframe new`` writes and refuses; `make templates` installs and uses the packages."""
 
+import importlib
 import io
 import shutil
 import sys
@@ -260,6 +261,35 @@ def test_an_author_of_no_one_line_is_refused(author, refused):
     assert "--author is " in refused("drafter", "echo", "--author", author)
 
 
+SUMMARY = "copy O'Brien's n-grams, {{ as }} they were: ~50 % of 'em"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_summary_stands_wherever_the_package_says_what_it_does(kind, tmp_path, monkeypatch):
+    name, noun, usual = f"said-{kind}", KINDS[kind].noun, KINDS[kind].summary
+    main(["new", kind, "usual"])
+    main(["new", kind, name, "--summary", f" {SUMMARY}. "])
+    project = tomllib.loads((tmp_path / name / "pyproject.toml").read_text(encoding="utf-8"))
+    assert project["project"]["description"] == f"specframe {noun}: {SUMMARY}"
+    readme = (tmp_path / name / "README.md").read_text(encoding="utf-8")
+    assert f"for specframe:\n{SUMMARY}.\n" in readme
+    _pretend_to_install(tmp_path / name, Names(name), monkeypatch)
+    registry = discover(name).registry
+    part = (registry.strategies if kind == "strategy" else registry.tables[noun])[name]
+    assert part.summary == SUMMARY
+    if kind != "strategy":  # its two parts have words of their own
+        module = importlib.import_module(part.implementation.partition(":")[0])
+        assert module.__doc__ == f"C{SUMMARY[1:]}."
+        assert not any(usual in text for text in texts(tmp_path / name).values())
+    assert any(usual in text for text in texts(tmp_path / "usual").values())
+
+
+@pytest.mark.parametrize("summary", ['say "so"', "a\\b", "two\nlines", "", " . ", "a\u2028b"])
+def test_a_summary_that_would_have_to_be_escaped_is_refused(summary, refused):
+    message = refused("drafter", "echo", "--summary", summary)
+    assert "give one line without double quotes and backslashes" in message
+
+
 class Terminal(io.StringIO):
     """Look like a terminal."""
 
@@ -269,13 +299,16 @@ class Terminal(io.StringIO):
 
 def test_a_person_is_asked_until_the_answer_is_one(tmp_path, monkeypatch):
     monkeypatch.setenv("TERM", "xterm")
-    monkeypatch.setattr(sys, "stdin", Terminal("Ada\nGPL\nmit\n"))
+    monkeypatch.setattr(sys, "stdin", Terminal('a "b"\nguess well\nAda\nGPL\nmit\n'))
     monkeypatch.setattr(sys, "stderr", Terminal())
     assert main(["new", "drafter", "echo"]) == 0
     licence = (tmp_path / "echo" / "LICENSE").read_text(encoding="utf-8")
     assert licence.startswith("MIT License")
     assert licence.splitlines()[2].endswith(" Ada")
     assert "there is no licence 'GPL'" in sys.stderr.getvalue()
+    assert "the summary is 'a \"b\"': give one line" in sys.stderr.getvalue()
+    readme = (tmp_path / "echo" / "README.md").read_text(encoding="utf-8")
+    assert "\nguess well.\n" in readme
 
 
 def test_nobody_is_asked_where_the_answers_come_from_a_pipe(monkeypatch):
@@ -289,7 +322,8 @@ def test_flags_leave_nothing_to_ask(monkeypatch):
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setattr(sys, "stdin", Terminal())
     monkeypatch.setattr(sys, "stderr", Terminal())
-    assert main(["new", "drafter", "echo", "--author", "Ada", "--licence", "MIT"]) == 0
+    said = ["--summary", "guess well", "--author", "Ada", "--licence", "MIT"]
+    assert main(["new", "drafter", "echo", *said]) == 0
     assert sys.stderr.getvalue() == ""
 
 

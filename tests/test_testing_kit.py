@@ -19,7 +19,14 @@ from specframe.testing import (
     prob_pairs,
     token_sequences,
 )
-from specframe.testing._fakes import FAKES, Forgetful, Leaky, NeverForgets
+from specframe.testing._fakes import (
+    FAKES,
+    Forgetful,
+    KeepsEveryRow,
+    Leaky,
+    NeverForgets,
+    OutOfVocabulary,
+)
 from specframe.testing._honest import Echo
 from specframe.testing._stats import ALPHA, g_test
 from specframe.testing._suite import BASIC, concluded, make_subject, run_check
@@ -122,9 +129,38 @@ def test_what_surrounds_a_strategy_is_checked_too(monkeypatch, name, changes, sa
 def test_a_failure_says_which_rule_what_was_done_and_on_which_example():
     with pytest.raises(ConformanceError) as caught:
         check_strategy(Leaky)
-    assert "'Leaky' fails 1 of 16 checks" in str(caught.value)
+    assert "'Leaky' fails 1 of 17 checks:" in str(caught.value)
     assert "check_target_is_left_alone" in str(caught.value)
     assert "behind [[0, 0]] proposing changed the target's keys and values" in str(caught.value)
+
+
+def test_where_one_fault_fails_many_checks_it_is_named_first():
+    with pytest.raises(ConformanceError) as caught:
+        check_strategy(OutOfVocabulary, max_examples=2)
+    head, first, *others = str(caught.value).splitlines()
+    assert "checks; first mend check_tokens_are_in_vocabulary" in head
+    assert first.startswith("- check_tokens_are_in_vocabulary: failed")
+    assert len(others) > 2
+
+
+def test_state_that_stays_when_rows_leave_is_found_at_the_level_that_people_meet_first():
+    name = "check_batch_equals_single_runs"
+    assert name in checks("basic")
+    assert "and `keep` takes it along" in judged(KeepsEveryRow, name).reason
+
+
+def test_a_policy_that_follows_the_clock_need_not_draft_alike_in_a_batch():
+    class Clocked(StopPolicy):
+        times = True
+        ticks = 0
+
+        def limit(self, rows):
+            Clocked.ticks += 1
+            return [Clocked.ticks % 3] * len(rows)
+
+    subject = make_subject(Echo, stop_policy=Clocked, max_examples=5)
+    result = run_check(checks()["check_batch_equals_single_runs"], subject)
+    assert (result.status, result.reason) == ("passed", "")
 
 
 def test_an_expected_failure_is_reported_with_its_reason():

@@ -47,7 +47,7 @@ def test_conformance(strategy, check):
 """
     status, output = pytest_run(tmp_path, code, "--specframe-max-examples=2")
     assert status == 0, output
-    assert "14 passed, 2 skipped" in output
+    assert "15 passed, 2 skipped" in output
 
 
 def test_expected_failures_are_strict(tmp_path):
@@ -61,8 +61,30 @@ def test_conformance(strategy, check):
 """
     status, output = pytest_run(tmp_path, code, "--specframe-max-examples=2")
     assert status == 1, output
-    assert "1 failed, 12 passed, 2 skipped, 1 xfailed" in output
+    assert "1 failed, 13 passed, 2 skipped, 1 xfailed" in output
     assert "[XPASS(strict)] closed" in output
+
+
+def test_a_run_in_which_one_fault_fails_many_checks_ends_with_the_one_to_mend(tmp_path):
+    code = """
+from specframe.testing._fakes import OutOfVocabulary
+
+
+@parametrize_with_checks([OutOfVocabulary, Leaky])
+def test_conformance(strategy, check):
+    check(strategy)
+
+
+class TestMine(StrategyConformance):
+    make_drafter = OutOfVocabulary
+"""
+    arguments = ["--specframe-max-examples=2", "-k", "in_vocabulary or accept_count or alone"]
+    status, output = pytest_run(tmp_path, code, *arguments)
+    assert status == 1, output
+    advice = ": first mend check_tokens_are_in_vocabulary, whose fault the other checks meet too"
+    for test in ("test_mine.py::test_conformance[OutOfVocabulary]", "::TestMine::test_conforms"):
+        assert output.count(f"{test}{advice}\n") == 1
+    assert output.count("first mend") == 2
 
 
 def test_a_class_tests_what_it_makes(tmp_path):
@@ -80,7 +102,7 @@ class TestOther(StrategyConformance):
 """
     status, output = pytest_run(tmp_path, code, "--specframe-max-examples=2")
     assert status == 0, output
-    assert "28 passed, 3 skipped, 1 xfailed" in output
+    assert "30 passed, 3 skipped, 1 xfailed" in output
     assert "TestMine::test_conforms[check_rollback]" in output
 
 
@@ -110,7 +132,7 @@ def test_settings():
     arguments = ["--specframe-max-examples=3", "--specframe-seed=5", "--specframe-level=full"]
     status, output = pytest_run(tmp_path, code, *arguments, "-m", "not specframe_full")
     assert status == 0, output
-    assert "11 deselected" in output
+    assert "10 deselected" in output
 
 
 @pytest.mark.parametrize(

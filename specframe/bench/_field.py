@@ -48,7 +48,7 @@ def check_contestants(contestants: Sequence[Contestant], registry: Registry) -> 
         try:
             assemble(registry, each.strategy, each.verifier, each.stop_policy, dict(each.options))
         except UnknownNameError as error:
-            raise UnknownNameError(_with_baselines(each, error)) from error
+            raise _with_baselines(each, error) from None
         except OptionError:
             raise
         except Exception:  # noqa: BLE001, S112 (it fails again where its row is made)
@@ -115,12 +115,12 @@ def _failed(contestant: Contestant, error: str) -> StrategyRecord:
     )
 
 
-def _with_baselines(contestant: Contestant, error: UnknownNameError) -> str:
-    """Return the message about an unknown name, with transformers' strategies beside ours."""
+def _with_baselines(contestant: Contestant, error: UnknownNameError) -> UnknownNameError:
+    """Return the error about an unknown name, with transformers' strategies where it is one's."""
     if not contestant.strategy.startswith(_defaults.GENERATE):
-        return str(error)
+        return error
     known = sorted(BASELINES)
-    return (
+    return UnknownNameError(
         f"unknown strategy '{contestant.strategy}'{suggestion(contestant.strategy, known)} "
         f"transformers' own are {', '.join(known)}; plain decoding is {_defaults.PLAIN}"
     )

@@ -14,7 +14,7 @@ from typer.core import TyperGroup
 from typer.main import get_command, get_command_name, get_group
 
 from specframe._debug import is_debugging
-from specframe._errors import PluginError, SpecframeError
+from specframe._errors import PluginError, SpecframeError, UnknownNameError
 from specframe._plugins import load_plugins
 from specframe._registry import cause
 from specframe.cli import _listing, _listing_plugins, _startup
@@ -102,6 +102,8 @@ def message_of(error: Exception) -> str:
         return f"{message.removesuffix('.')}{hint}"
     if isinstance(error, typer.Abort):
         return "aborted"
+    if isinstance(error, UnknownNameError) and error.broken:
+        return f"{error.message} It may be in a plug-in that is broken: see the warning above."
     if isinstance(error, SpecframeError):
         return str(error)
     if isinstance(error, OSError):

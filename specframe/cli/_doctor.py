@@ -72,7 +72,7 @@ def doctor(  # noqa: PLR0913 (one parameter a flag)
         revision=revision,
     )
     refuse_without_model(loading, named)
-    loading.check()
+    loading.check_names()
     observations = examine(loading, named)
     if json:
         say(to_line(as_object(observations), ascii_only=True))

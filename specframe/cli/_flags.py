@@ -205,7 +205,18 @@ class Loading:
     revision: str | None = None
 
     def check(self) -> None:
-        """Raise for names that nothing registers, before anything heavy is imported."""
+        """Raise for names that nothing registers and for options that do not fit.
+
+        Before anything heavy is imported, and anything is said.
+        """
+        from specframe._choice import check_choice  # noqa: PLC0415 (one per command)
+        from specframe._plugins import load_registry  # noqa: PLC0415
+
+        registry = load_registry()
+        check_choice(registry, self.strategy, self.verifier, self.stop_policy, self.options)
+
+    def check_names(self) -> None:
+        """Raise for names that nothing registers, where options are looked at later."""
         from specframe._plugins import load_registry  # noqa: PLC0415 (one per command)
 
         registry = load_registry()

@@ -23,13 +23,14 @@ from specframe._new import (
     check_folder,
     check_name,
     refuse_taken,
+    summary_of,
     write_package,
 )
 from specframe._plugins import load_registry
 from specframe.cli._display import is_terminal, say
 
 
-def new(
+def new(  # noqa: PLR0913 (one parameter a flag)
     kind: Annotated[
         KindName, typer.Argument(metavar="KIND", help="drafter, verifier, stop-policy or strategy")
     ],
@@ -38,6 +39,12 @@ def new(
     output: Annotated[
         Path | None,
         typer.Option(metavar="FOLDER", help="where the package is written; absent: ./NAME"),
+    ] = None,
+    summary: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TEXT", help="what it does, in one line; absent: what is written does"
+        ),
     ] = None,
     licence: Annotated[
         Licence | None,
@@ -54,15 +61,18 @@ def new(
 ) -> None:
     """Write a package with a plug-in that works: code, options, tests, CI, README and licence.
 
-    Author and licence are asked for where a person sits at a terminal, and nothing elsewhere.
+    Summary, author and licence are asked for where a person sits at a terminal, and nothing
+    elsewhere.
     """
     check_name(name)
     names, folder = Names(name), Path(name) if output is None else output
     refuse_taken(kind, names, load_registry())
     check_folder(folder)
+    told = asked_summary(kind) if summary is None else summary_of(summary)
     who = checked_author(author or asked_author(names))
     year = dt.datetime.now(tz=dt.UTC).year
-    files = write_package(kind, names, Author(who, year, licence or asked_licence()), folder)
+    holder = Author(who, year, licence or asked_licence())
+    files = write_package(kind, names, told, holder, folder)
     say(f"{folder}: {len(files)} files with the {KINDS[kind].noun} '{name}'. Next:\n")
     for line in next_steps(kind, name, folder):
         say(f"  {line}")
@@ -77,6 +87,23 @@ def next_steps(kind: KindName, name: str, folder: Path) -> list[str]:
         f"specframe check {KINDS[kind].check(name)}",
         f"cd {shlex.quote(str(folder))} && pytest",
     ]
+
+
+def asked_summary(kind: KindName) -> str:
+    """Return the summary as a person says, asked until it is one, else what is written does."""
+    usual = KINDS[kind].summary
+    if not is_attended():
+        return usual
+    told: str = typer.prompt("summary", default=usual, value_proc=acceptable_summary, err=True)
+    return told
+
+
+def acceptable_summary(told: str) -> str:
+    """Return the summary that a person gave, or raise what makes typer ask again."""
+    try:
+        return summary_of(told)
+    except InputError as error:
+        raise typer.BadParameter(str(error)) from error
 
 
 def checked_author(author: str) -> str:

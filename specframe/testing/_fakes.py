@@ -188,7 +188,8 @@ class CountsDraftsOnly(Echo):
 
     def update(self, rows: Rows, draft: Draft, scores: Scores, commit: Commit) -> None:
         """Write into what it was shown."""
-        commit.token_lists[0].pop()
+        for tokens in commit.token_lists:
+            tokens.pop()
 
 
 class SwapsSiblings(Fork):
@@ -243,7 +244,6 @@ class ReadsWhenAsked(TrustsItsOwnDraft):
     """Add to its own texts one commit whenever it is asked: in some rounds it is not."""
 
     def start(self, target: Target, rows: Rows, captured: Captured) -> None:
-        """Copy the texts."""
         super().start(target, rows, captured)
         self._latest: list[list[int]] = [[] for _ in rows.active]
 
@@ -290,7 +290,7 @@ FAKES: dict[str, tuple[type, ...]] = {
     "check_metrics_add_up": (CountsDraftsOnly,),
     "check_rows_that_leave": (KeepsEveryRow,),
     "check_handing_over": (TrustsItsOwnDraft, ReadsWhenAsked),
-    "check_batch_equals_single_runs": (LimitsByPlace,),
+    "check_batch_equals_single_runs": (LimitsByPlace, KeepsEveryRow),
     "check_tree_nodes_see_their_own_path": (SwapsSiblings,),
     "check_declared_q_matches_samples": (Lying, GreedyWithSoftmaxQ),
     "check_rejection_keeps_the_distribution": (DropsTheUnlikely, BorrowsTheCoin),

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Literal
 
 import attrs
 
+# What every decode relies on: while one of these fails, most other checks fail for its sake.
+GROUNDS = (
+    "check_tokens_are_in_vocabulary",
+    "check_trees_are_well_formed",
+    "check_room_is_respected",
+)
 Status = Literal["passed", "failed", "skipped", "expected"]
 
 
@@ -38,3 +45,9 @@ class CheckResult:
     def __str__(self) -> str:
         """Return one line."""
         return f"{self.name}: {self.status}{f': {self.reason}' if self.reason else ''}"
+
+
+def first_to_mend(failed: Collection[str]) -> str | None:
+    """Return which of several checks that failed makes the others mean little, if any does."""
+    grounds = [name for name in GROUNDS if name in failed]
+    return grounds[0] if grounds and len(failed) > 1 else None

@@ -68,6 +68,11 @@ class Subject:
         parts = self.open(TinyModel(), [[0]], Stops(2, 10)).parts
         return parts.drafter.capabilities.learns or parts.stop_policy.learns
 
+    @property
+    def times(self) -> bool:
+        """Tell whether drafts depend on measured times, by the stop policy's declaration."""
+        return self.open(TinyModel(), [[0]], Stops(2, 10)).stop.times
+
     def needs_no_past(self) -> None:
         """Raise NotApplicable where drafts depend on earlier rounds."""
         if self.learns:
@@ -77,7 +82,7 @@ class Subject:
 
     def needs_no_clock(self) -> None:
         """Raise NotApplicable where drafts depend on measured times."""
-        if self.open(TinyModel(), [[0]], Stops(2, 10)).stop.times:
+        if self.times:
             raise NotApplicable(
                 "the stop policy declares 'times': the same decode need not draft the same"
             )

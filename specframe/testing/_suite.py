@@ -23,7 +23,13 @@ from specframe.testing import (
     _checks_output,
     _checks_state,
 )
-from specframe.testing._outcome import Broken, CheckResult, ConformanceError, NotApplicable
+from specframe.testing._outcome import (
+    Broken,
+    CheckResult,
+    ConformanceError,
+    NotApplicable,
+    first_to_mend,
+)
 from specframe.testing._settings import Settings
 from specframe.testing._subject import Subject
 
@@ -45,13 +51,13 @@ BASIC: tuple[Check, ...] = (
     _checks_state.check_target_is_left_alone,
     _checks_state.check_random_state_is_left_alone,
     _checks_state.check_metrics_add_up,
+    _checks_full.check_batch_equals_single_runs,
     _checks_about.check_options_round_trip,
     _checks_about.check_listing_is_torch_free,
 )
 FULL: tuple[Check, ...] = (
     _checks_state.check_rows_that_leave,
     _checks_state.check_handing_over,
-    _checks_full.check_batch_equals_single_runs,
     _checks_full.check_tree_nodes_see_their_own_path,
     _checks_law.check_declared_q_matches_samples,
     _checks_law.check_rejection_keeps_the_distribution,
@@ -108,8 +114,13 @@ def concluded(
         raise ConformanceError(f"no check applies to '{name}', so nothing was tested:\n{reasons}")
     failed = [result for result in results if result.status == "failed"]
     if failed and on_fail == "raise":
+        first = first_to_mend([result.name for result in failed])
+        failed.sort(key=lambda result: result.name != first)
+        advice = f"; first mend {first}, whose fault the others meet too" if first else ""
         lines = "\n".join(f"- {result}" for result in failed)
-        raise ConformanceError(f"'{name}' fails {len(failed)} of {len(results)} checks:\n{lines}")
+        raise ConformanceError(
+            f"'{name}' fails {len(failed)} of {len(results)} checks{advice}:\n{lines}"
+        )
     return results
 
 

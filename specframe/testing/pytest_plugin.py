@@ -10,13 +10,15 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from specframe.testing._outcome import first_to_mend
 from specframe.testing._settings import PREFIX
 
 if TYPE_CHECKING:
     import pytest
 
+CONFORMANCE = "specframe_conformance"
 MARKERS = (
-    "specframe_conformance: holds a strategy to one of specframe's rules",
+    f"{CONFORMANCE}: holds a strategy to one of specframe's rules",
     "specframe_full: belongs to level full of the conformance kit",
 )
 OPTIONS = ("max_examples", "level", "seed")
@@ -51,6 +53,21 @@ def pytest_configure(config: pytest.Config) -> None:
             name = PREFIX + option.upper()
             config.add_cleanup(_restorer(name))
             os.environ[name] = str(value)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say which check to mend first, for each test whose other checks fail for its sake."""
+    failed: dict[str, list[str]] = {}
+    for report in terminalreporter.getreports("failed"):
+        if CONFORMANCE in report.keywords:
+            test, _, parameters = report.nodeid.rstrip("]").partition("[")
+            subject, dash, check = parameters.rpartition("-")
+            failed.setdefault(f"{test}[{subject}]" if dash else test, []).append(check)
+    for test, checks in failed.items():
+        if first := first_to_mend(checks):
+            terminalreporter.write_line(
+                f"{test}: first mend {first}, whose fault the other checks meet too"
+            )
 
 
 def _restorer(name: str) -> Restore:
