@@ -1,4 +1,4 @@
-"""What the tensors of a draft must be; what they say is ``Draft.check``'s business."""
+"""What a draft must be before the target scores it; its trees are ``Draft.check``'s business."""
 
 from __future__ import annotations
 
@@ -15,6 +15,15 @@ if TYPE_CHECKING:
     from specframe._rows import Rows
 
 
+def check_proposal(draft: Draft, engine: Engine, rows: Rows, *, may_branch: bool) -> None:
+    """Raise PluginError unless a drafter's answer can be scored for these rows."""
+    check_draft(draft, engine)
+    draft.check(engine.vocab_size, rows.rooms)
+    _check_roots(rows, draft)
+    if not may_branch:
+        _check_chains(draft)
+
+
 def check_draft(draft: Draft, engine: Engine) -> None:
     """Raise PluginError for what is no draft, and for tensors of a wrong kind, dtype or device."""
     if not isinstance(draft, Draft):
@@ -27,7 +36,7 @@ def check_draft(draft: Draft, engine: Engine) -> None:
         _check_exit(draft.exit, draft, engine)
 
 
-def check_roots(rows: Rows, draft: Draft) -> None:
+def _check_roots(rows: Rows, draft: Draft) -> None:
     """Raise PluginError unless node 0 of each tree is the row's last committed token."""
     # Scored below another token, every choice would be wrong and nothing would show it.
     for place, (root, tokens) in enumerate(zip(rows.roots, draft.token_lists, strict=True)):
@@ -38,10 +47,10 @@ def check_roots(rows: Rows, draft: Draft) -> None:
             )
 
 
-def check_trees(draft: Draft, *, are_declared: bool) -> None:
-    """Raise PluginError for a draft that branches, unless trees are declared."""
+def _check_chains(draft: Draft) -> None:
+    """Raise PluginError for a draft that branches."""
     # Slots are kept for what is declared: such a draft would fit until the budget is nearly spent.
-    for row, depths in enumerate([] if are_declared else draft.depths):
+    for row, depths in enumerate(draft.depths):
         if len(depths) - 1 > max(depths):
             raise PluginError(
                 f"malformed draft: row {row} is a tree of {len(depths)} nodes and capabilities.tree"

@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from specframe._draft import Draft
-from specframe._draft_checks import check_draft, check_roots, check_trees
+from specframe._draft_checks import check_proposal
 from specframe._drafter import Needs
 from specframe._engine import Engine, Filled, Opener, Step
 from specframe._errors import InputError, NumericsError, PluginError
@@ -187,10 +187,7 @@ class Target:
         return scores
 
     def _score(self, rows: Rows, draft: Draft) -> Scores:
-        check_draft(draft, self.engine)
-        draft.check(self.engine.vocab_size, rows.rooms)
-        check_roots(rows, draft)
-        check_trees(draft, are_declared=self._extra_nodes > 0)
+        check_proposal(draft, self.engine, rows, may_branch=self._extra_nodes > 0)
         exit = draft.exit
         slots = self._slots_of(rows, draft)
         self._refuse_overflow(slots)

@@ -173,10 +173,7 @@ class TreeBuilder:
         """Bring to the host what was not told, in one reading."""
         parts = (self._tokens, self._confidences)
         missing = [
-            (part, at)
-            for part in parts
-            for at, values in enumerate(part)
-            if not values.is_cpu
+            (part, at) for part in parts for at, values in enumerate(part) if not values.is_cpu
         ]
         if missing:
             values = Reading(*(part[at] for part, at in missing)).wait()
