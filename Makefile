@@ -35,7 +35,8 @@ like = -o early-exit.exit_layer=2 -o hf-early-exit.exit_layer=2 \
 	-o draft-model.model=$(1)/draft -o hf-assisted.model=$(1)/draft
 
 PIP := .venv/bin/python -m pip --disable-pip-version-check
-INSTALL := install --quiet --constraint constraints.txt
+# Byte code is made for what is imported, not for all of torch and transformers.
+INSTALL := install --quiet --no-compile --constraint constraints.txt
 SITE = $$(echo $(CURDIR)/$(1)/lib/python*/site-packages)
 EXAMPLES := $(shell find examples -type f -not -path '*/__pycache__/*' 2>/dev/null)
 SOURCES := $(shell find specframe strategies verifiers models -type f -not -path '*/__pycache__/*' 2>/dev/null)
