@@ -21,9 +21,8 @@ def drafted(sampler, prompt=PROMPT, **options):
     """Return what is drafted behind a prompt whose last token is the root."""
     table = Table(vocab=5)
     target, drafter = Target(table.engine()), PairsDrafter(PairsOptions(**options))
-    rows = make_rows([prompt], Stops(9, 100))
-    target.prefill(rows, sampler, drafter.needs)
-    rows.active[0].tokens[-1] = 1
+    target.prefill(make_rows([prompt], Stops(9, 100)), sampler, drafter.needs)
+    rows = make_rows([[*prompt, 1]], Stops(9, 100))  # as if the target had said 1
     drafter.start(target, rows, Captured())
     stop = StopPolicy()
     assert rows.leave(target, drafter, stop, sampler)

@@ -42,13 +42,12 @@ def test_the_likeliest_paths_come_first():
 
 def seen(drafter, tokens, parents, favourites, room=4):
     """Show the drafter a draft with each node's favourite followers; return what it drafts next."""
-    rows = make_rows([[9, 9]], Stops(9, 100))
+    rows = make_rows([[9, tokens[0]]], Stops(9, 100))
     logits = torch.zeros(1, len(tokens), VOCAB)
     for node, followers in enumerate(favourites):
         for rank, follower in enumerate(followers):
             logits[0, node, follower] = 5 - rank
     drafter.update(rows, Draft.trees([tokens], [parents]), Scores(logits), commit=None)
-    rows.active[0].tokens[-1] = tokens[0]
     rows.active[0].room = room
     return drafter.propose(rows, StopPolicy(), Sampler())
 
