@@ -29,7 +29,8 @@ LONG := anameaslongasanameisallowedtobee
 PARALLEL := OMP_NUM_THREADS=1
 
 # Each strategy beside transformers' own version of it, at the same draft settings.
-FIELD := none,kangaroo,kangaroo:tree=true,prompt-lookup,early-exit,draft-model,hf,hf-prompt-lookup,hf-early-exit,hf-assisted
+# transformers copies the leftmost match of an n-gram.
+FIELD := none,kangaroo,kangaroo:tree=true,prompt-lookup,prompt-lookup:match=leftmost,early-exit,draft-model,hf,hf-prompt-lookup,hf-early-exit,hf-assisted
 BENCH := .venv/bin/specframe bench --strategies $(FIELD) --repeats 2
 like = -o early-exit.exit_layer=2 -o hf-early-exit.exit_layer=2 \
 	-o draft-model.model=$(1)/draft -o hf-assisted.model=$(1)/draft
