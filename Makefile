@@ -105,7 +105,7 @@ templates: .venv-tools/ready .venv-wheel/ready
 	printf 'template-%s\n' $(KINDS) | $(PARALLEL) SPECFRAME_TESTING_MAX_EXAMPLES=5 xargs -P 4 -n 1 $(MAKE)
 	.venv-tools/bin/ruff check --quiet --no-respect-gitignore build/new/*/echo build/new/*/long
 	.venv-tools/bin/ruff format --quiet --check --no-respect-gitignore build/new/*/echo build/new/*/long
-	for each in build/new/*/echo; do MYPYPATH=. .venv-tools/bin/mypy $$each/src $$each/tests || exit; done
+	for each in build/new/*/echo; do (cd $$each && $(CURDIR)/.venv-tools/bin/mypy) || exit; done
 
 # In an environment of its own; what is typed is what `specframe new` says comes next.
 template-%:
@@ -119,7 +119,7 @@ template-%:
 	cd build/new/$* && sed -n '/^ *specframe/s/$$/ --max-new-tokens 16/p' steps | sed '/ check /s/$$/ --num-prompts 2/' > typed
 	test "$$(wc -l < build/new/$*/typed)" = 2
 	cd build/new/$* && PATH="$$PWD/venv/bin:$$PATH" sh -ex typed < /dev/null
-	cd build/new/$*/echo && ../venv/bin/python -m pytest -q
+	cd build/new/$*/echo && PATH="$$PWD/../venv/bin:$$PATH" $(MAKE) full
 
 wheel-test: .venv-wheel/ready
 	$(PARALLEL) .venv-wheel/bin/python -m pytest -n auto --specframe-max-examples 10

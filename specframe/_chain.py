@@ -35,13 +35,14 @@ def grow_chain(  # noqa: PLR0913 (what a draft grows on)
 
     ``look`` is asked behind the roots, then behind each level below which some row drafts on.
     ``ahead`` is what a drafter does with every new level, drafted on or not: a device computes it
-    while the host waits for the level's tokens and the stop policy's answer. Returns the newest
+    while the host waits for the stop policy's answer, where it gives one. Returns the newest
     nodes, which ``look`` was not asked about unless the policy then refused a token. The tree's law
     is IID where ``sampler.wants_q``, else DETERMINISTIC.
     """
     device = tree.root.tokens.device
     everyone = _all_rows(len(tree.rooms), device)
     nodes, level, goes_on = tree.root, 0, [room > 0 for room in tree.rooms]
+    untold: list[tuple[int, Reading]] = []
     while any(goes_on):
         logits, state = look(nodes)
         level += 1
@@ -61,10 +62,15 @@ def grow_chain(  # noqa: PLR0913 (what a draft grows on)
         told = Reading(tokens, confidence, *([] if stopped is None else [stopped]))
         if ahead is not None:
             ahead(nodes)
-        known, beliefs, *ends = told.wait()
-        tree.tell(known, beliefs)
         goes_on = [on and room > level for on, room in zip(goes_on, tree.rooms, strict=True)]
-        goes_on = _unless(goes_on, *ends)
+        if stopped is None:  # nothing hangs on it until the draft is closed
+            untold.append((level, told))
+            continue
+        known, beliefs, ends = told.wait()
+        tree.tell(known, beliefs)
+        goes_on = _unless(goes_on, ends)
+    for level, told in untold:
+        tree.tell(*told.wait(), level=level)
     return nodes
 
 

@@ -105,14 +105,17 @@ class TreeBuilder:
         self,
         tokens: Int[Tensor, "batch node"],
         confidences: Float[Tensor, "batch node"] | None = None,
+        *,
+        level: int | None = None,
     ) -> None:
-        """Give the newest nodes' tokens and confidences, read to the host.
+        """Give the tokens and confidences of the newest nodes, or of a chain's, read to the host.
 
         A drafter that reads them anyway saves the draft another reading.
         """
-        self._tokens[-1] = tokens
+        at = len(self._tokens) - 1 if level is None else level
+        self._tokens[at] = tokens
         if confidences is not None:
-            self._confidences[-1] = confidences
+            self._confidences[at - len(self._tokens)] = confidences
 
     def prune(self, row: int, nodes: Sequence[int]) -> None:
         """Drop nodes from one row's draft, with all that hangs below them; slots stay holes."""

@@ -1,10 +1,14 @@
 """Real models on the graph runner: the eager runner's tokens, on its stand-in and on CUDA."""
 
+from functools import partial
+
 import pytest
 import torch
 
 import specframe
+from specframe import _fusion
 from specframe._engine import PREFILL_CHUNK
+from specframe._fusion import Fusion
 from specframe._graph import GraphEngine
 
 pytestmark = [pytest.mark.models, pytest.mark.usefixtures("tiny")]
@@ -18,6 +22,8 @@ STRATEGIES = {
     "prompt-lookup": {"steps": 4},
     "early-exit": {"exit_layer": 1, "threshold": 0.0},
     "draft-model": {"steps": 3},
+    "first": {"drafters": "prompt-lookup:steps=3+kangaroo:adapter={adapter}:threshold=0.3"},
+    "longest": {"drafters": "prompt-lookup+early-exit:exit_layer=1:threshold=0.5"},
 }
 FOLDERS = {"kangaroo": "adapter", "draft-model": "model"}  # the option that names it
 STOP_POLICIES = ["fixed", "heuristic", "svip", "adaedl", "adaptive-confidence", "cost-aware"]
@@ -55,6 +61,8 @@ def decoders(model, adapter, drafting):
             options = dict(STRATEGIES[strategy])
             if name in FOLDERS:
                 options[FOLDERS[name]] = str(folders[FOLDERS[name]])
+            if "drafters" in options:
+                options["drafters"] = options["drafters"].format_map(folders)
             with pytest.MonkeyPatch.context() as patch:
                 patch.setenv("SPECFRAME_RUNNER", runner)
                 made[key] = specframe.load(
@@ -72,9 +80,10 @@ def decoders(model, adapter, drafting):
         {"max_new_tokens": [1, 9, 30, 17, 24]},
         {"max_new_tokens": 25, "temperature": 0.8, "seed": 5},
         {"max_new_tokens": 40, "eos_token_id": (5, 9, 20)},
+        {"max_new_tokens": 40, "stopping_criteria": lambda ids, _: ids.sum(dim=-1) % 7 == 0},
         {"max_new_tokens": 30, "temperature": 1.0, "top_k": 3, "seed": 1, "batch_size": 2},
     ],
-    ids=["leaving", "match", "eos", "filters"],
+    ids=["leaving", "match", "eos", "criteria", "filters"],
 )
 def test_tokens_are_those_of_the_eager_runner(decoders, strategy, arguments):
     told = [
@@ -132,6 +141,18 @@ def test_rejection_and_processors_meet_the_same_logits(model, adapter):
         )
         told.append(result.token_ids)
     assert told[0] == told[1]
+
+
+@pytest.mark.parametrize("strategy", ["none", "kangaroo", "kangaroo-tree"])
+def test_compiled_layers_say_the_same(decoders, strategy, device, monkeypatch):
+    """On a CPU by a compiler that hands back what it was given: the real one takes a minute."""
+    if device == "cpu":
+        monkeypatch.setattr(_fusion, "Fusion", partial(Fusion, lambda graph, _: graph.forward))
+    told = [
+        decoders(runner, strategy).decode(PROMPTS[:2], max_new_tokens=12)
+        for runner in ("eager", "fused")
+    ]
+    assert [result.token_ids for result in told[0]] == [result.token_ids for result in told[1]]
 
 
 def test_exact_mode_stays_on_the_eager_runner(model, device, monkeypatch):

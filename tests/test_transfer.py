@@ -90,6 +90,28 @@ def test_a_round_waits_once_and_once_for_each_level(
         begun.clear()
 
 
+@pytest.mark.models
+def test_where_no_level_is_asked_about_the_host_waits_behind_the_last(tiny, tmp_path, monkeypatch):
+    options = {"adapter": tiny.adapter(tmp_path, tiny.model()), "steps": 4}
+    decoder = specframe.load(tiny.model(), stop_policy="fixed", options=options)
+    stream = decoder.stream([1, 2, 3], max_new_tokens=30)
+    next(stream)
+    log = []
+    for owner, name in ((decoder.target.engine, "run"), (Reading, "wait")):
+        function = getattr(owner, name)
+
+        def noted(*arguments, name=name, function=function, **named):
+            log.append(name)
+            return function(*arguments, **named)
+
+        monkeypatch.setattr(owner, name, noted)
+    for round in stream:
+        levels = len(round.draft_tokens)
+        draft = ["run"] * (levels + 1) + ["wait"] * levels
+        assert log[: len(draft) + 1] == [*draft, "run"]
+        log.clear()
+
+
 @pytest.mark.gpu
 @pytest.mark.models
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
