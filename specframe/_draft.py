@@ -71,16 +71,15 @@ class Draft:
     ) -> Draft:
         """Build one chain per row: the root and, below it, the guessed tokens."""
         longest = max(map(len, guesses))
-        tokens = [
+        held = [
             [root, *guess, *[0] * (longest - len(guess))]
             for root, guess in zip(roots, guesses, strict=True)
         ]
-        parents = [list(range(-1, longest))] * len(roots)
-        return cls(
-            torch.tensor(tokens, device=device),
-            torch.tensor(parents, device=device),
-            torch.tensor([1 + len(guess) for guess in guesses], device=device),
-        )
+        above = [list(range(-1, longest))] * len(roots)
+        # One tensor for both: behind a forward each costs 20 us.
+        tokens, parents = torch.tensor([held, above], device=device).unbind()
+        sizes = torch.tensor([1 + len(guess) for guess in guesses], device=device)
+        return cls(tokens, parents, sizes)
 
     @classmethod
     def trees(

@@ -195,7 +195,7 @@ class Target:
         placement = self._board.trees(bases, draft.parent_lists, slots)
         used = max(draft.size_list)  # a draft may have more padding than its largest tree needs
         if exit is None:
-            lo, hidden = 0, self.embed(to_device(draft.tokens[:, :used], self.engine.device))
+            lo, hidden = 0, self.embed(to_device(_first(used, draft.tokens), self.engine.device))
         else:
             lo, hidden = exit.layer, _first(used, exit.hidden)
         hidden, taps = self.engine.run(

@@ -160,10 +160,13 @@ class TreeBuilder:
                 "stay, or the output's distribution changes"
             )
         self._read()
+        # One tensor for both: behind a forward each costs 20 us.
+        padded = zip(self._parents, self._padded(self._parents, 0), strict=True)
+        shape = torch.tensor([[len(own), *row] for own, row in padded])
         draft = Draft(
             tokens=torch.cat(self._tokens, dim=1),
-            parents=torch.tensor(self._padded(self._parents, 0)),
-            sizes=torch.tensor([len(row) for row in self._parents]),
+            parents=shape[:, 1:],
+            sizes=shape[:, 0],
             law=law,
             confidences=self._all_confidences(),
             probs=torch.cat([probs for _, probs in self._q], dim=1) if self._q else None,
