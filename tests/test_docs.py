@@ -9,6 +9,7 @@ from typer.main import get_command
 
 import specframe
 import specframe.testing
+import specframe.training
 from specframe._options import describe_options
 from specframe._plugins import load_registry
 from specframe.cli._app import build_app
@@ -17,6 +18,7 @@ ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 PAGES = sorted(DOCS.rglob("*.md"))
 TEXTS = [*PAGES, *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md"))]
+PACKAGES = (specframe, specframe.testing, specframe.training)
 LINK = re.compile(r"\]\(([^)#:\s]+)?(#[^)\s]+)?\)")
 CODE = re.compile(r"^```.*?^```|`[^`\n]+`", flags=re.DOTALL | re.MULTILINE)
 
@@ -66,7 +68,7 @@ def test_links_lead_to_files_and_headings(page):
     assert broken == []
 
 
-@pytest.mark.parametrize("package", [specframe, specframe.testing], ids=lambda each: each.__name__)
+@pytest.mark.parametrize("package", PACKAGES, ids=lambda each: each.__name__)
 def test_the_reference_has_every_public_name_once(package):
     lines = list(GENERATED.names(package.__name__))
     documented = [line.rsplit(".", 1)[1] for line in lines if line.startswith(".. auto")]
