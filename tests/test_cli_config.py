@@ -318,4 +318,5 @@ def test_new_takes_what_an_author_always_says_from_a_file(effective, here):
 
 def test_a_licence_in_a_file_that_there_is_not_is_refused_with_its_line(refusal):
     said = refusal('[new]\nlicence = "Beer"\n', "new", "drafter", "echo")
-    assert "run.toml, line 2: 'licence' must be one of" in said
+    assert "run.toml, line 2: " in said
+    assert "'Beer' is not one of 'Apache-2.0'" in said

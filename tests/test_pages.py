@@ -1,6 +1,7 @@
 """What the pages show and nobody runs: each command is one that specframe has, as it is typed."""
 
 import ast
+import copy
 import re
 import shlex
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 import typer
 from typer.main import get_command
 
-from specframe.cli._app import build_app
+from specframe.cli._app import SHELL_FLAGS, build_app
 
 ROOT = Path(__file__).parent.parent
 PAGES = [
@@ -18,7 +19,7 @@ PAGES = [
     *sorted(ROOT.glob("examples/*/README.md")),
 ]
 RUN = {"python", "bash"}
-SHOWN = {"console", "json", "text", "toml", "yaml"}
+SHOWN = {"", "console", "json", "text", "toml", "yaml"}
 SITE = {"{include}", "{literalinclude}", "{toctree}"}  # which Sphinx fills in
 FENCE = re.compile(
     r"^(?P<indent> *)```(?P<language>[^\s`]*).*?\n(?P<text>.*?)^(?P=indent)```$",
@@ -66,18 +67,21 @@ def app():
 def parse(command, words, parent=None):
     """Parse a command line as specframe does, but call nothing: neither commands nor callbacks."""
     context = typer.Context(command, info_name=words[0], parent=parent)
-    values, rest, _ = command.make_parser(context).parse_args(list(words[1:]))
-    below = getattr(command, "commands", None)
-    if below is not None and rest:
-        name, found, arguments = command.resolve_command(context, rest)
-        return parse(found, [name, *arguments], context)
-    assert not rest, f"nobody takes {rest}"
-    assert below is None or command.invoke_without_command, "a command is missing"
+    typed = [*words[1:], *([""] if words[-1] in SHELL_FLAGS else [])]
+    values, rest, _ = command.make_parser(context).parse_args(typed)
     for parameter in command.get_params(context):
         given, _ = parameter.consume_value(context, values)
-        value = parameter.type_cast_value(context, given)
-        assert not (parameter.required and parameter.value_is_missing(value)), parameter.name
-    return None
+        uncalled = copy.copy(parameter)
+        uncalled.callback = None
+        uncalled.process_value(context, given)
+    if not hasattr(command, "commands"):
+        assert rest == [], f"nobody takes {rest}"
+    elif rest:
+        name, below, arguments = command.resolve_command(context, rest)
+        parse(below, [name, *arguments], context)
+    else:
+        ends = any(each.is_eager and each.name in values for each in command.params)
+        assert ends or command.invoke_without_command, "a command is missing"
 
 
 @pytest.mark.parametrize("words", shown_commands())
@@ -122,7 +126,7 @@ def test_a_block_is_run_or_shown_or_the_sites(page):
 
 @pytest.mark.parametrize("page", PAGES, ids=relative)
 def test_no_python_hides_where_it_is_not_run(page):
-    assert [text for text in blocks(page, {"console", "text"}) if calls_something(text)] == []
+    assert [text for text in blocks(page, SHOWN) if calls_something(text)] == []
 
 
 def calls_something(text):
