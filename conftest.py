@@ -1,7 +1,8 @@
 """Run the examples of README.md and docs/: ``pytest README.md docs``.
 
 Python blocks run in one namespace a page. Bash blocks run with ``set -euo pipefail`` in an empty
-folder. Console blocks are read, not run, and so is what follows ``<!-- skip: next -->``.
+folder. Console blocks are not run, and nor is what follows ``<!-- skip: next -->``;
+``tests/test_pages.py`` holds what they call to the commands and flags that specframe has.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import warnings
 
 import attrs
@@ -11,6 +12,7 @@ import attrs
 class Deprecation:
     """Name something that goes, the release that takes it away, and what to use instead.
 
+    ``old`` and ``new`` are what people write: "specframe.Drafter", "specframe.load(model_name=)".
     ``removed_in`` is a version such as "0.3.0". A test fails when that release is reached and the
     old thing is still there.
     """
@@ -22,8 +24,8 @@ class Deprecation:
 
     def __str__(self) -> str:
         return (
-            f"specframe.{self.old} is deprecated since {self.since} and goes in {self.removed_in}: "
-            f"use specframe.{self.new}"
+            f"{self.old} is deprecated since {self.since} and goes in {self.removed_in}: "
+            f"use {self.new}"
         )
 
     def warn(self, stacklevel: int = 2) -> None:
@@ -31,14 +33,20 @@ class Deprecation:
         warnings.warn(str(self), DeprecationWarning, stacklevel=stacklevel + 1)
 
 
-# Public names that were renamed; `specframe.__getattr__` goes on answering to the old ones.
-RENAMED: dict[str, Deprecation] = {}
+# All of them, by `old`. Modules go on answering to the names among them through `renamed`; what
+# is no name (an argument, a method, a value) is taken as before where it was, which says
+# `DEPRECATED["specframe.load(model_name=)"].warn()`.
+DEPRECATED: dict[str, Deprecation] = {}
 
 
-def new_name(old: str) -> str | None:
-    """Return what a public name is called now, with a warning; None where it was not renamed."""
-    deprecation = RENAMED.get(old)
+def renamed(module: str, name: str) -> object:
+    """Return what a module's old name stands for now, with a warning to whoever asked the module.
+
+    Raises AttributeError where it never was a name. For a module's ``__getattr__``.
+    """
+    deprecation = DEPRECATED.get(f"{module}.{name}")
     if deprecation is None:
-        return None
+        raise AttributeError(f"module {module!r} has no attribute {name!r}")
     deprecation.warn(stacklevel=3)
-    return deprecation.new
+    home, _, successor = deprecation.new.rpartition(".")
+    return getattr(importlib.import_module(home), successor)

@@ -22,7 +22,7 @@ State = Literal["fine", "note", "refused"]
 CORE = ("specframe", "torch", "transformers", "huggingface-hub", "tokenizers", "safetensors")
 NEEDED_BY = {"train": "`specframe train`", "testing": "specframe.testing"}  # by extra
 OURS = {
-    "SPECFRAME_DEBUG": "1 shows tracebacks",
+    "SPECFRAME_DEBUG": "1 shows tracebacks and watches drafters",
     "SPECFRAME_PLUGINS": "the third-party plug-ins that are loaded",
     VARIABLE: "the runner",
     "SPECFRAME_TESTING_LEVEL": "of the conformance kit",

@@ -306,3 +306,17 @@ def test_any_text_is_written_as_ascii_that_toml_reads_back(content):
 def test_text_that_is_no_unicode_cannot_be_printed(capsys):
     assert main(["decode", "--stop", "\udcff", "--print-config"]) == 2
     assert "is not UTF-8 text, which TOML cannot hold" in capsys.readouterr().err
+
+
+def test_new_takes_what_an_author_always_says_from_a_file(effective, here):
+    file = '[new]\nlicence = "MIT"\nauthor = "Ada"\noutput = "plugins/echo"\n'
+    found = effective("new", "drafter", "echo", file=file)
+    assert (found["kind"], found["name"]) == ("drafter", "echo")
+    assert (found["licence"], found["author"]) == ("MIT", "Ada")
+    assert found["output"] == str(here / "plugins" / "echo")
+
+
+def test_a_licence_in_a_file_that_there_is_not_is_refused_with_its_line(refusal):
+    said = refusal('[new]\nlicence = "Beer"\n', "new", "drafter", "echo")
+    assert "run.toml, line 2: " in said
+    assert "'Beer' is not one of 'Apache-2.0'" in said

@@ -9,6 +9,7 @@ from typer.main import get_command
 
 import specframe
 import specframe.testing
+import specframe.training
 from specframe._options import describe_options
 from specframe._plugins import load_registry
 from specframe.cli._app import build_app
@@ -17,6 +18,9 @@ ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 PAGES = sorted(DOCS.rglob("*.md"))
 TEXTS = [*PAGES, *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md"))]
+REFERENCE = re.compile(r"\]\[([\w-]+)\]")
+DEFINITION = re.compile(r"^\[([\w-]+)\]: https://\S+$", flags=re.MULTILINE)
+PACKAGES = (specframe, specframe.testing, specframe.training)
 LINK = re.compile(r"\]\(([^)#:\s]+)?(#[^)\s]+)?\)")
 CODE = re.compile(r"^```.*?^```|`[^`\n]+`", flags=re.DOTALL | re.MULTILINE)
 
@@ -66,7 +70,23 @@ def test_links_lead_to_files_and_headings(page):
     assert broken == []
 
 
-@pytest.mark.parametrize("package", [specframe, specframe.testing], ids=lambda each: each.__name__)
+@pytest.mark.parametrize("page", TEXTS, ids=relative)
+def test_every_named_link_has_its_address_and_is_used(page):
+    text = CODE.sub("", page.read_text("utf-8"))
+    defined = DEFINITION.findall(text)
+    assert sorted(defined) == sorted(set(REFERENCE.findall(text)))
+
+
+def test_what_others_can_do_is_linked_to_where_they_say_so():
+    page = (DOCS / "comparison.md").read_text("utf-8")
+    rows = re.findall(r"^\| [^|]+ \| ✓[^|]* \|(.*)\|$", page, flags=re.MULTILINE)
+    rows += re.findall(r"^\| (?:server|trained heads)[^|]*\| — \|(.*)\|$", page, flags=re.MULTILINE)
+    assert len(rows) > 10
+    claims = [cell.strip() for row in rows for cell in row.split("|")]
+    assert [claim for claim in claims if claim[:1] not in {"[", "—", "?"}] == []
+
+
+@pytest.mark.parametrize("package", PACKAGES, ids=lambda each: each.__name__)
 def test_the_reference_has_every_public_name_once(package):
     lines = list(GENERATED.names(package.__name__))
     documented = [line.rsplit(".", 1)[1] for line in lines if line.startswith(".. auto")]

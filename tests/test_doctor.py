@@ -141,7 +141,7 @@ def test_variable_with_a_slip_in_its_name_is_noted():
         )
     )
     assert found == [
-        ("fine", "SPECFRAME_DEBUG=1 (1 shows tracebacks)", None),
+        ("fine", "SPECFRAME_DEBUG=1 (1 shows tracebacks and watches drafters)", None),
         (
             "note",
             "SPECFRAME_RUNER means nothing: did you mean 'SPECFRAME_RUNNER'?",
@@ -161,6 +161,16 @@ def test_every_variable_that_is_read_is_known():
 
     named = set(re.findall(r"(?<!_)SPECFRAME_[A-Z_]*[A-Z](?![A-Z_])", text))
     assert named <= diagnosis.OURS.keys()
+
+
+def test_page_tells_of_the_variables_and_plugins_that_there_are():
+    from test_house import PROJECT, ROOT
+
+    page = (ROOT / "docs" / "shell.md").read_text(encoding="utf-8")
+    ours = len(PROJECT["project"]["entry-points"]["specframe"])
+    assert f" {ours} of specframe's own" in page
+    for name in diagnosis.OURS:
+        assert f"`{name}`" in page or f"`{name.removeprefix('SPECFRAME_TESTING')}`" in page
 
 
 def test_broken_plugin_is_refused_and_unwise_one_noted():

@@ -3,6 +3,7 @@
 import ast
 import importlib
 import os
+import re
 import subprocess
 import sys
 import tomllib
@@ -69,6 +70,39 @@ def test_an_example_imports_public_names_only(example, part, public):
             continue
         assert module in public
         assert name is None or name in importlib.import_module(module).__all__, name
+
+
+def packages_in(path):
+    """Yield the top-level package of everything that a file imports."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.partition(".")[0] for alias in node.names)
+        if isinstance(node, ast.ImportFrom):
+            yield node.module.partition(".")[0]
+
+
+def undeclared(files, requirements):
+    """Return the packages that files import and requirements do not name, Python's own aside."""
+    needed = {package for path in files for package in packages_in(path)}
+    return needed - {re.match(r"[\w-]+", each)[0].replace("-", "_") for each in requirements}
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=names(EXAMPLES))
+def test_an_example_declares_what_it_imports(example):
+    project = tomllib.loads((example / "pyproject.toml").read_text("utf-8"))["project"]
+    needed = project["dependencies"]
+    code = undeclared(package_of(example).rglob("*.py"), needed)
+    assert code - sys.stdlib_module_names == {package_of(example).name} & code
+    kit = [*needed, *project["optional-dependencies"]["testing"], "pytest", "hypothesis"]
+    tests = undeclared(example.glob("tests/*.py"), kit)
+    assert tests - sys.stdlib_module_names == {package_of(example).name} & tests
+
+
+def test_an_import_that_is_not_declared_is_noticed(tmp_path):
+    code = tmp_path / "a.py"
+    code.write_text("import os.path\nfrom torch.nn import Linear\nimport attrs, numpy\n")
+    found = undeclared([code], ["attrs>=23", "specframe>=0.1"])
+    assert found - sys.stdlib_module_names == {"torch", "numpy"}
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=names(EXAMPLES))

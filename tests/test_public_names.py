@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 import specframe
-from specframe import _deprecation
-from specframe._deprecation import RENAMED, Deprecation
+import specframe.testing
+from specframe._deprecation import DEPRECATED, Deprecation
 
 ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "docs" / "stability.md").read_text(encoding="utf-8")
-MODULES = ("specframe", "specframe.testing")
+MODULES = ("specframe", "specframe.testing", "specframe.training")
 NAMES = [(module, name) for module in MODULES for name in importlib.import_module(module).__all__]
 
 
@@ -72,39 +72,61 @@ def test_the_api_version_is_named_on_the_page():
 
 def test_what_is_listed_for_removal_is_gone_when_its_release_is_there():
     release = version(metadata.version("specframe"))
-    overdue = [str(each) for each in RENAMED.values() if version(each.removed_in) <= release]
-    assert overdue == [], "take them out of RENAMED; they were promised to be gone"
+    overdue = [str(each) for each in DEPRECATED.values() if version(each.removed_in) <= release]
+    assert overdue == [], "take them out of DEPRECATED; they were promised to be gone"
 
 
 def test_a_removal_that_is_due_is_noticed(monkeypatch):
-    due = Deprecation("Old", "Drafter", "0.0.1", metadata.version("specframe"))
-    monkeypatch.setitem(RENAMED, "Old", due)
+    due = Deprecation("flag --old", "flag --new", "0.0.1", metadata.version("specframe"))
+    monkeypatch.setitem(DEPRECATED, due.old, due)
     with pytest.raises(AssertionError, match="promised to be gone"):
         test_what_is_listed_for_removal_is_gone_when_its_release_is_there()
 
 
-def test_an_old_name_answers_with_a_warning_that_names_release_and_successor(monkeypatch):
-    monkeypatch.setitem(RENAMED, "Guesser", Deprecation("Guesser", "Drafter", "0.2.0", "9.0.0"))
+@pytest.mark.parametrize(
+    ("module", "new"),
+    [
+        (specframe, "specframe.Drafter"),
+        (specframe.testing, "specframe.testing.CheckResult"),
+        (specframe.testing, "specframe.InputError"),
+    ],
+)
+def test_an_old_name_answers_with_a_warning_that_names_release_and_successor(
+    monkeypatch, module, new
+):
+    old = f"{module.__name__}.Guesser"
+    monkeypatch.setitem(DEPRECATED, old, Deprecation(old, new, "0.2.0", "9.0.0"))
     with pytest.warns(DeprecationWarning, match="Guesser") as caught:
-        assert specframe.Guesser is specframe.Drafter
+        found = module.Guesser
+    home, _, name = new.rpartition(".")
+    assert found is getattr(importlib.import_module(home), name)
     (warning,) = caught
-    assert str(warning.message) == (
-        "specframe.Guesser is deprecated since 0.2.0 and goes in 9.0.0: use specframe.Drafter"
-    )
+    assert str(warning.message) == (f"{old} is deprecated since 0.2.0 and goes in 9.0.0: use {new}")
     assert warning.filename == __file__
 
 
-def test_every_old_name_leads_to_a_name_that_there_is():
-    assert [each.new for each in RENAMED.values() if each.new not in specframe.__all__] == []
-    assert [old for old in RENAMED if old in specframe.__all__] == []
+def test_what_is_no_name_is_deprecated_by_the_same_table():
+    argument = "specframe.load(model_name=)"
+    deprecation = Deprecation(argument, "specframe.load(model=)", "0.2.0", "9.0.0")
+    with pytest.warns(DeprecationWarning, match=re.escape(f"{argument} is deprecated")) as caught:
+        deprecation.warn(stacklevel=1)
+    assert caught[0].filename == __file__
 
 
-def test_a_name_that_never_was_is_an_attribute_error_without_a_warning():
+def test_every_old_name_is_listed_as_what_it_is_and_leads_to_one_that_there_is():
+    assert [old for old, each in DEPRECATED.items() if old != each.old] == []
+    public = {f"{module}.{name}" for module, name in NAMES}
+    names = [each for each in DEPRECATED.values() if re.fullmatch(r"[\w.]+", each.old)]
+    assert [each.new for each in names if each.new not in public] == []
+    assert [each.old for each in names if each.old in public] == []
+
+
+@pytest.mark.parametrize("module", [specframe, specframe.testing])
+def test_a_name_that_never_was_is_an_attribute_error_without_a_warning(module):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        with pytest.raises(AttributeError, match="no attribute 'Gueser'"):
-            _ = specframe.Gueser
-    assert _deprecation.new_name("Gueser") is None
+        with pytest.raises(AttributeError, match=f"'{module.__name__}' has no attribute 'Gueser'"):
+            _ = module.Gueser
 
 
 def version(text):

@@ -124,7 +124,7 @@ def build_app() -> typer.Typer:
     app.command(cls=ConfiguredCommand)(train)
     app.command(cls=ConfiguredCommand)(check)
     app.command(cls=ConfiguredCommand)(doctor)
-    app.command()(new)
+    app.command(cls=ConfiguredCommand)(new)
     app.add_typer(bench, name="bench")
     app.add_typer(trace, name="trace")
     plugins = load_plugins()

@@ -64,7 +64,9 @@ _HOMES = {
 def __getattr__(name: str) -> object:
     """Import a public name from its home on its first use."""
     if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from specframe._deprecation import renamed  # noqa: PLC0415 (nobody else pays for it)
+
+        return renamed(__name__, name)
     try:
         return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
     except ModuleNotFoundError as error:
