@@ -5,6 +5,7 @@
 #   make lint | types | docs | examples | clean      docs: the site in build/docs, and its examples
 #   make templates  what `specframe new` writes, installed and used as its author would
 #   make bench    everything that docs/performance.md quotes: an hour; or bench-demo, -large, -parts
+#   make bench-picture  docs/speedup.svg, from what bench-demo left
 #
 # .venv holds what users get: torch, transformers, specframe (editable). The others are thin
 # layers that see it: .venv-tools (linters), .venv-wheel (the built wheel and the test tools),
@@ -32,6 +33,7 @@ PARALLEL := OMP_NUM_THREADS=1
 # transformers copies the leftmost match of an n-gram.
 FIELD := none,kangaroo,kangaroo:tree=true,prompt-lookup,prompt-lookup:match=leftmost,early-exit,draft-model,hf,hf-prompt-lookup,hf-early-exit,hf-assisted
 BENCH := .venv/bin/specframe bench --strategies $(FIELD) --repeats 2
+LARGE := .venv/bin/python benchmarks/random_model.py llama:24x1024 runs/large --vocabulary 32000 --dtype bfloat16
 like = -o early-exit.exit_layer=2 -o hf-early-exit.exit_layer=2 \
 	-o draft-model.model=$(1)/draft -o hf-assisted.model=$(1)/draft
 
@@ -49,7 +51,7 @@ MAKEFLAGS += --no-print-directory
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 .PHONY: demo test lint types docs site examples bench bench-demo bench-large bench-parts clean
-.PHONY: wheel-test floor-test templates
+.PHONY: bench-picture wheel-test floor-test templates
 
 demo: .venv/ready
 	.venv/bin/specframe decode --compare
@@ -81,7 +83,7 @@ bench-demo: .venv/ready
 
 bench-large: .venv/ready
 	rm -rf runs/large
-	.venv/bin/python benchmarks/random_model.py llama:24x1024 runs/large --vocabulary 32000 --dtype bfloat16
+	$(LARGE)
 	for dtype in float32 bfloat16; do $(BENCH) -m runs/large --prompts runs/large/prompts.jsonl --dtype $$dtype \
 		--repeats 1 --max-new-tokens 32 --output runs/large/$$dtype $(call like,runs/large); done
 
@@ -89,11 +91,16 @@ bench-parts: export PYTHONPATH = benchmarks
 bench-parts: .venv/ready
 	.venv/bin/python benchmarks/startup.py
 	.venv/bin/python benchmarks/engine.py
+	test -d runs/large || $(LARGE)
+	.venv/bin/python benchmarks/engine.py --model runs/large
 	.venv/bin/python benchmarks/memory.py
-	.venv/bin/python benchmarks/batches.py
+	.venv/bin/python benchmarks/batches.py --max-new-tokens 64
 	.venv/bin/python benchmarks/exact.py
-	.venv/bin/python benchmarks/stops.py --repeats 1
+	.venv/bin/python benchmarks/stops.py --repeats 2 --thresholds 0.05 0.1 0.15 0.2 0.3 --lengths 5 6 8
 	.venv/bin/python benchmarks/projection.py
+
+bench-picture: .venv/ready
+	.venv/bin/python benchmarks/picture.py runs/demo/greedy --output docs/speedup.svg
 
 examples: .venv-examples/ready
 	$(PARALLEL) .venv-examples/bin/python -m pytest -n auto --specframe-max-examples 10 examples

@@ -9,14 +9,17 @@ drafter and target is real, then tokens are replaced so that a given share of dr
 (``planted.py``): the figures are the engine's, they say nothing about how well a drafter guesses.
 The floor is the bytes that a pass must read, divided by the bandwidth of a copy on this device. The
 bound is that of a chain of the best fixed length at these floors, 25 us for each wait of the host;
-tree and confidence stop are shown beside it, without a bound.
+tree and confidence stop are shown beside it, without a bound. A row that fails says why, the others
+go on, and the exit code is 1.
 """
 
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from collections.abc import Sequence
+from functools import partial
 
 import attrs
 import torch
@@ -27,6 +30,7 @@ from gpu_runs import (
     Figure,
     Setting,
     Shape,
+    attempt,
     copy_bandwidth,
     generate,
     kangaroo,
@@ -69,7 +73,8 @@ class Floors:
 
     def bound(self, acceptance: float) -> tuple[float, int]:
         """Return the largest speed-up of a chain at an acceptance rate, and its best length."""
-        return max((self._speedup(acceptance, steps), steps) for steps in range(1, LONGEST_CHAIN))
+        lengths = range(1, LONGEST_CHAIN + 1)
+        return max((self._speedup(acceptance, steps), steps) for steps in lengths)
 
     def _speedup(self, acceptance: float, steps: int) -> float:
         shallow = EXIT_LAYER * self.layer
@@ -79,8 +84,47 @@ class Floors:
         return tokens * self.plain / (shallow + steps * draft + verify)
 
 
-def main() -> None:
-    """Measure and print one table a model."""
+@attrs.frozen
+class Course:
+    """Hold what all of our rows of one model are measured on."""
+
+    shape: Shape
+    setting: Setting
+    floors: Floors
+    bench: Bench
+
+    def plain(self) -> Figure:
+        """Measure plain decoding and print its row."""
+        figure = attempt(
+            lambda: self.bench.measure(PlainDrafter(), PlantedStop(0), self._script(0.0))
+        )
+        line("plain", figure, self.floors, figure)
+        return figure
+
+    def kangaroo(self, rate: float, plain: Figure) -> list[Figure]:
+        """Measure Kangaroo at an acceptance rate and print a row for each of its ways."""
+        bound, steps = self.floors.bound(rate)
+        script = self._script(rate)
+        chain, tree = kangaroo(self.shape, tree=False), kangaroo(self.shape, tree=True)
+        ways: list[tuple[str, Drafter, StopPolicy, float | None]] = [
+            (f"chain of {steps}", chain, PlantedStop(steps), bound),
+            ("confidence stop", chain, PlantedStop(LONGEST_CHAIN, script), None),
+            ("tree", tree, PlantedStop(TREE_STEPS), None),
+        ]
+        figures = []
+        for what, drafter, stop, limit in ways:
+            figure = attempt(partial(self.bench.measure, drafter, stop, script))
+            line(f"{rate:.1f} Kangaroo, {what}", figure, self.floors, plain, limit)
+            figures.append(figure)
+        return figures
+
+    def _script(self, rate: float) -> Script:
+        setting = self.setting
+        return Script.of(rate, 4 * setting.tokens, self.shape.vocab, setting.device)
+
+
+def main() -> int:
+    """Measure and print one table a model; return 1 where a row failed."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -96,13 +140,15 @@ def main() -> None:
     dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
     prompt = [(37 * place + 5) % 300 for place in range(24 if given.tiny else 128)]
     setting = Setting(device, dtype, prompt, given.max_new_tokens, given.repeats)
+    figures = []
     for name, shape in TINY.items() if given.tiny else ((m, SHAPES[m]) for m in given.models):
         with torch.inference_mode():
-            show(name, shape, setting, given.acceptance)
+            figures += show(name, shape, setting, given.acceptance)
+    return int(any(figure.error for figure in figures))
 
 
-def show(name: str, shape: Shape, setting: Setting, rates: Sequence[float]) -> None:
-    """Measure one model in every way and print its table."""
+def show(name: str, shape: Shape, setting: Setting, rates: Sequence[float]) -> list[Figure]:
+    """Measure one model in every way, print its table and return its rows."""
     bandwidth = copy_bandwidth(setting.device)
     floors = Floors.of(shape, bandwidth, setting.dtype.itemsize)
     where = torch.cuda.get_device_name() if setting.device.type == "cuda" else "CPU"
@@ -112,24 +158,13 @@ def show(name: str, shape: Shape, setting: Setting, rates: Sequence[float]) -> N
         f"{floors.plain * 1e3:.3f} ms a token; acceptance is PLANTED"
     )
     model = random_model(shape, setting)
-    line("transformers.generate", generate(model, setting, compiled=False), floors)
-    line("  compiled, static cache", generate(model, setting, compiled=True), floors)
-    bench = Bench(model, setting)
-    script = Script.of(0.0, 4 * setting.tokens, shape.vocab, setting.device)
-    plain = bench.measure(PlainDrafter(), PlantedStop(0), script)
-    line("plain", plain, floors, plain)
-    for rate in rates:
-        bound, steps = floors.bound(rate)
-        script = Script.of(rate, 4 * setting.tokens, shape.vocab, setting.device)
-        chain, tree = kangaroo(shape, tree=False), kangaroo(shape, tree=True)
-        ways: list[tuple[str, Drafter, StopPolicy, float | None]] = [
-            (f"chain of {steps}", chain, PlantedStop(steps), bound),
-            ("confidence stop", chain, PlantedStop(LONGEST_CHAIN, script), None),
-            ("tree", tree, PlantedStop(TREE_STEPS), None),
-        ]
-        for what, drafter, stop, limit in ways:
-            figure = bench.measure(drafter, stop, script)
-            line(f"{rate:.1f} Kangaroo, {what}", figure, floors, plain, limit)
+    figures = []
+    for what, compiled in (("transformers.generate", False), ("  compiled, static cache", True)):
+        figures.append(attempt(partial(generate, model, setting, compiled=compiled)))
+        line(what, figures[-1], floors)
+    course = Course(shape, setting, floors, Bench(model, setting))
+    plain = course.plain()
+    return [*figures, plain, *(each for rate in rates for each in course.kangaroo(rate, plain))]
 
 
 def line(
@@ -139,10 +174,13 @@ def line(
     plain: Figure | None = None,
     bound: float | None = None,
 ) -> None:
-    """Print one row of the table."""
+    """Print one row of the table, or why there are no figures."""
+    if figure.error is not None:
+        print(f"{name:32} failed: {figure.error}", flush=True)
+        return
     cells = [f"{name:32} {figure.seconds * 1e3:8.3f} ms/token"]
     cells.append(f"{floors.plain / figure.seconds:6.1%} of the floor")
-    if plain is not None:
+    if plain is not None and plain.error is None:
         speedup = plain.seconds / figure.seconds
         cells.append(f"{speedup:5.2f}x plain, {figure.length:4.2f} tokens a round")
         if bound is not None:
@@ -151,8 +189,8 @@ def line(
         cells.append(f"device idle {figure.idle:5.1%}")
     if figure.memory is not None:
         cells.append(f"peak memory {figure.memory:.1%} of weights and caches")
-    print("  ".join(cells))
+    print("  ".join(cells), flush=True)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -74,12 +74,23 @@ class Figure:
 
     ``length`` is in tokens a round; ``idle`` is the device's share of time without work, ``memory``
     the most that was allocated, as a share of weights and caches; None where no device tells.
+    ``error`` says why there are no figures.
     """
 
     seconds: float
     length: float = 1.0
     idle: float | None = None
     memory: float | None = None
+    error: str | None = None
+
+
+def attempt(measure: Callable[[], Figure]) -> Figure:
+    """Return what was measured, or the fault that ended it: it costs a row, not the table."""
+    try:
+        return measure()
+    except Exception as error:  # noqa: BLE001 (whatever it is, the other rows go on)
+        said = " ".join(f"{type(error).__name__}: {error}".split())
+        return Figure(float("nan"), error=said[:300])
 
 
 def copy_bandwidth(device: torch.device) -> float:
@@ -230,13 +241,11 @@ def generate(model: Any, setting: Setting, *, compiled: bool) -> Figure:
 
     try:
         run(setting.tokens)
-    except Exception as error:  # noqa: BLE001 (its compiler may fail; the other rows go on)
-        print(f"transformers.generate failed: {type(error).__name__}: {error}"[:300])
-        return Figure(float("nan"))
-    whole = min(run(setting.tokens) for _ in range(setting.repeats))
-    start = min(run(1) for _ in range(setting.repeats))
-    if compiled:  # what it compiled and recorded holds memory, which would be counted as ours
-        model._cache = model._compiled_call = None  # noqa: SLF001
-        torch.compiler.reset()
-        gc.collect()
+        whole = min(run(setting.tokens) for _ in range(setting.repeats))
+        start = min(run(1) for _ in range(setting.repeats))
+    finally:
+        if compiled:  # what it compiled and recorded holds memory, which would be counted as ours
+            model._cache = model._compiled_call = None  # noqa: SLF001
+            torch.compiler.reset()
+            gc.collect()
     return Figure((whole - start) / (setting.tokens - 1))

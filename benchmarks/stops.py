@@ -8,6 +8,7 @@ compared with plain decoding of the same prompt in the same repeat; of the repea
 of each counts. A policy's state is cleared before each repeat and carried from prompt to prompt
 within it; ``cost-aware, cold`` is cleared before each prompt.
 
+"repeats" is the share of 8-grams of an output that stood in it before: loops flatter acceptance.
 The column "by cost" does without the clock's noise: it charges every round what a round of as many
 levels took in the median over all runs (a line through those medians), and divides by plain
 decoding's charge. It depends on the machine through that one line alone, which is printed.
@@ -31,6 +32,7 @@ import torch
 
 import specframe
 from specframe import Decoder, RowRound
+from specframe.bench._statistics import repeated_grams
 from specframe_demo import read_prompts
 
 DEMO = Path(str(importlib.resources.files("specframe_demo")))
@@ -167,7 +169,8 @@ def show(runs: Runs, arguments: argparse.Namespace) -> None:
         f"a round takes {line.base * 1e3:.2f} ms and {line.level * 1e3:.2f} ms a level"
     )
     print(
-        f"{'policy':22} {'median':>7} {'mean':>7} {'by cost':>8} {'tokens':>7} {'levels':>7}  same"
+        f"{'policy':22} {'median':>7} {'mean':>7} {'by cost':>8} {'tokens':>7} {'levels':>7} "
+        f"{'repeats':>7}  same"
     )
     for name in runs:
         print(f"{name:22} {row_of(name, runs, line)}")
@@ -203,8 +206,9 @@ def row_of(name: str, runs: Runs, line: Line) -> str:
         for ours, plain in zip(runs[name], runs[PLAIN], strict=True)
         for run in ours
     )
+    repeats = repeated_grams(own[0].tokens for own in runs[name]) or 0.0
     figure = f"{median:6.2f}x {mean:6.2f}x {by_cost:7.3f}x {tokens:7.2f} {levels:7.2f}"
-    return f"{figure}  {same}/{len(every)}"
+    return f"{figure} {repeats:7.1%}  {same}/{len(every)}"
 
 
 if __name__ == "__main__":

@@ -215,6 +215,7 @@ def test_two_folders_are_shown_side_by_side(whole, base, tmp_path, capsys):
     said = capsys.readouterr().out
     assert "did not compete" in said
     assert "prompts.count" in said
+    assert said.count("x [") >= 9  # of all strategies in both, over plain and over transformers
     assert main(["bench", "compare", str(whole[0]), str(tmp_path)]) == 2
     message = capsys.readouterr().err
     assert message.startswith("error: ")
@@ -306,20 +307,31 @@ def test_a_sweep_adds_a_strategy_for_each_value(base, tmp_path, monkeypatch):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are sent differently there")
-def test_ctrl_c_says_how_to_go_on(base, tmp_path):
+def test_ctrl_c_says_what_was_decoded_and_how_to_go_on(base, tmp_path):
     folder = tmp_path / "results"
-    arguments = [*base, "--strategies", "none", "--repeats", "5000", "--output", str(folder)]
+    arguments = [*base, "--strategies", "none,kangaroo", "--repeats", "5000"]
+    arguments += ["--output", str(folder)]
     command = [sys.executable, "-m", "specframe", *arguments]
     with subprocess.Popen(
         command, cwd=tmp_path, env=os.environ, stderr=subprocess.PIPE, stdout=subprocess.PIPE
     ) as process:
-        wait_for_lines(folder / "runs.jsonl", 5)
+        wait_for_lines(folder / "runs.jsonl", 7)  # both strategies have decoded all prompts
         process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=120)
+        out, err = process.communicate(timeout=120)
     assert process.returncode == 130
     assert f"--output {folder} --resume goes on" in err.decode()
     assert b"Traceback" not in err
-    assert (folder / "runs.jsonl").read_bytes().endswith(b"\n")
+    journal = (folder / "runs.jsonl").read_text()
+    assert journal.endswith("\n")
+    header, *rows = [line.split() for line in out.decode().splitlines()[:3]]
+    assert header[:4] == ["strategy", "runs", "tokens", "tokens/s"]
+    for name, row in zip(("none", "kangaroo"), rows, strict=True):
+        runs = [json.loads(line) for line in journal.splitlines()[1:]]
+        own = [run for run in runs if run["strategy"] == name]
+        tokens = sum(len(turn["token_ids"]) for run in own for turn in run["turns"])
+        assert row[:5] == [name, str(len(own)), "of", "15000", str(tokens)]
+        assert float(row[5]) > 0
+    assert "kangaroo: " in out.decode()  # and what a round costs and brings
 
 
 def wait_for_lines(path, count):

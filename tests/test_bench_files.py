@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from bench_runs import FAST, PLAIN, THEIRS, header, rounds, run, strategy, turn
 from specframe._errors import InputError
 from specframe._files import to_line
-from specframe.bench import compare, read_results
+from specframe.bench import compare, read_progress, read_results
 from specframe.bench._answers import answer, file_names, write_answers
 from specframe.bench._journal import RUNS, Journal, check_folder
 from specframe.bench._order import slots
@@ -224,6 +224,56 @@ def test_comparing_pairs_strategies_and_names_what_differs():
         (THEIRS, True),
     ]
     assert found.differences == [("seed", "0", "9")]
+
+
+def test_comparing_names_options_that_a_strategys_name_does_not_show():
+    def with_steps(steps, policy):
+        record = strategy(FAST, options={"steps": steps}, stop_policy=policy)
+        strategies = [strategy(PLAIN), record]
+        return attrs.evolve(results(), header=attrs.evolve(a_header(), strategies=strategies))
+
+    assert compare(with_steps(6, "fixed"), with_steps(4, "svip")).differences == [
+        ("fast: options.steps", "6", "4"),
+        ("fast: stop_policy", '"fixed"', '"svip"'),
+    ]
+
+
+def test_a_comparison_states_what_every_table_states(capsys):
+    from specframe.cli._bench_report import HEADER, cells, comparison_lines
+
+    found = with_other_tokens("tokens")
+    comparison_lines(compare(found, found), ("A", "B"))
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split("  ")[0] == "strategy"
+    assert [title for title in HEADER if title not in lines[0]] == []
+    fast = next(row for row in found.summary if row.strategy == FAST)
+    shown = [each for each in lines if each.startswith(FAST)]
+    assert [each.split()[1] for each in shown] == ["A", "B"]
+    for line in shown:
+        assert [cell for cell in cells(fast, promises=True) if cell not in line] == []
+        assert "DIFFERENT" in line
+
+
+def test_an_interrupted_benchmark_says_what_its_whole_lines_come_to(tmp_path, capsys):
+    from specframe.cli._bench_report import progress_lines
+
+    assert read_progress(tmp_path) is None
+    lost = attrs.evolve(a_header(repeats=2), strategies=[*STRATEGIES, strategy("lost", error="no")])
+    with Journal.open(tmp_path, lost, plan()) as journal:
+        assert read_progress(tmp_path) is None
+        for slot in plan()[:4]:
+            journal.add(runs_of(slot))
+    with (tmp_path / RUNS).open("ab") as file:
+        file.write(b'{"strategy": "fa')
+    progress = read_progress(tmp_path)
+    done = [slot.strategy for slot in plan()[:4]]
+    assert progress.num_runs == {name: done.count(name) for name in (PLAIN, FAST, THEIRS)}
+    assert progress.num_tokens == {name: 3 * done.count(name) for name in (PLAIN, FAST, THEIRS)}
+    progress_lines(progress)
+    said = capsys.readouterr().out
+    assert f"{done.count(FAST)} of 6" in said
+    assert "0 of 6" in said
+    assert "lost: no" in said
 
 
 def with_other_tokens(guarantee):

@@ -33,6 +33,11 @@ def test_bounds_are_those_of_the_reference(gpu, name):
     assert lengths is None or [length for _, length in bounds] == lengths
 
 
+def test_the_bound_may_take_the_longest_chain_that_is_drafted(gpu):
+    floors = gpu.Floors.of(gpu.SHAPES["vicuna-7b"], 4.3e12, 2)
+    assert floors.bound(0.999)[1] == gpu.LONGEST_CHAIN
+
+
 def test_planted_acceptance_is_what_was_asked_for(gpu):
     import torch
     from gpu_runs import Bench, Setting, kangaroo, random_model
@@ -54,8 +59,23 @@ def test_it_runs_at_toy_sizes(gpu, runner, monkeypatch, capsys):
     monkeypatch.setenv("SPECFRAME_RUNNER", runner)
     given = ["gpu.py", "--tiny", "--max-new-tokens", "8", "--repeats", "1", "--acceptance", "0.8"]
     monkeypatch.setattr(sys, "argv", given)
-    gpu.main()
+    assert gpu.main() == 0
     lines = capsys.readouterr().out.splitlines()
     assert sum("PLANTED" in line for line in lines) == 2
     assert sum("of the bound" in line for line in lines) == 2
     assert sum("ms/token" in line for line in lines) == 2 * 6
+
+
+def test_a_row_that_fails_says_why_and_the_others_go_on(gpu, monkeypatch, capsys):
+    monkeypatch.setattr(gpu, "TREE_STEPS", "six")  # a limit that no drafter can count to
+    given = ["gpu.py", "--tiny", "--max-new-tokens", "4", "--repeats", "1", "--acceptance", "0.8"]
+    monkeypatch.setattr(sys, "argv", [*given, "0.9"])
+    assert gpu.main() == 1
+    lines = capsys.readouterr().out.splitlines()
+    failed = [line for line in lines if " failed: " in line]
+    assert [line.split(" failed: ")[0].strip() for line in failed] == [
+        "0.8 Kangaroo, tree",
+        "0.9 Kangaroo, tree",
+    ] * 2
+    assert all("Error: " in line for line in failed)
+    assert sum("ms/token" in line for line in lines) == 2 * (3 + 2 * 2)

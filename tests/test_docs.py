@@ -133,6 +133,18 @@ def test_text_of_a_table_is_shown_as_it_stands():
     assert GENERATED.plain("a|b *c* `d|e`") == r"a\|b \*c\* `d|e`"
 
 
+def test_make_runs_every_command_behind_a_figure():
+    """Where nothing was measured yet, nothing can have been run: gpu.py."""
+    page = " ".join((DOCS / "performance.md").read_text("utf-8").split())
+    makefile = (ROOT / "Makefile").read_text("utf-8").replace("\\\n", "")
+    recipes = {line.strip().removeprefix(".venv/bin/") for line in makefile.splitlines()}
+    commands = set(re.findall(r"`(python benchmarks/[^`]+)`", page))
+    assert len(commands) > 6
+    assert commands - recipes == {"python benchmarks/gpu.py"}
+    targets = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
+    assert set(re.findall(r"`(?:make )?(bench[a-z-]*)`", page)) <= targets
+
+
 @pytest.mark.parametrize("name", ["round", "tree", "passes", "layers", "loop"])
 def test_pictures_can_be_read_in_the_dark_and_by_machines(name):
     picture = (DOCS / "pictures" / f"{name}.svg").read_text("utf-8")

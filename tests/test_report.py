@@ -385,6 +385,24 @@ def test_the_picture_is_one_svg_that_stands_alone():
     assert not re.search(r"(href|src)=|url\(|@import", text)
 
 
+@pytest.mark.parametrize(
+    ("shares", "said"),
+    [
+        ((0.53, 0.53), "53%"),
+        ((0.0, 0.013), "0% to 1.3%"),
+        ((None, 0.5), "50%"),
+        ((None,), "not known"),
+    ],
+)
+def test_the_picture_says_how_much_the_outputs_repeat(shares, said):
+    results = report_results.results_of([(f"s{at}", 0.7, 3) for at, _ in enumerate(shares)])
+    for row in results["summary"]:
+        row["repeated_8_grams"] = shares[int(row["strategy"][1:])]
+        row["speedup"] = 1.5
+    words = list(ET.fromstring(draw_picture(results)).itertext())
+    assert f"repeated 8-grams in the outputs: {said}" in words
+
+
 def test_the_script_draws_the_picture_of_a_folder(tmp_path):
     (tmp_path / "results.json").write_text(json.dumps(SMALL), encoding="utf-8")
     script = Path(__file__).parent.parent / "benchmarks" / "picture.py"

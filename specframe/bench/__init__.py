@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from specframe.bench._comparison import Comparison, compare
     from specframe.bench._contestants import Contestant, read_contestants
     from specframe.bench._memory import IN_WORDS as MEMORY_IN_WORDS
+    from specframe.bench._progress import Progress, read_progress
     from specframe.bench._prompts import BenchPrompt, check_prompts
     from specframe.bench._reading import read_results
     from specframe.bench._records import Results, Run, StrategyRecord, Summary
@@ -21,6 +22,7 @@ __all__ = [
     "Contestant",
     "Job",
     "Outcome",
+    "Progress",
     "Results",
     "Run",
     "StrategyRecord",
@@ -28,6 +30,7 @@ __all__ = [
     "check_prompts",
     "compare",
     "read_contestants",
+    "read_progress",
     "read_results",
     "run",
 ]
@@ -39,6 +42,7 @@ _HOMES = {
     "Contestant": "_contestants:Contestant",
     "Job": "_benchmark:Job",
     "Outcome": "_benchmark:Outcome",
+    "Progress": "_progress:Progress",
     "Results": "_records:Results",
     "Run": "_records:Run",
     "StrategyRecord": "_records:StrategyRecord",
@@ -46,6 +50,7 @@ _HOMES = {
     "check_prompts": "_prompts:check_prompts",
     "compare": "_comparison:compare",
     "read_contestants": "_contestants:read_contestants",
+    "read_progress": "_progress:read_progress",
     "read_results": "_reading:read_results",
     "run": "_benchmark:run",
 }

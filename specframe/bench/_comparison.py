@@ -6,23 +6,32 @@ import attrs
 
 from specframe._files import plain
 from specframe.bench._reading import differences
-from specframe.bench._records import ALL, Results, Summary, as_record
+from specframe.bench._records import ALL, Results, StrategyRecord, Summary, as_record
+
+
+@attrs.frozen
+class Side:
+    """Hold what one benchmark says of a strategy: its row over all prompts, and what it was."""
+
+    row: Summary
+    record: StrategyRecord
 
 
 @attrs.frozen
 class Pair:
-    """Hold one strategy's rows over all prompts; None where it did not compete."""
+    """Hold one strategy in both benchmarks; None where it did not compete."""
 
     strategy: str
-    first: Summary | None
-    second: Summary | None
+    first: Side | None
+    second: Side | None
 
 
 @attrs.frozen
 class Comparison:
-    """Hold two benchmarks: a pair for each strategy, and which settings and machines differ.
+    """Hold two benchmarks: a pair for each strategy, and what differs besides their figures.
 
-    ``differences`` are names with the values of both.
+    ``differences`` are names with the values of both: settings, machines, and, of strategies in
+    both, their options and parts.
     """
 
     pairs: list[Pair]
@@ -31,16 +40,34 @@ class Comparison:
 
 def compare(first: Results, second: Results) -> Comparison:
     """Pair the rows of two benchmarks, in the order of the first, then of the second."""
-    rows = [
-        {row.strategy: row for row in each.summary if row.task == ALL} for each in (first, second)
+    ours, theirs = _sides(first), _sides(second)
+    pairs = [
+        Pair(name, ours.get(name), theirs.get(name)) for name in dict.fromkeys([*ours, *theirs])
     ]
-    names = dict.fromkeys([*rows[0], *rows[1]])
-    about = [
-        plain(as_record(part))
-        for each in (first, second)
-        for part in (each.header.settings, each.header.environment)
-    ]
+    headers = first.header, second.header
     return Comparison(
-        [Pair(name, rows[0].get(name), rows[1].get(name)) for name in names],
-        [*differences(about[0], about[2]), *differences(about[1], about[3])],
+        pairs,
+        [
+            *_differences(*(each.settings for each in headers)),
+            *_differences(*(each.environment for each in headers)),
+            *(found for pair in pairs for found in _other_options(pair)),
+        ],
     )
+
+
+def _sides(results: Results) -> dict[str, Side]:
+    rows = {row.strategy: row for row in results.summary if row.task == ALL}
+    records = [each for each in results.header.strategies if each.name in rows]
+    return {each.name: Side(rows[each.name], each) for each in records}
+
+
+def _other_options(pair: Pair) -> list[tuple[str, str, str]]:
+    """Return in what a strategy is not the same one, though its name is."""
+    if pair.first is None or pair.second is None:
+        return []
+    found = _differences(pair.first.record, pair.second.record)
+    return [(f"{pair.strategy}: {what}", one, other) for what, one, other in found]
+
+
+def _differences(one: object, other: object) -> list[tuple[str, str, str]]:
+    return differences(plain(as_record(one)), plain(as_record(other)))

@@ -52,13 +52,9 @@ class Journal:
         """
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / RUNS
-        content = path.read_bytes() if path.exists() else b""
-        lines = content[: content.rfind(b"\n") + 1].splitlines(keepends=True)
-        first = header if not lines else refuse_other(_parse(lines[0], path, 1), header, path)
-        runs = [
-            structured(_parse(line, path, number), Run, f"{path}, line {number}")
-            for number, line in enumerate(lines[1:], 2)
-        ]
+        lines = whole_lines(path)
+        first = header if not lines else refuse_other(read_header(lines, path), header, path)
+        runs = read_runs(lines, path)
         kept = whole_slots(runs, slots)
         file = path.open("ab", buffering=0)
         file.truncate(sum(map(len, lines[: kept + 1])) if lines else 0)
@@ -89,6 +85,25 @@ class Journal:
         self._file.close()
 
 
+def whole_lines(path: Path) -> list[bytes]:
+    """Return the lines of the file without one that was cut off; none where there is no file."""
+    content = path.read_bytes() if path.exists() else b""
+    return content[: content.rfind(b"\n") + 1].splitlines(keepends=True)
+
+
+def read_header(lines: Sequence[bytes], path: Path) -> Header:
+    """Return what the first line holds; raises InputError for a line that is damaged."""
+    return structured(_parse(lines[0], path, 1), Header, f"{path}, line 1")
+
+
+def read_runs(lines: Sequence[bytes], path: Path) -> list[Run]:
+    """Return what the lines behind the header hold; raises InputError for one that is damaged."""
+    return [
+        structured(_parse(line, path, number), Run, f"{path}, line {number}")
+        for number, line in enumerate(lines[1:], 2)
+    ]
+
+
 def whole_slots(runs: Sequence[Run], slots: Sequence[Slot]) -> int:
     """Return how many of the runs, from the first on, belong to slots that are there as a whole."""
     there = {run.key for run in runs}
@@ -101,9 +116,8 @@ def whole_slots(runs: Sequence[Run], slots: Sequence[Slot]) -> int:
     return next((at for at, run in enumerate(runs) if run.key not in whole), len(runs))
 
 
-def refuse_other(found: Any, header: Header, path: Path) -> Header:
+def refuse_other(first: Header, header: Header, path: Path) -> Header:
     """Return the header that stands in the file, if it is for the same benchmark."""
-    first = structured(found, Header, f"{path}, line 1")
     was, now = (
         {key: value for key, value in plain(as_record(each)).items() if key not in MAY_DIFFER}
         for each in (first, header)

@@ -10,14 +10,14 @@ from specframe._errors import InputError
 from specframe.bench._chart import WIDTH, Chart, fitted, place
 from specframe.bench._chart_speedup import Bar, bars_height, draw_bars, highest_speedup
 from specframe.bench._report_charts import speedup_bar
-from specframe.bench._report_results import ALL, read_strategies
+from specframe.bench._report_results import ALL, Strategy, read_strategies
 from specframe.bench._report_values import Values
-from specframe.bench._report_words import moment
+from specframe.bench._report_words import moment, percent
 
 STYLE = Path(__file__).parent / "templates" / "chart.css"
 PADDING = 16.0
 HEADING = 48.0
-FOOT = 22.0
+FOOT, FOOT_LINE = 36.0, 14.0
 SIZE = 1.4  # pixels a unit, so that the words are about as large as a page's
 
 
@@ -27,14 +27,16 @@ def draw_picture(results: Mapping[str, object]) -> str:
     InputError where no strategy has a speed-up.
     """
     values = Values(results)
-    bars = [speedup_bar(each, ALL) for each in read_strategies(values)]
+    strategies = read_strategies(values)
+    bars = [speedup_bar(each, ALL) for each in strategies]
     if all(bar.value is None for bar in bars):
         raise InputError("these results hold no speed-up: run the benchmark with strategy none too")
     height = HEADING + bars_height(len(bars)) + FOOT
     said = "; ".join(f"{bar.name} {bar.value:.2f}" for bar in bars if bar.value is not None)
     chart = Chart("picture", "Speed-up over plain decoding", f"{said}.", height)
     _frame(chart, height)
-    _write(chart, values, bars, height)
+    _write(chart, values)
+    _write_foot(chart, [_runs(values, bars), _repeats(strategies)], height)
     draw_bars(chart, bars, highest_speedup(bars), HEADING)
     return chart.text() + "\n"
 
@@ -52,16 +54,35 @@ def _frame(chart: Chart, height: float) -> None:
     back.set("rx", "10")
 
 
-def _write(chart: Chart, results: Values, bars: Sequence[Bar], height: float) -> None:
+def _write(chart: Chart, results: Values) -> None:
     settings, environment = results.values("settings"), results.values("environment")
     machine = environment.text("processor") or environment.text("machine")
     subtitle = [settings.text("model"), settings.text("dtype"), machine]
     chart.words("heading", (5, 14), "Speed-up over plain decoding")
     written = ", ".join(each for each in subtitle if each)
     chart.words("tick", (5, 31), fitted(written, WIDTH - 10, 11.0))
+
+
+def _write_foot(chart: Chart, lines: Sequence[str], height: float) -> None:
+    for above, line in enumerate(reversed(lines)):
+        chart.words("tick small", (5, height - above * FOOT_LINE), line)
+
+
+def _runs(results: Values, bars: Sequence[Bar]) -> str:
+    """Say what the bars are drawn from, and when."""
     prompts = max((len(bar.dots) for bar in bars), default=0)
-    foot = [
+    said = [
         f"{prompts} prompts (dots), median and its 95 % interval",
         moment(results.text("created")),
     ]
-    chart.words("tick small", (5, height), ", ".join(each for each in foot if each))
+    return ", ".join(each for each in said if each)
+
+
+def _repeats(strategies: Sequence[Strategy]) -> str:
+    """Say how much of the outputs is repetition, which flatters whatever copies."""
+    shares = [each.overall.number("repeated_8_grams") for each in strategies]
+    known = [share for share in shares if share is not None]
+    if not known:
+        return "repeated 8-grams in the outputs: not known"
+    ends = dict.fromkeys(percent(end) for end in (min(known), max(known)))
+    return f"repeated 8-grams in the outputs: {' to '.join(ends)}"

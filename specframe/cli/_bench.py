@@ -15,7 +15,7 @@ from specframe import _defaults
 from specframe._errors import InputError
 from specframe.cli import _bench_flags, _flags
 from specframe.cli._bench_prompts import read_bench_prompts
-from specframe.cli._bench_report import comparison_lines, outcome_lines
+from specframe.cli._bench_report import comparison_lines, outcome_lines, progress_lines
 from specframe.cli._bench_watch import watch
 from specframe.cli._config import ConfiguredGroup
 from specframe.cli._display import Notes
@@ -90,12 +90,14 @@ def start(  # noqa: PLR0913 (one parameter a flag)
 
 def compete(job: Job) -> int:
     """Run the benchmark, print what came of it, and return the exit code."""
-    from specframe.bench import run  # noqa: PLC0415 (imports torch)
+    from specframe.bench import read_progress, run  # noqa: PLC0415 (imports torch)
 
     notes = Notes()
     try:
         outcome = run(job, watch(notes))
     except KeyboardInterrupt:
+        if (progress := read_progress(job.folder)) is not None:
+            progress_lines(progress)
         where = shlex.quote(str(job.folder))
         notes.note(f"interrupted; the same command with --output {where} --resume goes on")
         return INTERRUPTED

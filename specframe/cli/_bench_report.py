@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from specframe.bench import Comparison, Outcome, Summary
+    from specframe.bench import Comparison, Outcome, Progress, StrategyRecord, Summary
+    from specframe.bench._comparison import Side
 
 ALL = "all"
 SHOWN = 4  # positions in the table; results.json has all
@@ -41,9 +42,7 @@ def outcome_lines(outcome: Outcome, folder: Path) -> None:
     promising = {name for name, each in about.items() if each.guarantee == "tokens"}
     print_table(HEADER, [cells(row, promises=row.strategy in promising) for row in overall])
     by_task(results.summary)
-    say("")
-    for row in overall:
-        say(f"{row.strategy}: {about[row.strategy].error or sentence(row)}")
+    sentences(overall, about)
     for profile in outcome.profiles:
         say(f"\nwhere the time of {profile.strategy} goes\n{profile.table}")
     settings = results.header.settings
@@ -54,6 +53,28 @@ def outcome_lines(outcome: Outcome, folder: Path) -> None:
         f"{settings.repeats} repeats, temperature {settings.temperature:g}, seed {settings.seed}; "
         f"results in {folder}"
     )
+
+
+def progress_lines(progress: Progress) -> None:
+    """Print what the runs of an interrupted benchmark came to; no tokens were compared yet."""
+    runs, tokens = progress.num_runs, progress.num_tokens
+    overall = [row for row in progress.summary if row.task == ALL]
+    rows = [(f"{runs[row.strategy]} of {progress.num_planned}", row) for row in overall]
+    print_table(
+        ("strategy", "runs", "tokens", *HEADER[1:]),
+        [(row.strategy, done, str(tokens[row.strategy]), *cells(row)[1:]) for done, row in rows],
+    )
+    by_task(progress.summary)
+    about = {each.name: each for each in progress.header.strategies}
+    known = [row for row in overall if runs[row.strategy] or about[row.strategy].error]
+    sentences(known, about)
+
+
+def sentences(rows: Sequence[Summary], about: Mapping[str, StrategyRecord]) -> None:
+    """Print why each strategy won or lost, or why it could not compete."""
+    say("")
+    for row in rows:
+        say(f"{row.strategy}: {about[row.strategy].error or sentence(row)}")
 
 
 def cells(row: Summary, *, promises: bool = False) -> tuple[str, ...]:
@@ -151,25 +172,19 @@ def identity(row: Summary, *, promises: bool = False) -> str:
 
 def comparison_lines(found: Comparison, names: tuple[str, str]) -> None:
     """Print two benchmarks side by side, then what else differs."""
-    header = ("strategy", "of", "speed-up [95 %]", "tokens/s", "tokens a round", "tokens as plain")
     rows = [
-        (pair.strategy, name, *compared(row))
+        (pair.strategy, name, *compared(side))
         for pair in found.pairs
-        for name, row in zip(names, (pair.first, pair.second), strict=True)
+        for name, side in zip(names, (pair.first, pair.second), strict=True)
     ]
-    print_table(header, rows)
+    print_table(("strategy", "of", *HEADER[1:]), rows)
     if found.differences:
-        say("\nbeware, more than the strategies differs:")
+        say("\nbeware, these differ too:")
         print_table(("what", *names), list(found.differences))
 
 
-def compared(row: Summary | None) -> tuple[str, ...]:
+def compared(side: Side | None) -> tuple[str, ...]:
     """Return one side of a comparison."""
-    if row is None:
-        return "did not compete", "", "", ""
-    return (
-        interval(row.speedup, row.speedup_low, row.speedup_high),
-        number(row.tokens_per_second),
-        number(row.mean_acceptance_length, 2),
-        identity(row),
-    )
+    if side is None:
+        return "did not compete", *[""] * (len(HEADER) - 2)
+    return cells(side.row, promises=side.record.guarantee == "tokens")[1:]
