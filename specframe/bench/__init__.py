@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from specframe.bench._benchmark import Job, Outcome, run
-    from specframe.bench._comparison import Comparison, compare
+    from specframe.bench._comparison import Comparison, Side, compare
     from specframe.bench._contestants import Contestant, read_contestants
     from specframe.bench._memory import IN_WORDS as MEMORY_IN_WORDS
     from specframe.bench._progress import Progress, read_progress
@@ -25,6 +25,7 @@ __all__ = [
     "Progress",
     "Results",
     "Run",
+    "Side",
     "StrategyRecord",
     "Summary",
     "check_prompts",
@@ -45,6 +46,7 @@ _HOMES = {
     "Progress": "_progress:Progress",
     "Results": "_records:Results",
     "Run": "_records:Run",
+    "Side": "_comparison:Side",
     "StrategyRecord": "_records:StrategyRecord",
     "Summary": "_records:Summary",
     "check_prompts": "_prompts:check_prompts",

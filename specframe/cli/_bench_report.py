@@ -11,8 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from specframe.bench import Comparison, Outcome, Progress, StrategyRecord, Summary
-    from specframe.bench._comparison import Side
+    from specframe.bench import Comparison, Outcome, Progress, Side, StrategyRecord, Summary
 
 ALL = "all"
 SHOWN = 4  # positions in the table; results.json has all
