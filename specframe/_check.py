@@ -173,13 +173,17 @@ class Checker:
         return Finding(row.position, token, plain_token, reasons, gap, certificate)
 
     def _too_many_ties(self, report: Report) -> str | None:
-        """Return why so many ties are a bug, where the dtype is too fine for them."""
+        """Return why so many ties are a bug, or None."""
         ties = [prompt for prompt in report.prompts if prompt.word == "tie"]
-        is_wide = self._dtype in (torch.float32, torch.float64)
-        if not is_wide or len(ties) < FEWEST_TIES or len(ties) * TOKENS_A_TIE <= report.compared:
-            return None
-        return (
-            f"{len(ties)} ties in {report.compared} tokens are too many for "
-            f"{str(self._dtype).removeprefix('torch.')}: more than one in {TOKENS_A_TIE} is no "
-            "accident"
-        )
+        return too_many_ties(len(ties), report.compared, self._dtype)
+
+
+def too_many_ties(ties: int, compared: int, dtype: torch.dtype) -> str | None:
+    """Return why so many ties in so many tokens are a bug, where the dtype is too fine for them."""
+    is_wide = dtype in (torch.float32, torch.float64)
+    if not is_wide or ties < FEWEST_TIES or ties * TOKENS_A_TIE <= compared:
+        return None
+    return (
+        f"{ties} ties in {compared} tokens are too many for {str(dtype).removeprefix('torch.')}: "
+        f"more than one in {TOKENS_A_TIE} is no accident"
+    )

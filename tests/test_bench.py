@@ -334,6 +334,86 @@ def test_ctrl_c_says_what_was_decoded_and_how_to_go_on(base, tmp_path):
     assert "kangaroo: " in out.decode()  # and what a round costs and brings
 
 
+@pytest.fixture
+def differing(base, tmp_path, capsys):
+    """Return the command of a finished benchmark in whose journal a strategy said another token."""
+    folder = tmp_path / "results"
+    arguments = [*base, "--strategies", "none,kangaroo,hf", "--repeats", "1", "--output"]
+    assert main([*arguments, str(folder)]) == 0
+    header, *lines = (folder / "runs.jsonl").read_text().splitlines()
+    runs = [json.loads(line) for line in lines]
+    for each in runs:
+        if (each["strategy"], each["prompt"]) in {("kangaroo", 161), ("hf", 81)}:
+            tokens = each["turns"][-1]["token_ids"]
+            tokens[5] = (tokens[5] + 1) % 256
+    (folder / "runs.jsonl").write_text(
+        "".join(f"{each}\n" for each in [header, *map(json.dumps, runs)])
+    )
+    for name in ("results.json", "summary.csv", "report.html"):
+        (folder / name).unlink()
+    capsys.readouterr()
+    return [*arguments, str(folder), "--resume", "--spec-bench-answers"], folder
+
+
+def words_of(folder):
+    """Return what was said of the prompts that differ, by strategy."""
+    rows = [row for row in read_results(folder).summary if row.task == ALL]
+    return {row.strategy: [(each.prompt, each.position, each.word) for each in row.differences]
+            for row in rows}  # fmt: skip
+
+
+def test_a_judge_without_memory_leaves_every_file_and_a_resume_judges(
+    differing, monkeypatch, capsys
+):
+    import torch
+
+    def no_room(_):
+        raise torch.OutOfMemoryError("8 GiB wanted")
+
+    command, folder = differing
+    with monkeypatch.context() as patch:
+        patch.setattr(torch.nn.Module, "double", no_room)
+        assert main(command) == 1
+    unjudged = {"none": [], "kangaroo": [(161, 5, "not judged")], "hf": [(81, 17, "not judged")]}
+    assert words_of(folder) == unjudged
+    said = capsys.readouterr().out
+    assert "kangaroo: " in said
+    assert "not judged: 161 at new token 5 (logits differ, and there is no memory" in said
+    assert "2/3, 1 not judged" in said
+    page = (folder / "report.html").read_text()
+    assert "Not judged: 161 at new token 5 (logits differ, and there is no memory" in page
+    assert {"summary.csv", "answers"} < {path.name for path in folder.iterdir()}
+    assert main(command) == 1
+    assert words_of(folder) == {
+        "none": [],
+        "kangaroo": [(161, 5, "different")],
+        "hf": [(81, 17, "different")],
+    }
+    told = capsys.readouterr()
+    assert "different: 161 at new token 5" in told.out
+    assert "2 of 2 differences from plain decoding judged" in told.err
+
+
+def test_ctrl_c_while_judging_leaves_complete_files(differing, monkeypatch, capsys):
+    import torch
+
+    def interrupt(_):
+        raise KeyboardInterrupt
+
+    command, folder = differing
+    with monkeypatch.context() as patch:
+        patch.setattr(torch.nn.Module, "double", interrupt)
+        assert main(command) == 130
+    assert "--resume goes on" in capsys.readouterr().err
+    rows = {row.strategy: row for row in read_results(folder).summary if row.task == ALL}
+    assert rows["kangaroo"].speedup > 0
+    assert rows["kangaroo"].not_judged == 1
+    (found,) = rows["kangaroo"].differences
+    assert found.why == "the judging was cut off, and --resume goes on with it"
+    assert "the judging was cut off" in (folder / "report.html").read_text()
+    assert {"summary.csv", "answers"} < {path.name for path in folder.iterdir()}
+
+
 def wait_for_lines(path, count):
     for _ in range(2400):
         if path.exists() and path.read_bytes().count(b"\n") > count:

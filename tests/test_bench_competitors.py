@@ -1,8 +1,7 @@
-"""Who competes: shared weights, transformers' state put back, differences judged, memory told."""
+"""Who competes: shared weights, transformers' state put back, faults kept apart, memory told."""
 
 from __future__ import annotations
 
-import attrs
 import pytest
 
 from bench_runs import header, run, strategy, turn
@@ -35,9 +34,9 @@ def line_up(folder):
     from specframe.bench._competitor import Draws
     from specframe.bench._field import line_up
 
-    def load(names, **changes):
-        draws = Draws(**({"temperature": 0.0, "seed": 0} | changes))
-        source = Source(str(folder), device="cpu")
+    def load(names, model=str(folder)):
+        draws = Draws(temperature=0.0, seed=0)
+        source = Source(model, device="cpu")
         return line_up(source, read_contestants(names), load_registry(), draws)
 
     return load
@@ -69,6 +68,21 @@ def test_transformers_has_a_stock_copy_of_the_same_weights(line_up, folder):
     saved = AutoModelForCausalLM.from_pretrained(folder)
     for name, weight in stock.state_dict().items():
         assert torch.equal(weight, saved.state_dict()[name])
+
+
+def test_a_stock_copy_that_cannot_be_made_costs_transformers_rows_alone(line_up, tiny):
+    import threading
+
+    model = tiny.model(vocab_size=60)
+    model.lock = threading.Lock()  # nobody can copy that
+    field = line_up("none,hf,hf-prompt-lookup", model=model)
+    assert list(field.competitors) == ["none"]
+    assert len(decode(field, "none")[0].token_ids) == TOKENS
+    errors = {each.name: each.error for each in field.records}
+    assert errors["none"] is None
+    for name in ("hf", "hf-prompt-lookup"):
+        assert errors[name].startswith("transformers' own copy of the model could not be made: ")
+        assert "lock" in errors[name]
 
 
 def test_chunks_and_seconds_of_transformers_add_up(line_up):
@@ -190,49 +204,6 @@ def test_our_seconds_are_those_of_the_wall_clock(line_up):
     assert found.seconds.total == pytest.approx(sum(parts))
 
 
-# --- judging
-
-
-@pytest.fixture
-def judged(line_up):
-    """Return what judges a run of ``name`` with one token changed."""
-    from specframe.bench._competitor import Draws
-    from specframe.bench._judging import Judge
-    from specframe.bench._prompts import Conversation
-    from specframe.bench._runner import Runner
-
-    def judge(name, position, add):
-        field = line_up(f"none,{name}")
-        runner = Runner(field.competitors, Conversation(None), TOKENS, field.ledger)
-        runs = [run(each, "p", decode(field, each)) for each in ("none", name)]
-        tokens = list(runs[1].turns[0].token_ids)
-        tokens[position] += add
-        changed = attrs.evolve(runs[1], turns=[attrs.evolve(runs[1].turns[0], token_ids=tokens)])
-        found = Judge(runner, {"p": PROMPT}, Draws(0.0, 0), field.stock).judge([runs[0], changed])
-        return found[name]["p"]
-
-    return judge
-
-
-def test_a_tie_of_transformers_is_certified(judged):
-    found = judged("hf", 7, 1)
-    assert (found.word, found.at) == ("near tie", 7)
-
-
-def test_another_token_of_transformers_is_no_tie(judged):
-    found = judged("hf", 7, 2)
-    assert (found.word, found.at) == ("different", 7)
-
-
-def test_a_difference_of_ours_that_does_not_come_again_is_no_tie(judged):
-    found = judged("kangaroo", 7, 1)
-    assert (found.word, found.at) == ("different", 7)
-
-
-def test_the_same_tokens_are_identical(judged):
-    assert judged("hf", 7, 0).word == judged("kangaroo", 7, 0).word == "identical"
-
-
 # --- memory
 
 
@@ -313,6 +284,39 @@ def test_a_terminal_sees_a_table_that_only_moves_between_runs(monkeypatch):
     assert "tokens/s" in said
     assert "2/2" in said
     assert "none failed on prompt b: it broke" in said
+
+
+def test_judging_has_a_bar_of_its_own_that_an_end_takes_away(monkeypatch):
+    import io
+
+    from specframe.cli import _bench_watch
+    from specframe.cli._display import Notes
+
+    screen = io.StringIO()
+    screen.isatty = lambda: True
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr("sys.stderr", screen)
+    watch = _bench_watch.watch(Notes())
+    watch.judged(0, 3)
+    watch.judged(2, 3)
+    watch.end()
+    said = screen.getvalue()
+    assert "judging differences" in said
+    assert "2/3" in said
+    assert said.rindex("\x1b[?25h") > said.rindex("2/3")  # the cursor is back
+
+
+def test_a_pipe_hears_of_judging_in_a_few_lines(capsys):
+    from specframe.cli._bench_watch import watch
+    from specframe.cli._display import Notes
+
+    watcher = watch(Notes())
+    for done in range(61):
+        watcher.judged(done, 60)
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 11
+    assert lines[0] == "0 of 60 differences from plain decoding judged"
+    assert lines[-1] == "60 of 60 differences from plain decoding judged"
 
 
 def test_a_pipe_gets_a_few_plain_lines(capsys):

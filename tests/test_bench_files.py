@@ -18,7 +18,14 @@ from specframe.bench._journal import RUNS, Journal, check_folder
 from specframe.bench._order import slots
 from specframe.bench._prompts import BenchPrompt
 from specframe.bench._reading import RESULTS
-from specframe.bench._records import PromptRecord, Results, Seconds, Turn, as_record
+from specframe.bench._records import (
+    PromptDifference,
+    PromptRecord,
+    Results,
+    Seconds,
+    Turn,
+    as_record,
+)
 from specframe.bench._summary import Summaries
 
 PROMPTS = [BenchPrompt(name, "x", ("text",)) for name in "abc"]
@@ -185,7 +192,7 @@ def test_any_run_survives_json(decoded):
     ("change", "said"),
     [
         (lambda found: found.pop("summary"), "'summary' is missing"),
-        (lambda found: found.update(schema=2), "schema 2"),
+        (lambda found: found.update(schema=3), "schema 3"),
         (lambda found: found["runs"][0].update(extra=1), "extra"),
         (lambda found: found["runs"][0].update(order="1"), "expected int"),
         (lambda found: found["settings"].pop("seed"), "seed"),
@@ -200,6 +207,17 @@ def test_results_that_do_not_fit_the_schema_are_refused(tmp_path, change, said):
         read_results(tmp_path)
     assert said in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+def test_results_of_schema_1_are_read_too(tmp_path):
+    found = json.loads(to_line(results().as_dict())) | {"schema": 1}
+    for row in found["summary"]:
+        del row["not_judged"], row["differences"]
+        row["first_difference"] = {"a": 3}
+    (tmp_path / RESULTS).write_text(json.dumps(found))
+    again = read_results(tmp_path)
+    assert [row.differences for row in again.summary] == [[]] * len(again.summary)
+    assert again.runs == results().runs
 
 
 def test_a_folder_without_results_is_refused(tmp_path):
@@ -281,7 +299,16 @@ def with_other_tokens(guarantee):
     found = results()
     records = [strategy(PLAIN), strategy(FAST, guarantee=guarantee)]
     rows = [
-        attrs.evolve(row, identical=2, near_ties=0, different=1, first_difference={"a": 3})
+        attrs.evolve(
+            row,
+            identical=2,
+            near_ties=0,
+            different=1,
+            not_judged=0,
+            differences=[
+                PromptDifference("a", 3, "different", "another text"),
+            ],
+        )
         if row.strategy == FAST
         else row
         for row in found.summary
@@ -303,7 +330,7 @@ def test_other_tokens_are_a_fault_where_they_were_promised(guarantee, is_sound, 
     said = capsys.readouterr().out
     assert ("DIFFERENT" in said) is not is_sound
     assert "2/3" in said
-    assert "first other token: a at new token 3" in said
+    assert "different: a at new token 3" in said
     assert "peak MB: highest resident set" in said
 
 

@@ -10,11 +10,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench_runs import FAST, PLAIN, THEIRS, header, rounds, run, strategy, turn
-from specframe.bench._judging import IDENTICAL, Judgement, first_difference
-from specframe.bench._records import ALL, Seconds, Turn
+from specframe.bench._judging import first_difference
+from specframe.bench._records import (
+    ALL,
+    IDENTICAL,
+    Judgement,
+    PromptDifference,
+    Seconds,
+    Turn,
+)
+from specframe.bench._report_words import differences_in_words
 from specframe.bench._statistics import median_ratio, repeated_grams
 from specframe.bench._summary import Summaries
-from specframe.bench._verdict import Costs, verdict
+from specframe.bench._verdict import Costs, outcome, reservation, verdict, verdict_without_parts
 
 positive = st.floats(0.01, 100)
 
@@ -139,17 +147,46 @@ def test_what_failed_is_counted_and_nothing_else_is_said():
 
 
 def test_judgements_are_counted_by_task():
-    runs = [run(FAST, name, [turn([(1, 1)])]) for name in "abc"]
-    judged = {FAST: {"a": IDENTICAL, "b": Judgement("near tie", 4), "c": Judgement("different", 2)}}
-    rows = summed(runs, [("a", "x"), ("b", "y"), ("c", "y")], judgements=judged)
+    runs = [run(FAST, name, [turn([(1, 1)])]) for name in ("a", "b", "c", 4)]
+    judged = {
+        FAST: {
+            "a": IDENTICAL,
+            "b": Judgement("near tie", 4, "close"),
+            "c": Judgement("different", 2, "far"),
+            "4": Judgement("not judged", 0, "no memory"),
+        }
+    }
+    rows = summed(runs, [("a", "x"), ("b", "y"), ("c", "y"), (4, "z")], judgements=judged)
     counts = {
-        task: (row.identical, row.near_ties, row.different)
+        task: (row.identical, row.near_ties, row.different, row.not_judged)
         for (name, task), row in rows.items()
         if name == FAST
     }
-    assert counts == {ALL: (1, 1, 1), "x": (1, 0, 0), "y": (0, 1, 1)}
-    assert rows[FAST, ALL].first_difference == {"b": 4, "c": 2}
+    assert counts == {ALL: (1, 1, 1, 1), "x": (1, 0, 0, 0), "y": (0, 1, 1, 0), "z": (0, 0, 0, 1)}
+    assert rows[FAST, ALL].differences == [
+        PromptDifference("b", 4, "near tie", "close"),
+        PromptDifference("c", 2, "different", "far"),
+        PromptDifference(4, 0, "not judged", "no memory"),
+    ]
+    assert rows[FAST, "x"].differences == []
     assert rows[PLAIN, ALL].identical is None
+
+
+def test_what_differs_is_named_the_worst_first_and_counted_from_the_fourth_on():
+    ties = [PromptDifference(name, 7, "near tie", "close") for name in "abcde"]
+    found = differences_in_words(
+        [
+            *ties,
+            PromptDifference(9, 0, "not judged", "no memory"),
+            PromptDifference("x", 2, "different", "far"),
+        ]
+    )
+    assert found == [
+        "different: x at new token 2",
+        "not judged: 9 at new token 0 (no memory)",
+        "near ties: a at new token 7, b at new token 7, c at new token 7, 2 more",
+    ]
+    assert differences_in_words([]) == []
 
 
 @given(st.lists(st.integers(0, 3), max_size=60))
@@ -198,6 +235,37 @@ def test_break_even_is_what_a_round_costs_in_plain_tokens():
     assert row.break_even_acceptance_length == pytest.approx(2)
     assert row.verdict.startswith("won")
     assert row.speedup == pytest.approx(3 / 2)
+
+
+def a_slow_repeat(slow, fast):
+    """Return the row of a strategy whose second repeat of two is slower by ``slow``."""
+    plain = run(PLAIN, "a", [turn([(0, 0)] * 10, seconds=0.01)])
+    runs = [plain] + [
+        run(FAST, "a", [turn([(2, 1)] * 4, seconds=seconds)], repeat=repeat)
+        for repeat, seconds in enumerate((fast, slow))
+    ]
+    return summed(runs, [("a", "x")])[FAST, ALL]
+
+
+def test_a_verdict_on_the_other_side_of_the_speed_up_says_so():
+    row = a_slow_repeat(slow=0.05, fast=0.0125)
+    assert row.speedup > 1.02
+    assert row.verdict.startswith("lost: ")
+    assert row.verdict.endswith(
+        "; mind that this weighs all runs together (0.64x), and the speed-up of 1.60x is the "
+        "median over prompts of each one's fastest run"
+    )
+    assert "mind that" not in a_slow_repeat(slow=0.012, fast=0.012).verdict
+
+
+@given(st.floats(0.3, 3), st.floats(0.3, 3))
+def test_no_verdict_parts_from_its_speed_up_in_silence(ratio, speedup):
+    said = verdict_without_parts(1.0, ratio) + reservation(ratio, speedup)
+    shown = outcome(1.0, speedup)
+    opposite = {said.partition(":")[0], shown} == {"won", "lost"}
+    assert ("mind that" in said) >= opposite
+    if (ratio > 1) == (speedup > 1):
+        assert "mind that" not in said
 
 
 def test_the_first_difference_counts_tokens_over_all_turns():

@@ -17,7 +17,7 @@ from specframe.bench._contestants import Contestant
 from specframe.bench._environment import environment
 from specframe.bench._field import Field, check_contestants, line_up
 from specframe.bench._journal import Journal, check_folder
-from specframe.bench._judging import TOKENS, Judge
+from specframe.bench._judging import TOKENS, Judge, Judgements
 from specframe.bench._order import Slot, slots
 from specframe.bench._profiles import Profile, write_profiles
 from specframe.bench._prompts import BenchPrompt, Conversation, check_prompts, digest, refuse_text
@@ -104,11 +104,7 @@ def run(job: Job, watcher: Watcher) -> Outcome:
     race = Race(job, field, _runner(job, field), plan)
     with Journal.open(job.folder, _header(job, field), plan) as journal:
         _run_all(race, journal, watcher)
-    results = _sum_up(race, journal, watcher)
-    write_results(results, job.folder)
-    if job.answers:
-        write_answers(results.header, results.runs, job.folder / ANSWERS)
-    return Outcome(results, _profiles(race, watcher), is_sound=_is_sound(results))
+    return _conclude(race, journal, watcher)
 
 
 def _run_all(race: Race, journal: Journal, watcher: Watcher) -> None:
@@ -124,12 +120,30 @@ def _run_all(race: Race, journal: Journal, watcher: Watcher) -> None:
         watcher.end()
 
 
-def _sum_up(race: Race, journal: Journal, watcher: Watcher) -> Results:
-    """Judge the tokens and return all that is known."""
-    watcher.note("comparing tokens with plain decoding's")
-    by_id = {prompt.id: prompt for prompt in race.job.prompts}
-    judge = Judge(race.runner, by_id, race.job.draws, race.field.stock)
-    judgements = judge.judge(journal.runs)
+def _conclude(race: Race, journal: Journal, watcher: Watcher) -> Outcome:
+    """Write all files, then judge the tokens and write what that changes.
+
+    Judging takes a copy of the model in float64: nothing that goes wrong with it costs a file.
+    """
+    job = race.job
+    judge = Judge(race.runner, {prompt.id: prompt for prompt in job.prompts}, job.draws)
+    seen = judge.look(journal.runs)
+    results = _sum_up(journal, seen)
+    write_results(results, job.folder)
+    if job.answers:
+        write_answers(results.header, results.runs, job.folder / ANSWERS)
+    profiles = _profiles(race, watcher)
+    try:
+        judged = judge.judge(journal.runs, watcher.judged)
+    finally:
+        watcher.end()
+    if judged != seen:
+        results = _sum_up(journal, judged)
+        write_results(results, job.folder)
+    return Outcome(results, profiles, is_sound=_is_sound(results))
+
+
+def _sum_up(journal: Journal, judgements: Judgements) -> Results:
     rows = Summaries(journal.header, journal.runs, judgements).rows()
     return Results(journal.header, now(), journal.runs, rows)
 
@@ -144,11 +158,14 @@ def _profiles(race: Race, watcher: Watcher) -> list[Profile]:
 
 
 def _is_sound(results: Results) -> bool:
-    """Tell whether nothing failed, and whether all tokens that are promised are there."""
+    """Tell whether nothing failed, and whether all tokens that are promised are known to be there.
+
+    What could not be judged is not known.
+    """
     strategies = results.header.strategies
     errors = [each.error for each in strategies] + [run.error for run in results.runs]
     promising = {each.name for each in strategies if each.guarantee == TOKENS}
-    wrong = {row.strategy for row in results.summary if row.different}
+    wrong = {row.strategy for row in results.summary if row.different or row.not_judged}
     return not any(errors) and not promising & wrong
 
 

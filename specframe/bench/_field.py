@@ -10,7 +10,7 @@ import torch
 
 from specframe import _defaults
 from specframe._assembly import assemble
-from specframe._errors import OptionError, UnknownNameError
+from specframe._errors import InputError, OptionError, UnknownNameError
 from specframe._loading import Loaded, Source, load_model
 from specframe._registry import Registry, suggestion
 from specframe.bench._baselines import BASELINES, baseline_options
@@ -64,10 +64,7 @@ def line_up(
     before = resident.now() or 0
     loaded = load_model(source, registry)
     ledger = _ledger(loaded.engine.device, resident, before)
-    stock = None
-    if any(each.strategy in BASELINES for each in contestants):
-        with ledger.booked(STOCK):
-            stock = StockModel(loaded)
+    stock = _stock(loaded, contestants, ledger)
     competitors: dict[str, Competitor] = {}
     records = []
     for each in contestants:
@@ -79,19 +76,35 @@ def line_up(
             continue
         competitors[each.name] = competitor
         records.append(competitor.record)
-    return Field(loaded, stock, competitors, records, ledger)
+    return Field(
+        loaded, stock if isinstance(stock, StockModel) else None, competitors, records, ledger
+    )
+
+
+def _stock(
+    loaded: Loaded, contestants: Sequence[Contestant], ledger: MemoryLedger
+) -> StockModel | str:
+    """Return transformers' copy of the model, or why there is none."""
+    if not any(each.strategy in BASELINES for each in contestants):
+        return "nobody asked for transformers' own copy of the model"
+    try:
+        with ledger.booked(STOCK):
+            return StockModel(loaded)
+    except Exception as error:  # noqa: BLE001 (ours go on without it)
+        return f"transformers' own copy of the model could not be made: {message_of(error)}"
 
 
 def _competitor(
     contestant: Contestant,
     loaded: Loaded,
-    stock: StockModel | None,
+    stock: StockModel | str,
     registry: Registry,
     draws: Draws,
 ) -> Competitor:
     if contestant.strategy not in BASELINES:
         return OurCompetitor(contestant, loaded, registry, draws)
-    assert stock is not None
+    if isinstance(stock, str):
+        raise InputError(stock)
     return TheirCompetitor(contestant, baseline_options(contestant), stock, draws)
 
 

@@ -2,218 +2,212 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import Literal
 
 import attrs
-import torch
 
 from specframe import _defaults
-from specframe._certificate import Bounds, Choice, Spot, Trial, certify, deviation, rounding
-from specframe._check import Checker
 from specframe._reference import Reference
-from specframe._sampling import Sampling
-from specframe._stream import Result
 from specframe.bench._competitor import Competitor, Draws
 from specframe.bench._ours import OurCompetitor
 from specframe.bench._prompts import BenchPrompt
-from specframe.bench._records import Run
-from specframe.bench._runner import Runner
-from specframe.bench._theirs import StockModel, TheirCompetitor
+from specframe.bench._records import (
+    DIFFERENT,
+    IDENTICAL,
+    NEAR_TIE,
+    NOT_JUDGED,
+    WORST_FIRST,
+    Judgement,
+    Run,
+    StrategyRecord,
+)
+from specframe.bench._referee import Place, Referee, Suspect
+from specframe.bench._runner import Runner, message_of
 
-Word = Literal["identical", "near tie", "different"]
-GREEDY = Sampling()
+Judgements = dict[str, dict[str, Judgement]]  # by strategy and prompt
 TOKENS = "tokens"  # the guarantee under which other tokens are a fault
+CUT_OFF = "the judging was cut off, and --resume goes on with it"
+UNPROMISED = "its verifier promises no tokens"
 
 
 @attrs.frozen
-class Judgement:
-    """Say how one prompt's tokens compare; ``at`` counts new tokens over all turns."""
+class Case:
+    """Hold one strategy's runs beside plain decoding's.
 
-    word: Word
-    at: int | None = None
+    ``lengths`` are, by prompt, the fewest tokens from the first on that one of its runs shares with
+    plain decoding; ``suspects`` are the distinct differences, of all repeats.
+    """
 
+    record: StrategyRecord
+    lengths: Mapping[str, int]
+    suspects: Sequence[Suspect]
 
-IDENTICAL = Judgement("identical")
+    @property
+    def is_judged(self) -> bool:
+        """Tell whether a difference may be a near tie, where other tokens are not meant to be."""
+        return self.record.guarantee == TOKENS or self.record.kind == "transformers"
 
-
-@attrs.frozen
-class Difference:
-    """Say where a run first differs from plain decoding: in which turn, at which new token."""
-
-    turn: int
-    position: int
-    at: int
-
-
-@attrs.frozen
-class Suspect:
-    """Hold a prompt whose tokens differ, and the ids behind which its turn began."""
-
-    prompt: BenchPrompt
-    ids: list[int]
-    plain_token_ids: list[int]
-    token_ids: list[int]
-    found: Difference
+    def verdicts(self, said: Sequence[Judgement]) -> dict[str, Judgement]:
+        """Return the worst word on each prompt; ``said`` are those on the suspects."""
+        found = dict.fromkeys(self.lengths, IDENTICAL)
+        for suspect, judgement in zip(self.suspects, said, strict=True):
+            prompt = str(suspect.prompt.id)
+            found[prompt] = min(found[prompt], judgement, key=_rank)
+        return found
 
 
 @attrs.frozen
 class Judge:
-    """Compare runs with plain decoding; whatever differs is decoded once more, with logits.
+    """Compare runs with plain decoding; float64 judges what differs.
 
-    ``stock`` is transformers' model, where any of its ways of decoding competes.
+    ``reference`` is the one copy of the model in float64 for all strategies, made where it is None.
     """
 
     runner: Runner
     prompts: Mapping[str | int, BenchPrompt]
     draws: Draws
-    stock: StockModel | None
+    reference: Reference | None = None
+
+    def look(self, runs: Sequence[Run]) -> Judgements:
+        """Return, by strategy and prompt, what is seen at once; differences are not judged.
+
+        It is empty without plain decoding.
+        """
+        return {
+            name: case.verdicts([_unjudged(each, CUT_OFF) for each in case.suspects])
+            for name, case in self._cases(runs)
+        }
+
+    def judge(self, runs: Sequence[Run], heard: Callable[[int, int], None]) -> Judgements:
+        """Return, by strategy and prompt, what came of it.
+
+        ``heard`` is told how many differences are judged, and of how many. A fault costs the words
+        on one strategy's differences: they are not judged.
+        """
+        cases = dict(self._cases(runs))
+        total = sum(len(case.suspects) for case in cases.values())
+        found: Judgements = {}
+        done = 0
+        if total:
+            heard(done, total)
+        for name, case in cases.items():
+            said = []
+            for judgement in self._judged(case):
+                said.append(judgement)
+                done += 1
+                heard(done, total)
+            found[name] = self._without_crowds(case, case.verdicts(said))
+        return found
 
     @cached_property
-    def _reference(self) -> Reference:
-        """Return the one copy of the model in float64 that judges all strategies."""
-        return Reference(self._plain().decoder.loaded)
-
-    def judge(self, runs: Sequence[Run]) -> dict[str, dict[str, Judgement]]:
-        """Return, by strategy and prompt, what came of it; empty without plain decoding."""
-        plain = self._plain_name()
-        if plain is None:
-            return {}
-        yardstick = {
-            run.prompt: run for run in reversed(runs) if run.strategy == plain and run.error is None
-        }
-        return {
-            name: self._judge_one(name, competitor, runs, yardstick)
-            for name, competitor in self.runner.competitors.items()
-            if self._is_comparable(competitor)
-        }
+    def _referee(self) -> Referee:
+        plain = self.runner.competitors[self._plain_name() or ""]
+        assert isinstance(plain, OurCompetitor)
+        reference = self.reference or Reference(plain.decoder.loaded)
+        return Referee(plain, self.draws, reference)
 
     def _plain_name(self) -> str | None:
         records = [competitor.record for competitor in self.runner.competitors.values()]
         names = [each.name for each in records if each.strategy == _defaults.PLAIN]
         return names[0] if names else None
 
+    def _cases(self, runs: Sequence[Run]) -> Iterator[tuple[str, Case]]:
+        """Yield the case of every strategy whose tokens can be compared."""
+        plain = self._plain_name()
+        if plain is None:
+            return
+        good = [run for run in runs if run.error is None]
+        yardstick = {run.prompt: run for run in reversed(good) if run.strategy == plain}
+        for name, competitor in self.runner.competitors.items():
+            if self._is_comparable(competitor):
+                own = [run for run in good if run.strategy == name and run.prompt in yardstick]
+                yield name, self._case(competitor.record, own, yardstick)
+
     def _is_comparable(self, competitor: Competitor) -> bool:
         """Tell whether equal tokens can be expected: transformers draws other random numbers."""
         return competitor.record.kind == "specframe" or self.draws.temperature == 0
 
-    def _judge_one(
-        self,
-        name: str,
-        competitor: Competitor,
-        runs: Sequence[Run],
-        yardstick: Mapping[str | int, Run],
-    ) -> dict[str, Judgement]:
-        found: dict[str, Judgement] = {}
-        suspects: list[Suspect] = []
+    def _case(
+        self, record: StrategyRecord, runs: Sequence[Run], yardstick: Mapping[str | int, Run]
+    ) -> Case:
+        lengths: dict[str, int] = {}
+        suspects: dict[object, Suspect] = {}
         for run in runs:
-            plain = yardstick.get(run.prompt)
-            if run.strategy != name or run.error is not None or plain is None:
-                continue
-            difference = first_difference(run, plain)
-            if difference is None:
-                found.setdefault(str(run.prompt), IDENTICAL)
-            elif found.get(str(run.prompt), IDENTICAL) is IDENTICAL:
-                found[str(run.prompt)] = Judgement("different", difference.at)
-                suspects.append(self._suspect(run, plain, difference))
-        ties = self._ties(competitor, suspects) if suspects else []
-        for suspect, is_tie in zip(suspects, ties, strict=True):
-            if is_tie:
-                found[str(suspect.prompt.id)] = Judgement("near tie", suspect.found.at)
-        return found
+            plain, prompt = yardstick[run.prompt], str(run.prompt)
+            place = first_difference(run, plain)
+            same = place.at if place else sum(len(turn.token_ids) for turn in plain.turns)
+            lengths[prompt] = min(same, lengths.get(prompt, same))
+            if place is not None:
+                suspect = self._suspect(run, plain, place)
+                suspects.setdefault(suspect.key, suspect)
+        return Case(record, lengths, list(suspects.values()))
 
-    def _suspect(self, run: Run, plain: Run, found: Difference) -> Suspect:
+    def _suspect(self, run: Run, plain: Run, found: Place) -> Suspect:
         prompt, turn = self.prompts[run.prompt], found.turn
         ids = self.runner.ids(prompt, plain.turns[:turn])
         return Suspect(prompt, ids, plain.turns[turn].token_ids, run.turns[turn].token_ids, found)
 
-    def _ties(self, competitor: Competitor, suspects: Sequence[Suspect]) -> list[bool]:
-        """Return for each suspect whether the difference is a certified near tie."""
-        if isinstance(competitor, OurCompetitor) and competitor.record.guarantee == TOKENS:
-            return self._our_ties(competitor, suspects)
-        if isinstance(competitor, TheirCompetitor) and self.stock is not None:
-            plain = self._plain()
-            referee = StockReferee(plain, self.stock, self._reference)
-            return [referee.is_tie(suspect) for suspect in suspects]
-        return [False] * len(suspects)
+    def _judged(self, case: Case) -> Iterator[Judgement]:
+        """Yield a word on each suspect; from a fault on, that they are not judged."""
+        said = 0
+        try:
+            for judgement in self._rulings(case):
+                yield judgement
+                said += 1
+        except Exception as error:  # noqa: BLE001 (it must not cost what was measured)
+            why = message_of(error)
+            for suspect in case.suspects[said:]:
+                yield _at_once(suspect, case) or _unjudged(suspect, why)
 
-    def _plain(self) -> OurCompetitor:
-        name = self._plain_name()
-        assert name is not None
-        plain = self.runner.competitors[name]
-        assert isinstance(plain, OurCompetitor)
-        return plain
+    def _rulings(self, case: Case) -> Iterator[Judgement]:
+        """Yield a word on each suspect; float64 is asked about those that it may acquit."""
+        at_once = [_at_once(suspect, case) for suspect in case.suspects]
+        pairs = list(zip(case.suspects, at_once, strict=True))
+        unclear = [suspect for suspect, word in pairs if word is None]
+        bounds = self._referee.bounds(unclear) if unclear else None
+        for suspect, word in pairs:
+            if bounds is None or word is not None:
+                assert word is not None
+                yield word
+            else:
+                yield self._referee.judge(suspect, bounds)
 
-    def _our_ties(self, competitor: OurCompetitor, suspects: Sequence[Suspect]) -> list[bool]:
-        draws, most = self.draws, self.runner.max_new_tokens
-        arguments = {
-            "max_new_tokens": most,
-            "seed": draws.seed,
-            "temperature": draws.temperature,
+    def _without_crowds(self, case: Case, found: dict[str, Judgement]) -> dict[str, Judgement]:
+        """Return the words on a strategy; more near ties than chance brings are none."""
+        ties = sum(each.word == NEAR_TIE for each in found.values())
+        compared = sum(case.lengths.values()) + sum(each.at is not None for each in found.values())
+        why = self._referee.too_many(ties, compared) if ties else None
+        if why is None:
+            return found
+        return {
+            prompt: Judgement(DIFFERENT, each.at, why) if each.word == NEAR_TIE else each
+            for prompt, each in found.items()
         }
-        competitor.reset()
-        checker = Checker(competitor.decoder, arguments, self._reference)
-        pairs = [
-            checker.compare(each.ids, max_new_tokens=each.prompt.max_new_tokens or most)
-            for each in suspects
-        ]
-        return [prompt.word == "tie" for prompt in checker.report(pairs).prompts]
 
 
-@attrs.frozen
-class StockReferee:
-    """Judge a difference between greedy ``generate`` and plain decoding, with float64's word."""
-
-    plain: OurCompetitor
-    stock: StockModel
-    reference: Reference
-
-    def is_tie(self, suspect: Suspect) -> bool:
-        """Tell whether rounding alone explains the first difference of tokens.
-
-        The stock model scores plain decoding's tokens in one pass; all rows but the one under test
-        show how far rounding takes logits apart.
-        """
-        at, tokens = suspect.found.position, suspect.plain_token_ids
-        if at >= min(len(tokens), len(suspect.token_ids)):
-            return False  # one of them ends earlier: no logits explain that
-        result: Result = self.plain.decoder.decode(
-            suspect.ids, max_new_tokens=len(tokens), eos_token_id=(), output_logits=True
-        )
-        if result.token_ids != tokens or result.logits is None:
-            return False
-        dtype = self.plain.decoder.target.engine.dtype
-        sure = self.reference.rows(suspect.ids, tokens)
-        rows = [
-            [Choice.of(row, GREEDY, Spot((), place, 0)) for place, row in enumerate(each)]
-            for each in (result.logits, self._stock_rows(suspect.ids, tokens), sure)
-        ]
-        plain, theirs, reference = rows
-        others = [place for place in range(len(tokens)) if place != at]
-        bounds = Bounds.of(
-            [deviation(plain[place], theirs[place]) for place in others],
-            [deviation(reference[place], plain[place]) for place in others],
-            rounding(dtype, plain[at].largest),
-        )
-        trial = Trial(plain[at], theirs[at], reference[at], tokens[at], suspect.token_ids[at])
-        return certify(trial, bounds).holds
-
-    def _stock_rows(self, ids: list[int], tokens: list[int]) -> torch.Tensor:
-        with torch.inference_mode():
-            whole = torch.tensor([[*ids, *tokens[:-1]]], device=self.stock.device)
-            output = self.stock.model(whole, use_cache=False, logits_to_keep=len(tokens))
-        logits: torch.Tensor = output.logits[0]
-        return logits
+def _at_once(suspect: Suspect, case: Case) -> Judgement | None:
+    """Return the word on a difference that no logits can explain, None where they may."""
+    why = suspect.end if case.is_judged else UNPROMISED
+    return None if why is None else Judgement(DIFFERENT, suspect.found.at, why)
 
 
-def first_difference(run: Run, plain: Run) -> Difference | None:
+def _unjudged(suspect: Suspect, why: str) -> Judgement:
+    return Judgement(NOT_JUDGED, suspect.found.at, why)
+
+
+def _rank(judgement: Judgement) -> int:
+    """Return the place of a judgement, the worst first."""
+    return WORST_FIRST.index(judgement.word)
+
+
+def first_difference(run: Run, plain: Run) -> Place | None:
     """Return where the tokens of two runs of the same prompt first differ, None if nowhere."""
     before = 0
     for number, (ours, theirs) in enumerate(zip(run.turns, plain.turns, strict=True)):
         position = _first_difference(ours.token_ids, theirs.token_ids)
         if position is not None:
-            return Difference(number, position, before + position)
+            return Place(number, position, before + position)
         before += len(theirs.token_ids)
     return None
 

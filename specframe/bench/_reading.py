@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import cattrs
 
 RESULTS = "results.json"
+READABLE = (1, SCHEMA)
 Value = TypeVar("Value")
 
 
@@ -31,12 +32,12 @@ def read_results(folder: Path) -> Results:
         schema = found["schema"]
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path} is damaged: it is no JSON with a schema") from error
-    if schema != SCHEMA:
+    if schema not in READABLE:
         raise InputError(
             f"{path} has schema {schema!r} and this specframe reads schema {SCHEMA}: use the "
             "version that wrote it"
         )
-    return _results(found, path)
+    return _results(found if schema == SCHEMA else _from_schema_1(found), path)
 
 
 def structured(value: object, kind: type[Value], where: str) -> Value:
@@ -45,6 +46,20 @@ def structured(value: object, kind: type[Value], where: str) -> Value:
         return _converter().structure(value, kind)
     except Exception as error:
         raise InputError(f"{where} is damaged: {_reason(error)}") from error
+
+
+def _from_schema_1(found: dict[str, Any]) -> dict[str, Any]:
+    """Return results of schema 1 without the one key that schema 2 replaces."""
+    rows = found.get("summary")
+    if not isinstance(rows, list):
+        return found
+    kept = [
+        {key: value for key, value in row.items() if key != "first_difference"}
+        if isinstance(row, dict)
+        else row
+        for row in rows
+    ]
+    return found | {"summary": kept}
 
 
 def _results(found: dict[str, Any], path: Path) -> Results:

@@ -1,4 +1,4 @@
-"""What a benchmark writes down: the values behind runs.jsonl and results.json, schema 1.
+"""What a benchmark writes down: the values behind runs.jsonl and results.json, schema 2.
 
 docs/benchmark-format.md says what each of them means.
 """
@@ -6,15 +6,22 @@ docs/benchmark-format.md says what each of them means.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 import attrs
 
-SCHEMA = 1
+SCHEMA = 2
 ALL = "all"  # the task that stands for all prompts together
 PARTS = ("prefill", "draft", "verify", "other")
 
 Kind = Literal["specframe", "transformers"]
+Word = Literal["different", "not judged", "near tie"]
+
+DIFFERENT: Final = "different"
+NOT_JUDGED: Final = "not judged"
+NEAR_TIE: Final = "near tie"
+SAME: Final = "identical"
+WORST_FIRST = (DIFFERENT, NOT_JUDGED, NEAR_TIE, SAME)
 
 
 class Round(NamedTuple):
@@ -181,6 +188,32 @@ class Run:
 
 
 @attrs.frozen
+class Judgement:
+    """Say how one prompt's tokens compare with plain decoding's, the worst of its repeats.
+
+    ``at`` is the first new token that differs, counted over all turns; ``why`` gives the reason for
+    the word. Both are empty where the tokens are identical.
+    """
+
+    word: Word | Literal["identical"]
+    at: int | None = None
+    why: str = ""
+
+
+IDENTICAL = Judgement(SAME)
+
+
+@attrs.frozen
+class PromptDifference:
+    """Name a prompt whose tokens differ, where, and what that amounts to."""
+
+    prompt: str | int
+    position: int
+    word: Word
+    why: str
+
+
+@attrs.frozen
 class Summary:
     """Sum up one strategy on one task."""
 
@@ -206,7 +239,8 @@ class Summary:
     identical: int | None = None
     near_ties: int | None = None
     different: int | None = None
-    first_difference: dict[str, int] = attrs.field(factory=dict)
+    not_judged: int | None = None
+    differences: list[PromptDifference] = attrs.field(factory=list)
     repeated_8_grams: float | None = None
     break_even_acceptance_length: float | None = None
     verdict: str | None = None

@@ -7,11 +7,14 @@ from collections.abc import Callable, Mapping, Sequence
 import attrs
 
 from specframe.bench._chart_seconds import WHOLE, Split
+from specframe.bench._records import PromptDifference
 from specframe.bench._report_charts import position_shares, split_of
 from specframe.bench._report_results import ALL, PARTS, Strategy
 from specframe.bench._report_values import Values
 from specframe.bench._report_words import (
+    HEADS,
     count,
+    differences_in_words,
     interval,
     memory,
     percent,
@@ -19,6 +22,8 @@ from specframe.bench._report_words import (
     times,
     two_decimals,
 )
+
+WORDS = {"near_ties": "near ties", "different": "differ", "not_judged": "not judged"}
 
 
 @attrs.frozen
@@ -114,6 +119,7 @@ COLUMNS: dict[str, dict[str, Callable[[Values], Cell]]] = {
         "equal": _number("identical", count),
         "near ties": _number("near_ties", count),
         "different": _fault("different"),
+        "not judged": _fault("not_judged"),
     },
     "Output": {"repeated 8-grams": _number("repeated_8_grams", percent)},
 }
@@ -183,11 +189,25 @@ def _verdict(strategy: Strategy) -> Verdict:
 
 
 def _equality(summary: Values) -> str:
-    """Say whether the tokens were those of plain decoding."""
-    equal, ties, others = (summary.number(key) for key in ("identical", "near_ties", "different"))
-    if equal is None and ties is None and others is None:
+    """Say whether the tokens were those of plain decoding, and on which prompts not."""
+    found = {key: summary.number(key) for key in ("identical", *WORDS)}
+    if set(found.values()) == {None}:
         return ""
-    prompts = (equal or 0) + (ties or 0) + (others or 0)
-    said = f"Tokens equal plain decoding on {count(equal or 0)} of {count(prompts)} prompts"
-    more = [f"{count(ties)} near ties" if ties else "", f"{count(others)} differ" if others else ""]
-    return ", ".join([said, *(each for each in more if each)]) + "."
+    prompts = sum(value or 0 for value in found.values())
+    said = f"Tokens equal plain decoding on {count(found['identical'] or 0)} of {count(prompts)}"
+    more = [f", {count(found[key])} {word}" for key, word in WORDS.items() if found[key]]
+    named = differences_in_words(_differences(summary))
+    sentences = [f" {each[:1].upper()}{each[1:]}." for each in named]
+    return f"{said} prompts{''.join(more)}.{''.join(sentences)}"
+
+
+def _differences(summary: Values) -> list[PromptDifference]:
+    """Read the prompts that differ; what is of another kind is left out."""
+    return [
+        PromptDifference(
+            each.text("prompt"), int(each.number("position") or 0), word, each.text("why")
+        )
+        for each in summary.items("differences")
+        for word in HEADS
+        if each.text("word") == word
+    ]

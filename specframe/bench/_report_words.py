@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
+from specframe.bench._records import DIFFERENT, NEAR_TIE, NOT_JUDGED, PromptDifference
+
+HEADS = {DIFFERENT: "different", NOT_JUDGED: "not judged", NEAR_TIE: "near ties"}
+NAMED = 3  # prompts in a sentence; results.json has all
 UNKNOWN = "\N{EN DASH}"
 KIBI = 1024
 
@@ -42,6 +47,19 @@ def rate(value: float | None) -> str:
 def count(value: float | None) -> str:
     """Return a whole number."""
     return UNKNOWN if value is None else f"{value:,.0f}"
+
+
+def differences_in_words(found: Sequence[PromptDifference]) -> list[str]:
+    """Return a clause for each word, the worst first: its first prompts, and how many more."""
+    clauses = []
+    for word, head in HEADS.items():
+        own = [each for each in found if each.word == word]
+        named = [f"{each.prompt} at new token {each.position}" for each in own[:NAMED]]
+        more = [f"{len(own) - NAMED} more"] if len(own) > NAMED else []
+        why = f" ({own[0].why})" if own and word == NOT_JUDGED else ""
+        if own:
+            clauses.append(f"{head}: {', '.join([*named, *more])}{why}")
+    return clauses
 
 
 def short_count(value: float) -> str:

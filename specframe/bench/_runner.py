@@ -32,6 +32,9 @@ class Watcher(Protocol):
     def end(self) -> None:
         """Hear that nothing more runs; called also where it was interrupted."""
 
+    def judged(self, done: int, total: int) -> None:
+        """Hear how many differences are judged, first that none is; another ``end`` follows."""
+
 
 @attrs.frozen
 class Runner:

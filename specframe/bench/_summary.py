@@ -10,11 +10,17 @@ import attrs
 
 from specframe import _defaults
 from specframe._metrics import ratio
-from specframe.bench._judging import Judgement
 from specframe.bench._records import (
     ALL,
+    DIFFERENT,
+    NEAR_TIE,
+    NOT_JUDGED,
     PARTS,
+    SAME,
     Header,
+    Judgement,
+    PromptDifference,
+    PromptRecord,
     Round,
     Run,
     StrategyRecord,
@@ -31,7 +37,13 @@ from specframe.bench._statistics import (
     ratios,
     repeated_grams,
 )
-from specframe.bench._verdict import DRAWING_PARTS, Costs, verdict, verdict_without_parts
+from specframe.bench._verdict import (
+    DRAWING_PARTS,
+    Costs,
+    reservation,
+    verdict,
+    verdict_without_parts,
+)
 
 Judgements = Mapping[str, Mapping[str, Judgement]]  # by strategy and prompt
 
@@ -67,14 +79,15 @@ class Summaries:
         good = [run for run in runs if run.error is None]
         if not good:
             return found
-        return attrs.evolve(
+        found = attrs.evolve(
             found,
             **rates(good),
             **self.speedups(good, task),
             **acceptance(good),
-            **self.identity(strategy.name, {str(prompt.id) for prompt in prompts}),
+            **self.identity(strategy.name, prompts),
             **self.break_even(strategy, good, task),
         )
+        return attrs.evolve(found, verdict=with_reservation(found))
 
     def of(self, strategy: str | None, task: str) -> list[Run]:
         """Return the runs of a strategy on a task."""
@@ -102,17 +115,23 @@ class Summaries:
             "speedup_by_prompt": over_plain,
         }
 
-    def identity(self, strategy: str, prompts: set[str]) -> dict[str, Any]:
-        """Count what came of comparing tokens with plain decoding's."""
+    def identity(self, strategy: str, prompts: Sequence[PromptRecord]) -> dict[str, Any]:
+        """Count, and name, what came of comparing tokens with plain decoding's."""
         if strategy not in self.judgements:
             return {}
-        own = {id: each for id, each in self.judgements[strategy].items() if id in prompts}  # noqa: A001 (the key's name)
-        words = Counter(each.word for each in own.values())
+        said = self.judgements[strategy]
+        own = [(each.id, said[str(each.id)]) for each in prompts if str(each.id) in said]
+        words = Counter(each.word for _, each in own)
         return {
-            "identical": words["identical"],
-            "near_ties": words["near tie"],
-            "different": words["different"],
-            "first_difference": {id: each.at for id, each in own.items() if each.at is not None},  # noqa: A001
+            "identical": words[SAME],
+            "near_ties": words[NEAR_TIE],
+            "different": words[DIFFERENT],
+            "not_judged": words[NOT_JUDGED],
+            "differences": [
+                PromptDifference(prompt, each.at, each.word, each.why)
+                for prompt, each in own
+                if each.word != SAME and each.at is not None
+            ],
         }
 
     def break_even(
@@ -139,6 +158,14 @@ class Summaries:
             acceptance_rate(_rounds(runs)),
         )
         return {"break_even_acceptance_length": costs.needed, "verdict": verdict(costs)}
+
+
+def with_reservation(row: Summary) -> str | None:
+    """Return the verdict, and what to mind where the speed-up beside it says another thing."""
+    needed, brings = row.break_even_acceptance_length, row.mean_acceptance_length
+    if row.verdict is None or row.speedup is None or not needed or not brings:
+        return row.verdict
+    return row.verdict + reservation(brings / needed, row.speedup)
 
 
 def rates(runs: Sequence[Run]) -> dict[str, Any]:

@@ -61,6 +61,20 @@ def outcome(needed: float, brings: float) -> str:
     return "won" if gain > 0 else LOST
 
 
+def reservation(ratio: float, speedup: float) -> str:
+    """Return what to mind where ``speedup`` is on the other side of 1 than the weighed ``ratio``.
+
+    The ratio sums over all runs; the speed-up is a median over prompts of their fastest runs.
+    """
+    gain, shown = ratio - 1, speedup - 1
+    if gain * shown >= 0 or max(abs(gain), abs(shown)) < CLOSE:
+        return ""
+    return (
+        f"; mind that this weighs all runs together ({ratio:.2f}x), and the speed-up of "
+        f"{speedup:.2f}x is the median over prompts of each one's fastest run"
+    )
+
+
 def _cause(costs: Costs) -> str:
     """Name what would have to change most."""
     if costs.accepted is None:

@@ -119,14 +119,12 @@ def brief(row: Summary) -> str:
 
 def sentence(row: Summary) -> str:
     """Say why a strategy won or lost, and what is not as it should be."""
+    from specframe.bench import differences_in_words  # noqa: PLC0415 (imports torch)
+
     parts = [row.verdict or "no plain decoding was run beside it"]
     if row.num_failed:
         parts.append(f"{row.num_failed} of {row.num_prompts} prompts failed")
-    if row.first_difference:
-        listed = list(row.first_difference.items())
-        shown = ", ".join(f"{name} at new token {at}" for name, at in listed[:3])
-        parts.append(f"first other token: {shown}{', ...' if len(listed) > 3 else ''}")
-    return "; ".join(parts)
+    return "; ".join([*parts, *differences_in_words(row.differences)])
 
 
 def times(value: float | None) -> str:
@@ -164,9 +162,10 @@ def identity(row: Summary, *, promises: bool = False) -> str:
     """Return how many prompts have plain decoding's tokens; loud where all were promised."""
     if row.identical is None:
         return "n/a"
-    compared = row.identical + (row.near_ties or 0) + (row.different or 0)
-    ties = f", {row.near_ties} near ties" if row.near_ties else ""
-    return f"{row.identical}/{compared}{ties}{', DIFFERENT' if row.different and promises else ''}"
+    counts = {"near ties": row.near_ties, "not judged": row.not_judged}
+    compared = row.identical + (row.different or 0) + sum(each or 0 for each in counts.values())
+    said = [f"{row.identical}/{compared}", *(f"{n} {word}" for word, n in counts.items() if n)]
+    return ", ".join([*said, *(["DIFFERENT"] if row.different and promises else [])])
 
 
 def comparison_lines(found: Comparison, names: tuple[str, str]) -> None:

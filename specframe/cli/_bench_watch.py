@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from specframe.cli._bench_judging import judging_bar
 from specframe.cli._display import Notes, is_terminal, number, tell
 
 if TYPE_CHECKING:
@@ -101,6 +102,14 @@ class Watch:
         if self._display is not None:
             self._display.stop()
             self._display = None
+
+    def judged(self, done: int, total: int) -> None:
+        """Show how many differences from plain decoding have been judged."""
+        if self.live:
+            self._display = self._display or judging_bar(total)
+            self._display.update(0, completed=done, refresh=True)
+        elif done in (0, total) or done * LINES // total > (done - 1) * LINES // total:
+            tell(f"{done} of {total} differences from plain decoding judged")
 
     def _count(self, run: Run, together: int = 1) -> None:
         self.done += 1
