@@ -45,7 +45,7 @@ class Case:
 
     @property
     def is_judged(self) -> bool:
-        """Tell whether a difference may be a near tie, where other tokens are not meant to be."""
+        """Tell whether a difference may be a near tie; who promises nothing has no such excuse."""
         return self.record.guarantee == TOKENS or self.record.kind == "transformers"
 
     def verdicts(self, said: Sequence[Judgement]) -> dict[str, Judgement]:
@@ -70,12 +70,14 @@ class Judge:
     reference: Reference | None = None
 
     def look(self, runs: Sequence[Run]) -> Judgements:
-        """Return, by strategy and prompt, what is seen at once; differences are not judged.
+        """Return, by strategy and prompt, what is seen at once; the rest is not judged.
 
         It is empty without plain decoding.
         """
         return {
-            name: case.verdicts([_unjudged(each, CUT_OFF) for each in case.suspects])
+            name: case.verdicts(
+                [_at_once(each, case) or _unjudged(each, CUT_OFF) for each in case.suspects]
+            )
             for name, case in self._cases(runs)
         }
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from specframe.bench._records import DIFFERENT, NEAR_TIE, NOT_JUDGED, PromptDifference
+from specframe.bench._records import DIFFERENT, NEAR_TIE, NOT_JUDGED, PromptDifference, Word
 
-HEADS = {DIFFERENT: "different", NOT_JUDGED: "not judged", NEAR_TIE: "near ties"}
+HEADS: dict[Word, str] = {DIFFERENT: "different", NOT_JUDGED: "not judged", NEAR_TIE: "near ties"}
 NAMED = 3  # prompts in a sentence; results.json has all
 UNKNOWN = "\N{EN DASH}"
 KIBI = 1024
