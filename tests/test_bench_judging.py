@@ -134,7 +134,9 @@ def test_a_16_bit_difference_that_does_not_come_again_is_judged_as_it_was_record
 def test_a_sampled_token_is_judged_with_the_noise_it_was_drawn_with(court):
     found = court("none,kangaroo", temperature=0.8)
     assert found.word("kangaroo").word == "identical"
-    assert found.word("kangaroo", (7, 1)).word == "different"  # a tie of logits, not of keys
+    judged = found.word("kangaroo", (7, 1))
+    assert judged.word == "different"  # a tie of logits, not of keys
+    assert judged.why.count("float64 is further from choosing") == 1  # it would draw plain's token
 
 
 def test_more_ties_than_chance_brings_are_none(court):
