@@ -131,6 +131,17 @@ def test_a_16_bit_difference_that_does_not_come_again_is_judged_as_it_was_record
     assert found.word("kangaroo", (7, 2)).word == "different"
 
 
+def test_tokens_that_nobody_would_choose_do_not_widen_the_bound():
+    import torch
+
+    from specframe._certificate import Choice
+    from specframe.bench._referee import swing
+
+    sure = Choice(torch.tensor([5.0, 4.5, -9.0, 0.0], dtype=torch.float64))
+    plain = Choice(torch.tensor([5.1, 4.8, -3.0, 2.0]))
+    assert swing(sure, plain) == pytest.approx(0.2, abs=1e-6)
+
+
 def test_a_sampled_token_is_judged_with_the_noise_it_was_drawn_with(court):
     found = court("none,kangaroo", temperature=0.8)
     assert found.word("kangaroo").word == "identical"

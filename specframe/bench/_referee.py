@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import attrs
 import torch
 
-from specframe._certificate import Bounds, Choice, Spot, Trial, certify, deviation, rounding
+from specframe._certificate import Bounds, Choice, Spot, Trial, certify, rounding
 from specframe._check import NOISE_PROMPTS, NOISE_TOKENS, too_many_ties
 from specframe._reference import Reference
 from specframe._sampling import Sampling
@@ -115,7 +115,7 @@ class Referee:
         return Choice.of(row, self._sampling, Spot(prefix, position, self._seed))
 
     def _noise_of(self, prompt: tuple[int, ...]) -> list[float]:
-        """Return how far plain decoding of a prompt is from float64, row by row."""
+        """Return how far rounding moves plain decoding's choice, row by row of a prompt."""
         if prompt not in self._noise:
             self._noise[prompt] = list(self._deviations(list(prompt)))
         return self._noise[prompt]
@@ -135,6 +135,17 @@ class Referee:
         sure = self._reference.rows(ids, result.token_ids)
         for position, row in enumerate(result.logits):
             prefix = [*ids, *result.token_ids[:position]]
-            yield deviation(
+            yield swing(
                 self._read(sure[position], prefix, position), self._read(row, prefix, position)
             )
+
+
+def swing(sure: Choice, plain: Choice) -> float:
+    """Return by how much rounding moves the gap between the two tokens that float64 puts first.
+
+    Of a whole row, what moves furthest is some token that nobody would choose: as a bound, that
+    would acquit a second best token too.
+    """
+    leaders = sure.keys.topk(2).indices
+    (ours, others), (theirs, rest) = sure.keys[leaders], plain.keys[leaders]
+    return abs(float((ours - others) - (theirs - rest)))
