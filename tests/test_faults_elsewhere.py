@@ -268,16 +268,35 @@ def test_a_fault_of_a_drafter_beside_the_loop_is_one_message(tiny, install, meth
     assert BESIDE_THE_LOOP[method].replace("{}", str(line)) in message
 
 
-def test_a_value_of_the_users_beside_a_drafters_is_the_users(tiny, install):
-    install(
-        parts=DRAFTER.format("def stop_settings(self): return {'steps': 3}"),
-        policy=POLICY,
-        helper=HELPER,
-    )
-    with pytest.raises(specframe.OptionError, match="option 'steps' of stop policy 'fixed'"):
-        specframe.load(tiny.model(), strategy="bad", options={"stop.steps": 0})
+def test_a_value_of_the_users_that_does_not_go_with_a_drafters_is_the_users(tiny, install):
+    suggests = "def stop_settings(self): return {'least': 5}"
+    install(__init__=HOOKS + BOUNDED, parts=DRAFTER.format(suggests), policy="", helper=HELPER)
+    with pytest.raises(specframe.OptionError, match="least is more than most"):
+        specframe.load(
+            tiny.model(), strategy="bad", stop_policy="bounded", options={"stop.most": 3}
+        )
 
 
+BOUNDED = """
+    import attrs
+    import specframe
+
+    @attrs.frozen
+    class Bounds:
+        least: int = specframe.option(1, help="fewest")
+        most: int = specframe.option(9, help="most")
+
+        def __attrs_post_init__(self):
+            if self.least > self.most:
+                raise ValueError("least is more than most")
+
+    @hookimpl(specname="specframe_register_stop_policies")
+    def bounded(register):
+        register("bounded", "bad_pack:Policy", options=Bounds)
+
+    class Policy(specframe.StopPolicy):
+        def __init__(self, bounds): pass
+"""
 RAISING = {
     "def guess(): return [3]": "raised in drafter 'bad' at {}: ZeroDivisionError",
     "def limit(rows): return [2] * len(rows)": "raised in stop policy 'bad' at {}: ZeroDivisionErr",
@@ -301,6 +320,17 @@ def test_an_exception_is_that_of_the_part_that_was_running(tiny, install, functi
     with pytest.raises(PluginError) as caught:
         decoder.decode(PROMPT, max_new_tokens=4, stopping_criteria=[criterion])
     assert str(caught.value).startswith(WHOSE + RAISING[function].format(line))
+
+
+def test_an_exception_in_a_function_without_self_is_that_of_the_part_of_its_module(tiny, install):
+    policy = POLICY.replace(
+        "def limit(self, rows): return", "limit = staticmethod(lambda rows: 1 / 0)  # HERE"
+    )
+    line = install(parts=DRAFTER.format(""), policy=policy, helper=HELPER)
+    decoder = specframe.load(tiny.model(), strategy="bad", stop_policy="bad")
+    with pytest.raises(PluginError) as caught:
+        decoder.decode(PROMPT, max_new_tokens=4)
+    assert str(caught.value).startswith(f"{WHOSE}raised in stop policy 'bad' at {line}: ZeroDiv")
 
 
 ASKING = """
