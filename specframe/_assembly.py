@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from specframe import _defaults
-from specframe._blame import blame
+from specframe._blame import blaming
 from specframe._choice import refuse_without_verifier, sorted_options, structured
 from specframe._component import Component
 from specframe._drafter import Drafter
-from specframe._errors import InputError, OptionError
-from specframe._fitness import check_drafter, check_policy, check_verifier
+from specframe._errors import InputError, OptionError, PluginError
+from specframe._fitness import check_drafter, check_policy, check_verifier, settings_of
 from specframe._registry import Registry
 from specframe._stop_policy import StopPolicy
 from specframe._verifier import Verifier
@@ -74,15 +74,12 @@ class Parts:
 
     def prepare(self, target: Target) -> None:
         """Let the drafter read its weights, then build the stop policy with what fits it."""
-        try:
+        with blaming(self):
             self.drafter.prepare(target)
             check_drafter(self.drafter, target.engine.num_layers)
-            target.expect(self.drafter.capabilities.max_nodes or 0)
-        except Exception as error:
-            raise blame(error, self) from error
-        if self.stop_component is not None:
-            values = self._stop_values(self.stop_component)
-            self.made_stop = self.stop_component.build(structured(self.stop_component, values))
+            target.expect(self.drafter.capabilities)
+            if self.stop_component is not None:
+                self.made_stop = self.stop_component.build(self._stop_options(self.stop_component))
         self._check_fit()
 
     def verifier_at(self, temperature: float) -> NamedVerifier:
@@ -104,33 +101,49 @@ class Parts:
         """Describe the parts on a model, as they are in force at a temperature."""
         engine = loaded.engine
         named = self.verifier_at(temperature)
+        with blaming(self):
+            settings = settings_of(self.drafter, "settings")
+            guarantee = named.verifier.promise(is_greedy=temperature == 0)
         return Setup(
             self.strategy,
-            {**self.options, **self.drafter.settings()},
+            {**self.options, **settings},
             named.name,
             self.stop_name,
-            named.verifier.promise(is_greedy=temperature == 0),
+            guarantee,
             loaded.origin.name,
             str(engine.dtype).removeprefix("torch."),
             str(engine.device),
             engine.exact,
         )
 
-    def _stop_values(self, component: Component) -> dict[str, object]:
+    def reset(self) -> None:
+        """Clear what drafter and stop policy keep beyond a sequence."""
+        with blaming(self):
+            self.drafter.reset()
+            self.stop_policy.reset()
+
+    def _stop_options(self, component: Component) -> Any:
         """Return the user's options over those that the drafter suggests and the policy has."""
         known = (
             {field.name for field in attrs.fields(component.options)} if component.options else ()
         )
-        suggested = self.drafter.stop_settings()
+        suggested = settings_of(self.drafter, "stop_settings")
         fitting = {name: value for name, value in suggested.items() if name in known}
-        return {**fitting, **self.stop_options}
+        try:
+            return structured(component, {**fitting, **self.stop_options})
+        except OptionError as error:
+            if self.stop_options:  # the user's, too: they may not go together
+                raise
+            raise PluginError(
+                f"stop_settings must return values that the stop policy takes: {error}",
+                part=self.drafter,
+                method="stop_settings",
+            ) from error
 
     def _check_fit(self) -> None:
         """Refuse parts that cannot work together, before anything is decoded."""
-        try:
+        with blaming(self):
             check_policy(self.stop_policy, self.stop_name)
-        except Exception as error:
-            raise blame(error, self) from error
         drafter = self.drafter.capabilities
         missing = self.stop_policy.reads - drafter.shows
         if missing:

@@ -3,17 +3,32 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from specframe._drafter import Drafter, SequenceDrafter
 from specframe._errors import PluginError, SpecframeError
 from specframe._registry import cause
+from specframe._shortage import ran_out_of_memory
 from specframe._stop_policy import StopPolicy
-from specframe._where import CORE, line_in, line_of, line_of_class
+from specframe._where import CORE, frames_in, line_in, line_of, line_of_class, raiser
 
 if TYPE_CHECKING:
     from specframe._assembly import Parts
     from specframe._component import Component, PluginInfo
+
+
+@contextmanager
+def blaming(parts: Parts) -> Iterator[None]:
+    """Name the plug-in at fault in what is raised meanwhile."""
+    try:
+        yield
+    except Exception as error:
+        blamed = blame(error, parts)
+        if blamed is error:
+            raise
+        raise blamed from error
 
 
 def blame(error: Exception, parts: Parts) -> Exception:
@@ -26,13 +41,45 @@ def blame(error: Exception, parts: Parts) -> Exception:
         return error if error.is_named else _broken_contract(error, parts)
     if isinstance(error, SpecframeError):
         return error
-    for plugin in parts.registry.plugins:
-        at = "" if plugin.is_built_in else line_in(error, plugin.package)
-        if at:
-            known = [each for each in _components(parts) if each.plugin == plugin]
-            raised = f"raised in {known[0].kind} '{known[0].name}'" if known else "raised"
-            return plugin.fault(f"{raised} at {at}: {cause(error)}")
+    plugin = raiser(error, parts.registry.plugins)
+    if plugin is None:
+        return error
+    its = _running(error, plugin, parts)
+    where = f" in {its.kind} '{its.name}'" if its else ""
+    return plugin.fault(f"raised{where} at {line_in(error, plugin.package)}: {cause(error)}")
+
+
+def blame_component(error: Exception, component: Component) -> Exception:
+    """Return an error that names a family adapter or a trainer at fault, or the error itself."""
+    plugin, what = component.plugin, f"{component.kind} '{component.name}'"
+    is_unnamed = isinstance(error, PluginError) and not error.is_named
+    raised = error.__cause__ if is_unnamed and error.__cause__ else error
+    is_its_own = is_unnamed or not isinstance(error, SpecframeError)
+    at = "" if plugin.is_built_in else line_in(raised, component.package)
+    if at and is_its_own and not (isinstance(raised, Exception) and ran_out_of_memory(raised)):
+        return plugin.fault(f"raised in {what} at {at}: {cause(raised)}")
+    if isinstance(error, PluginError) and is_unnamed and error.part is not None:
+        return plugin.fault(f"broke its contract in {what}: {error}{_by(error, error.part)}")
     return error
+
+
+def _running(error: Exception, plugin: PluginInfo, parts: Parts) -> Component | None:
+    """Return the part of a plug-in in whose code an error was raised; None where none stands out.
+
+    That is the innermost one with a method on the way, or else with code of its module.
+    """
+    its = [(component, made) for component, made in _made(parts) if _is_of(component, plugin)]
+    for frame, _ in reversed(frames_in(error, plugin.package)):
+        caller, module = frame.f_locals.get("self"), frame.f_globals.get("__name__")
+        found = [component for component, made in its if caller is not None and made is caller]
+        found = found or [one for one, _ in its if one is not None and one.module == module]
+        if len(found) == 1:
+            return found[0]
+    return None
+
+
+def _is_of(component: Component | None, plugin: PluginInfo) -> bool:
+    return component is not None and component.plugin == plugin
 
 
 def _broken_contract(error: PluginError, parts: Parts) -> PluginError:
@@ -84,10 +131,6 @@ def _answering(part: object) -> str:
     if isinstance(part, SequenceDrafter):
         return "guess"
     return {"drafter": "propose", "stop policy": "limit", "verifier": "verify"}[_kind(part)]
-
-
-def _components(parts: Parts) -> list[Component]:
-    return [component for component, _ in _made(parts) if component is not None]
 
 
 def _made(parts: Parts) -> list[tuple[Component | None, object]]:

@@ -92,6 +92,16 @@ class Component:
         """Return the name as listings show it."""
         return f"{self.name} (LOSSY)" if self.lossy else self.name
 
+    @property
+    def module(self) -> str:
+        """Return the module that its implementation stands in."""
+        return self.implementation.partition(":")[0]
+
+    @property
+    def package(self) -> str:
+        """Return the top-level package of that module."""
+        return self.module.partition(".")[0]
+
     def load(self) -> Any:
         """Import the implementation and return it: a class, or a trainer's function.
 
@@ -123,10 +133,9 @@ class Component:
             raise self._fault("cannot build", error) from error
 
     def _fault(self, what: str, error: Exception) -> PluginError:
-        package = self.implementation.partition(":")[0].partition(".")[0]
         return self.fault(
             f"{what} {self.kind} '{self.name}' ({self.implementation}): {cause(error)}",
-            at=line_in(error, package),
+            at=line_in(error, self.package),
         )
 
     def fault(self, what: str, *, at: str = "") -> PluginError:

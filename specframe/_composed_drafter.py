@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from specframe._draft_checks import check_draft
+from specframe._draft_checks import check_draft, check_law
 from specframe._drafter import Capabilities, Drafter, Needs
 from specframe._errors import InputError, PluginError
 from specframe._merging import merged
@@ -104,6 +104,7 @@ class ComposedDrafter(Drafter):
                 draft = part.propose(rows, stop, sampler)
             check_draft(draft, self._engine)
             draft.check(self._engine.vocab_size, rooms)
+            check_law(draft, part.capabilities)
         except PluginError as error:
             error.part = error.part or part
             raise

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -88,7 +88,7 @@ class CustomGenerate:
         results = _decode(decoder, rows, _request(chain, config, streamer, len(rows)))
         pad: Any = getattr(config, "_pad_token_tensor", None) if ends.eos else None
         sequences = sequences_of(input_ids, results, None if pad is None else int(pad))
-        return output_of(sequences, results, logits_processor, config)
+        return output_of(input_ids, sequences, results, logits_processor, config)
 
 
 def _request(chain: Chain, config: Any, streamer: Any, rows: int) -> Request:
@@ -105,20 +105,21 @@ def _request(chain: Chain, config: Any, streamer: Any, rows: int) -> Request:
 
 def _refuse_criteria(ends: Ends, config: Any, rows: int) -> None:
     """Raise InputError where a criterion would have to know what is not known yet."""
-    if not ends.custom:
-        return
-    name = type(ends.custom[0]).__name__
-    if config.return_dict_in_generate and config.output_scores:
+    if ends.custom and config.return_dict_in_generate and config.output_scores:
         raise InputError(
-            f"specframe.custom_generate cannot serve stopping_criteria ({name}) and output_scores, "
-            "since those are put together at the end: ask for output_logits instead"
+            f"specframe.custom_generate cannot serve stopping_criteria ({_name(ends.custom)}) and "
+            "output_scores, since those are put together at the end: ask for output_logits instead"
         )
-    if rows > 1 and not ends.eos:
+    if ends.by_row and rows > 1 and not ends.eos:
         raise InputError(
-            f"specframe.custom_generate cannot serve stopping_criteria ({name}) for {rows} rows "
-            "without an end token, since generate then goes on with rows that have stopped: give "
-            "eos_token_id, or one row at a time"
+            f"specframe.custom_generate cannot serve stopping_criteria ({_name(ends.by_row)}) for "
+            f"{rows} rows without an end token, since generate then goes on with rows that have "
+            "stopped: give eos_token_id, or one row at a time"
         )
+
+
+def _name(criteria: Sequence[Any]) -> str:
+    return type(criteria[0]).__name__
 
 
 def _decode(decoder: Decoder, rows: list[Row], request: Request) -> list[Result]:

@@ -87,9 +87,8 @@ class Decoder:
         self._loaded: Loaded | None = loaded
         self._parts = parts
         self._serving = threading.Lock()
-        extra = parts.drafter.capabilities.max_nodes or 0
         beside = Beside(loaded, parts.registry)
-        target = target_on(loaded.engine, extra_nodes=extra, origin=loaded.origin, opener=beside)
+        target = target_on(loaded.engine, origin=loaded.origin, opener=beside)
         self._target: Target | None = target
         with torch.inference_mode():
             parts.prepare(target)
@@ -278,8 +277,7 @@ class Decoder:
 
     def reset(self) -> None:
         """Clear what drafter and stop policy keep beyond a sequence."""
-        self._parts.drafter.reset()
-        self._parts.stop_policy.reset()
+        self._parts.reset()
 
     def close(self) -> None:
         """Release model, cache and drafter; the decoder cannot be used afterwards."""

@@ -4,24 +4,45 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import attrs
 from torch import Tensor
 
-from specframe._draft import Draft
+from specframe._draft import Draft, Law
 from specframe._errors import PluginError
 
 if TYPE_CHECKING:
     from specframe._draft import Exit
+    from specframe._drafter import Capabilities
     from specframe._engine import Engine
     from specframe._rows import Rows
 
 
-def check_proposal(draft: Draft, engine: Engine, rows: Rows, *, may_branch: bool) -> None:
+def check_proposal(draft: Draft, engine: Engine, rows: Rows, declared: Capabilities) -> None:
     """Raise PluginError unless a drafter's answer can be scored for these rows."""
     check_draft(draft, engine)
     draft.check(engine.vocab_size, rows.rooms)
     _check_roots(rows, draft)
-    if not may_branch:
+    if not declared.max_nodes:
         _check_chains(draft)
+    check_law(draft, declared)
+
+
+def check_law(draft: Draft, declared: Capabilities) -> None:
+    """Raise PluginError for children that were drawn, by a drafter that declares no q."""
+    if declared.sampling or draft.law is Law.DETERMINISTIC:
+        return
+    for row, law in enumerate(draft.laws):
+        if law is not Law.DETERMINISTIC:
+            raise PluginError(
+                f"malformed draft: row {row} has the law {law.name} and capabilities.sampling is "
+                "not set: declare Capabilities(sampling=True), or call guesses that nobody drew "
+                "DETERMINISTIC"
+            )
+
+
+def with_nodes(declared: Capabilities, nodes: int) -> Capabilities:
+    """Return what a drafter declares, with room for ``nodes`` nodes at least."""
+    return attrs.evolve(declared, max_nodes=max(declared.max_nodes or 0, nodes))
 
 
 def check_draft(draft: Draft, engine: Engine) -> None:

@@ -105,6 +105,10 @@ class ExactEngine(Engine):
         """Go on with the rows ``kept`` alone; the others' caches are freed."""
         self._rows = [self._rows[place] for place in kept]
 
+    def row(self, place: int) -> Engine:
+        """Return the engine of one row of the batch, which has the row's cache."""
+        return self._rows[place].engine
+
     def twin(self) -> ExactEngine:
         """Return an exact engine on the same weights."""
         return ExactEngine(self._inner.twin())

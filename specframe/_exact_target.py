@@ -104,7 +104,7 @@ def _on_draft(confirmed: Verdict, verdict: Verdict) -> Verdict:
 
 
 def target_on(
-    engine: Engine, *, extra_nodes: int, origin: Origin, opener: Opener | None = None
+    engine: Engine, *, extra_nodes: int = 0, origin: Origin, opener: Opener | None = None
 ) -> Target:
     """Return a target on ``engine``, an exact one for an exact engine."""
     if isinstance(engine, ExactEngine):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, get_args
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from specframe._drafter import Capabilities, Drafter, Needs
 from specframe._errors import PluginError
@@ -42,6 +43,20 @@ def check_drafter(drafter: Drafter, num_layers: int) -> None:
     )
     if problem:
         raise PluginError(problem, part=drafter, method="")
+
+
+def settings_of(
+    drafter: Drafter, method: Literal["settings", "stop_settings"]
+) -> Mapping[str, object]:
+    """Return what a drafter answers there; raises PluginError for what maps no names to values."""
+    answer: Any = getattr(drafter, method)()
+    if not isinstance(answer, Mapping) or not all(isinstance(name, str) for name in answer):
+        raise PluginError(
+            f"{method} must return a mapping of option names to values, got {answer!r}",
+            part=drafter,
+            method=method,
+        )
+    return answer
 
 
 def check_policy(policy: StopPolicy, name: str) -> None:

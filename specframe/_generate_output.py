@@ -18,6 +18,7 @@ def sequences_of(
     """Return prompts and new tokens, rows that ended early filled with ``pad``.
 
     Without an end token there is no ``pad``, and rows end together, as they do in ``generate``.
+    Only the clock and the context window end them at different lengths then: the shortest decides.
     """
     counts = [len(result.token_ids) for result in results]
     longest = min(counts) if pad is None else max(counts)
@@ -29,21 +30,26 @@ def sequences_of(
 
 
 def output_of(
-    sequences: Int[Tensor, "batch token"], results: Sequence[Result], processors: Any, config: Any
+    input_ids: Int[Tensor, "batch token"],
+    sequences: Int[Tensor, "batch longer"],
+    results: Sequence[Result],
+    processors: Any,
+    config: Any,
 ) -> Any:
     """Return ``sequences``, or if a dictionary was asked for, one that has ``results`` as well.
 
-    ``logits`` and ``scores`` are zero, and what processors make of that, where a row has ended.
+    ``logits`` and ``scores`` have one entry for each new token of ``sequences``: zero, and what
+    processors make of that, where a row has ended.
     """
     if not config.return_dict_in_generate:
         return sequences
     import transformers.generation.utils as generation  # noqa: PLC0415 (there by now)
 
-    prompt = sequences.shape[1] - max(len(result.token_ids) for result in results)
+    prompt = input_ids.shape[1]
     kind: Any = generation.GenerateDecoderOnlyOutput
     output = kind(sequences=sequences)
     if config.output_logits or config.output_scores:
-        logits = _stacked(results).to(sequences.device)
+        logits = _stacked(results)[: sequences.shape[1] - prompt].to(sequences.device)
         if config.output_logits:
             output.logits = tuple(logits)
         if config.output_scores:

@@ -25,7 +25,8 @@ WARPERS = {
     "TopPLogitsWarper": "top_p",
     "MinPLogitsWarper": "min_p",
 }
-OF_TRANSFORMERS = ("MaxTimeCriteria", "StopStringCriteria")  # they read no scores
+CLOCK = "MaxTimeCriteria"  # it stops all rows at once
+OF_TRANSFORMERS = (CLOCK, "StopStringCriteria")  # they read no scores
 
 
 @attrs.frozen(eq=False)
@@ -116,6 +117,11 @@ class Ends:
     def custom(self) -> tuple[Any, ...]:
         """Return the criteria that are not transformers' own."""
         return tuple(each for each in self.criteria if type(each).__name__ not in OF_TRANSFORMERS)
+
+    @property
+    def by_row(self) -> tuple[Any, ...]:
+        """Return the criteria that may stop one row and not another."""
+        return tuple(each for each in self.criteria if type(each).__name__ != CLOCK)
 
     def on_row(self, ids: Int[Tensor, " token"], lead: int, context: int) -> Stops:
         """Return the stops of a row of ``ids``, of which ``lead`` are padding."""

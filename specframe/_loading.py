@@ -14,8 +14,10 @@ import attrs
 import torch
 
 from specframe import _defaults
+from specframe._blame import blame_component
 from specframe._engine import Engine
 from specframe._errors import InputError, ModelError, UnknownNameError
+from specframe._family import Family
 from specframe._fingerprint import fingerprint
 from specframe._hub import is_hub_id
 from specframe._origin import Origin
@@ -25,6 +27,8 @@ from specframe._weights import all_weights, refuse_scattered
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+    from specframe._component import Component
 
 DTYPES = {
     "float64": torch.float64,
@@ -212,8 +216,25 @@ def _admit(model: PreTrainedModel, source: Source, registry: Registry, known: _K
     origin = Origin(known.name, known.folder, fingerprint(model), source.tokenizer)
     eos = _eos_of(model)
     with torch.inference_mode(), _eval_mode(model):
-        engine = admit(model, component.build(), family, owned=known.owned)
+        engine = _split(model, component, owned=known.owned)
     return Loaded(engine, source.tokenizer, origin, eos, source)
+
+
+def _split(model: PreTrainedModel, component: Component, *, owned: bool) -> Engine:
+    """Let a family adapter take the model apart; what it does wrong is named as its own."""
+    adapter = component.build()
+    if not isinstance(adapter, Family):
+        raise component.fault(
+            f"registers {type(adapter).__name__} as family '{component.name}', "
+            "which does not derive from specframe.Family"
+        )
+    try:
+        return admit(model, adapter, component.name, owned=owned, plugin=component.plugin)
+    except Exception as error:
+        blamed = blame_component(error, component)
+        if blamed is error:
+            raise
+        raise blamed from error
 
 
 def _recurrence(model: Any) -> str | None:

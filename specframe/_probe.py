@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from specframe._engine import LayerEngine
-from specframe._errors import ModelError, SpecframeError
-from specframe._family import Family
+from specframe._errors import ModelError, PluginError, SpecframeError
+from specframe._family import Family, Split
 from specframe._placement import Board
+from specframe._registry import cause
+from specframe._shortage import ran_out_of_memory
 from specframe._weights import quantisation
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
+
+    from specframe._component import PluginInfo
 
 PROBE_TOKENS = 24  # enough to leave a small window behind, and for rotary tables to differ
 # Largest difference of logits between two ways to compute the same, relative to the largest logit.
@@ -25,43 +31,80 @@ TOLERANCE = {
     torch.float16: 2e-2,
 }
 
+ANSWERS: dict[str, tuple[Any, str]] = {
+    "refusal": (str | None, "a reason or None"),
+    "run_stock": (Tensor, "a tensor"),
+    "split": (Split, "a specframe.Split"),
+}
 
-def admit(model: PreTrainedModel, family: Family, name: str, *, owned: bool) -> LayerEngine:
+
+def admit(
+    model: PreTrainedModel,
+    family: Family,
+    name: str,
+    *,
+    owned: bool,
+    plugin: PluginInfo | None = None,
+) -> LayerEngine:
     """Return an engine for ``model``, or raise ModelError naming the family and what differs.
 
     First the model's own modules, called one by one, must equal the whole model bit for bit on
     random ids; then the engine's path (a chunk, a single token, a branching tree) must agree with
-    it within ``TOLERANCE``.
+    it within ``TOLERANCE``. ``plugin`` is whose family it is; raises PluginError for what no family
+    may answer.
     """
-    reason = family.refusal(model)
+    its_own = f" of {plugin}" if plugin is not None and not plugin.is_built_in else ""
+    called = f"family '{name}'{its_own}"
+    reason = _expect(family, "refusal", family.refusal(model))
     if reason is not None:
-        raise ModelError(f"family '{name}' cannot split this model: {reason}")
+        raise ModelError(f"{called} cannot split this model: {reason}")
     tokens = _random_tokens(model)
     expected = model(tokens, use_cache=False).logits
-    if not torch.equal(family.run_stock(model, tokens), expected):
+    stock = _expect(family, "run_stock", family.run_stock(model, tokens))
+    if not torch.equal(stock, expected):
         raise ModelError(
-            f"family '{name}' does not fit this model: its layers, run one by one, give other "
+            f"{called} does not fit this model: its layers, run one by one, give other "
             "logits than the model as a whole. Its architecture differs from what the family "
             "adapter knows"
         )
     quantised = quantisation(model)
-    try:
-        engine = LayerEngine(family.split(model, owned=owned))
+    with _running_parts(family, called, quantised):
+        engine = LayerEngine(_expect(family, "split", family.split(model, owned=owned)))
         difference = _engine_difference(engine, tokens, expected)
-    except Exception as error:
-        if quantised is None or isinstance(error, SpecframeError):
-            raise
-        raise ModelError(
-            f"family '{name}' cannot split this model: its quantised layers ({quantised}) do not "
-            f"run one by one: {' '.join(str(error).split())[:200]}"
-        ) from error
     if not difference <= TOLERANCE[engine.dtype]:
         raise ModelError(
-            f"family '{name}' does not fit this model: the engine's logits differ from the "
+            f"{called} does not fit this model: the engine's logits differ from the "
             f"model's by {difference:.1e} of the largest one, more than the "
             f"{TOLERANCE[engine.dtype]:.0e} allowed in {engine.dtype}{_hint(quantised)}"
         )
     return engine
+
+
+def _expect(family: Family, method: str, answer: Any) -> Any:
+    """Return what a family's method answered, or raise PluginError for another type."""
+    wanted, words = ANSWERS[method]
+    if isinstance(answer, wanted):
+        return answer
+    raise PluginError(f"{method} must return {words}, got {answer!r}", part=family, method=method)
+
+
+@contextmanager
+def _running_parts(family: Family, called: str, quantised: str | None) -> Iterator[None]:
+    """Say of what is raised meanwhile that the parts of a model do not run."""
+    try:
+        yield
+    except SpecframeError:
+        raise
+    except Exception as error:
+        if quantised is not None:
+            raise ModelError(
+                f"{called} cannot split this model: its quantised layers ({quantised}) do not "
+                f"run one by one: {' '.join(str(error).split())[:200]}"
+            ) from error
+        if ran_out_of_memory(error):
+            raise
+        what = f"what split makes of this model does not run: {cause(error)}"
+        raise PluginError(what, part=family, method="split") from error
 
 
 def _hint(quantised: str | None) -> str:

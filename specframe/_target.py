@@ -10,8 +10,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from specframe._draft import Draft
-from specframe._draft_checks import check_proposal
-from specframe._drafter import Needs
+from specframe._draft_checks import check_proposal, with_nodes
+from specframe._drafter import Capabilities, Needs
 from specframe._engine import Engine, Filled, Opener, Step
 from specframe._errors import InputError, NumericsError, PluginError
 from specframe._origin import UNKNOWN, Origin
@@ -51,7 +51,7 @@ class Target:
         self._opener = opener
         self.clock = Clock()
         self.keeps_logits = keeps_logits
-        self._extra_nodes = extra_nodes
+        self._declared = Capabilities(max_nodes=extra_nodes, sampling=True)
         self._needs = Needs()
         self._board = Board(SPARE_SLOTS)
         self._tree: TreeBuilder | None = None
@@ -70,9 +70,9 @@ class Target:
             raise InputError(f"'{model}' needs a target that was loaded: use specframe.load")
         return self._opener(model, trust_remote_code=trust_remote_code, revision=revision)
 
-    def expect(self, nodes: int) -> None:
-        """Keep slots for trees of so many nodes, which ``prepare`` may have been first to say."""
-        self._extra_nodes = max(self._extra_nodes, nodes)
+    def expect(self, capabilities: Capabilities) -> None:
+        """Keep slots for the drafts that a prepared drafter declares, and refuse any other."""
+        self._declared = with_nodes(capabilities, self._declared.max_nodes or 0)
 
     def prefill(self, rows: Rows, sampler: Sampler, needs: Needs) -> Captured:
         """Fill the cache with the prompts and commit each row's first token: it is the root."""
@@ -187,7 +187,7 @@ class Target:
         return scores
 
     def _score(self, rows: Rows, draft: Draft) -> Scores:
-        check_proposal(draft, self.engine, rows, may_branch=self._extra_nodes > 0)
+        check_proposal(draft, self.engine, rows, self._declared)
         exit = draft.exit
         slots = self._slots_of(rows, draft)
         self._refuse_overflow(slots)
@@ -239,7 +239,7 @@ class Target:
 
     def _open(self, rows: Rows) -> None:
         longest = max(len(row.tokens) + row.budget for row in rows.active)
-        slots = self.engine.rounded(longest + self._extra_nodes + SPARE_SLOTS)
+        slots = self.engine.rounded(longest + (self._declared.max_nodes or 0) + SPARE_SLOTS)
         if self._board.slots < slots:
             self._board = Board(slots, self.engine.device)
         self.engine.open(len(rows), self._board.slots)

@@ -18,9 +18,11 @@ class Verifier(abc.ABC):
 
     ``guarantee`` says what is promised whatever the drafter does: the same tokens as plain
     decoding, the same distribution, or nothing (and then it is labelled so wherever the name
-    shows). ``needs_q``: drafters must hand over the distributions that they drew from.
-    ``trees``: drafts may branch; one without is refused beside a drafter of trees. ``capturable``:
-    ``verify`` is made of tensor operations of fixed shape alone.
+    shows). ``needs_q``: drafters must hand over the distributions that they drew from. One that
+    has none is no fault, and is not refused: nobody drew its guesses, their law is DETERMINISTIC,
+    and they count as drawn with certainty (a one-hot q). ``trees``: drafts may branch; a verifier
+    without is refused beside a drafter of trees. ``capturable``: ``verify`` is made of tensor
+    operations of fixed shape alone.
     """
 
     guarantee: ClassVar[Guarantee]

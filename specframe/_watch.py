@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 from specframe._debug import is_debugging
 from specframe._drafter import Drafter
 from specframe._errors import PluginError
+from specframe._exact import ExactEngine
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from specframe._draft import Draft
+    from specframe._engine import Engine
     from specframe._rows import Rows
     from specframe._sampler import Sampler
     from specframe._stop_policy import StopPolicy
@@ -30,20 +32,20 @@ class WatchedDrafter(Drafter):
     """Ask a drafter, and compare what it must leave alone before and after.
 
     That is the keys and values of committed tokens in the target's cache. Reading the whole cache
-    each round is slow, so it is done for who asks.
+    each round is slow, so it is done for who asks. ``discard`` needs no watch of its own: it is
+    called within a composition's ``propose``.
     """
 
     def __init__(self, drafter: Drafter) -> None:
         """Watch a drafter that is prepared."""
         self._drafter = drafter
-        self._engine: Any = None
         self.capabilities = drafter.capabilities
         self.needs = drafter.needs
         self.most_levels = drafter.most_levels
 
     def start(self, target: Target, rows: Rows, captured: Captured) -> None:
         """Begin a decode."""
-        self._engine = target.engine
+        self._engine, self._rows = target.engine, rows
         with self._watched(rows, "start"):
             self._drafter.start(target, rows, captured)
 
@@ -59,7 +61,8 @@ class WatchedDrafter(Drafter):
 
     def keep(self, kept: list[int]) -> None:
         """Go on with the rows ``kept`` alone."""
-        self._drafter.keep(kept)
+        with self._watched(self._rows, "keep"):  # the target has let the others go by now
+            self._drafter.keep(kept)
 
     @contextmanager
     def _watched(self, rows: Rows, method: str) -> Iterator[None]:
@@ -78,12 +81,18 @@ class WatchedDrafter(Drafter):
 
     def _states(self, rows: Rows) -> list[tuple[int, int, Tensor]]:
         """Return copies of all committed keys and values, by row and layer."""
-        cache = getattr(self._engine, "cache", None)
-        if cache is None or not hasattr(cache, "read"):  # exact mode has one for each row
-            return []
         return [
             (place, layer, part.clone())
             for layer in range(self._engine.num_layers)
             for place, length in enumerate(rows.lengths)
-            for part in cache.read(layer, place, list(range(length - 1)))
+            for cache, at in [_cache_of(self._engine, place)]
+            if hasattr(cache, "read")  # an engine of one's own may keep something else
+            for part in cache.read(layer, at, list(range(length - 1)))
         ]
+
+
+def _cache_of(engine: Engine, place: int) -> tuple[Any, int]:
+    """Return the cache that holds a row of the batch, and the row's place there."""
+    if isinstance(engine, ExactEngine):  # it has one for each row
+        return _cache_of(engine.row(place), 0)
+    return getattr(engine, "cache", None), place

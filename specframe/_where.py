@@ -8,7 +8,10 @@ import traceback
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from types import FrameType
+
+    from specframe._component import PluginInfo
 
 
 CORE = "specframe"
@@ -21,15 +24,28 @@ def line_in(error: BaseException, package: str) -> str:
     """
     if isinstance(error, SyntaxError) and error.filename:
         return f"{error.filename}:{error.lineno}"
+    frames = frames_in(error, package)
+    if not frames:
+        return ""
+    frame, number = frames[-1]
+    return f"{frame.f_code.co_filename}:{number}"
+
+
+def frames_in(error: BaseException, *packages: str) -> list[tuple[FrameType, int]]:
+    """Return the code of ``packages`` that the core was running, with its lines; innermost last."""
     frames = list(traceback.walk_tb(error.__traceback__))
-    packages = [package_of(frame) for frame, _ in frames]
-    first = packages.index(CORE) if CORE in packages else len(frames)
-    lines = [
-        f"{frame.f_code.co_filename}:{number}"
-        for (frame, number), its in zip(frames[first:], packages[first:], strict=True)
-        if its == package
+    owners = [package_of(frame) for frame, _ in frames]
+    first = owners.index(CORE) if CORE in owners else len(frames)
+    return [
+        frame for frame, its in zip(frames[first:], owners[first:], strict=True) if its in packages
     ]
-    return lines[-1] if lines else ""
+
+
+def raiser(error: BaseException, plugins: Sequence[PluginInfo]) -> PluginInfo | None:
+    """Return the third-party plug-in whose code was running last when ``error`` was raised."""
+    others = {each.package: each for each in reversed(plugins) if not each.is_built_in}
+    frames = frames_in(error, *others)
+    return others[package_of(frames[-1][0])] if frames else None
 
 
 def line_of(function: Any) -> str:

@@ -1,6 +1,7 @@
 """transformers' generate with our loop inside: its arguments, its tokens, refusals by name."""
 
 import copy
+import string
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
@@ -372,6 +373,64 @@ def test_criteria_that_would_need_more_than_a_row_are_refused(model, kangaroo):
     scores = {"output_scores": True, "return_dict_in_generate": True}
     with pytest.raises(InputError, match="output_scores"):
         generate(model, [PROMPT], **given, **scores)
+
+
+@pytest.fixture
+def stop_at():
+    """Return a function that makes transformers' criterion for some tokens, of a letter each."""
+    from tokenizers import Tokenizer, decoders, models
+    from transformers import PreTrainedTokenizerFast, StopStringCriteria
+
+    letters = (string.ascii_letters + string.digits)[:VOCAB]
+    made = Tokenizer(models.BPE({letter: i for i, letter in enumerate(letters)}, merges=[]))
+    made.decoder = decoders.Fuse()
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=made)
+    return lambda *tokens: StopStringCriteria(tokenizer, [letters[token] for token in tokens])
+
+
+def test_a_row_that_a_stop_string_ends_is_as_long_as_in_generate(wide, kangaroo, stop_at):
+    """Without an end token generate goes on with it until the last row has stopped too."""
+    prompts = [PROMPT, [7, 8]]
+    plain = [row[len(PROMPT) :] for row in generate(wide, prompts)]
+    ends = plain[0][2], plain[1][7]
+    alone = generate(wide, prompts[:1], stopping_criteria=[stop_at(*ends)])
+    both = generate(wide, prompts, stopping_criteria=[stop_at(*ends)])
+    assert len(alone[0]) < len(both[0]) < len(PROMPT) + 16
+    assert both[0] == (PROMPT + plain[0])[: len(both[0])]
+
+    ours = generate(wide, prompts[:1], custom_generate=kangaroo, stopping_criteria=[stop_at(*ends)])
+    assert ours == alone
+    given = {"stopping_criteria": [stop_at(*ends)], "eos_token_id": 59}
+    padded_rows = generate(wide, prompts, **given)
+    assert generate(wide, prompts, custom_generate=kangaroo, **given) == padded_rows
+    with pytest.raises(InputError, match=r"\(StopStringCriteria\) for 2 rows without an end token"):
+        generate(wide, prompts, custom_generate=kangaroo, stopping_criteria=[stop_at(*ends)])
+
+
+def test_time_ends_all_rows_at_once(wide, kangaroo):
+    given = {"max_time": 1e-9, "custom_generate": kangaroo}
+    assert generate(wide, [PROMPT, [7]], **given) == [
+        row[: len(PROMPT) + 1] for row in generate(wide, [PROMPT, [7]])
+    ]
+
+
+def test_scores_see_their_own_prefix_where_rows_end_at_different_lengths(wide, kangaroo):
+    """The context window ends the longest prompt first, and all rows are cut to it."""
+    import torch
+
+    prompts = [PROMPT * 9, [7]]
+    given = {"output_scores": True, "output_logits": True, "return_dict_in_generate": True}
+    given |= {"repetition_penalty": 1.3, "max_new_tokens": 12}
+    theirs = generate(wide, prompts, **given)
+    with pytest.warns(UserWarning, match="context window"):
+        ours = generate(wide, prompts, custom_generate=kangaroo, **given)
+    steps = CONTEXT - len(prompts[0])
+    assert [len(result.token_ids) for result in ours.results] == [steps, 12]
+    assert ours.sequences.tolist() == theirs.sequences[:, :CONTEXT].tolist()
+    assert len(ours.scores) == len(ours.logits) == steps
+    for step in range(steps):
+        torch.testing.assert_close(ours.scores[step], theirs.scores[step])
+        torch.testing.assert_close(ours.logits[step], theirs.logits[step])
 
 
 def test_names_and_options_are_checked_before_a_model_is_there():

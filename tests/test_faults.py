@@ -31,6 +31,9 @@ from specframe import (
 )
 from specframe._assembly import assemble
 from specframe._blame import blame
+from specframe._exact import ExactEngine
+from specframe._exact_target import target_on
+from specframe._origin import UNKNOWN
 from specframe._plugins import discover
 from table_engine import Table, TableEngine, make_rows
 
@@ -305,6 +308,50 @@ def test_a_tree_that_is_declared_when_the_drafter_is_prepared_gets_its_slots():
             return fork(draft) if rows.rooms[0] else draft
 
     assert decoded(Late(fork), extra_nodes=0) is None
+
+
+DRAWN = {
+    "one law": lambda draft: q_of(draft, [1 / 6] * 6),
+    "a law for each row": lambda draft: attrs.evolve(
+        q_of(draft, [1 / 6] * 6), law=torch.tensor([Law.WITHOUT_REPLACEMENT])
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", DRAWN)
+@pytest.mark.parametrize("is_composed", [False, True])
+def test_a_q_that_nobody_declared_is_refused_at_once_with_what_to_declare(kind, is_composed):
+    class Draws(Fixed):
+        def propose(self, rows, stop, sampler):
+            has_room = rows.rooms[0] > 1
+            return super().propose(rows, stop, sampler) if has_room else alone(rows)
+
+    class Declares(Draws):
+        capabilities = Capabilities(sampling=True)
+
+    class Idle(Declares):  # what a composition declares is what any part does
+        def propose(self, rows, stop, sampler):
+            return alone(rows)
+
+    def alone(rows):
+        return Draft.chains(rows.roots, [[]])
+
+    def parts(kind_of_drafter):
+        drafter = kind_of_drafter(DRAWN[kind])
+        return specframe.FirstDrafter([Idle(None), drafter]) if is_composed else drafter
+
+    message = str(decoded(parts(Draws)))
+    law = "IID" if kind == "one law" else "WITHOUT_REPLACEMENT"
+    assert message.startswith(f"drafter Draws: malformed draft: row 0 has the law {law} and ")
+    assert "capabilities.sampling is not set: declare Capabilities(sampling=True)" in message
+    assert f"(returned by Draws.propose, {__file__}:" in message
+    assert decoded(parts(Declares)) is None
+
+
+def test_a_drafter_without_q_is_legal_beside_a_verifier_that_needs_one():
+    from specframe_verifiers._rejection import RejectionVerifier
+
+    assert decoded(Chain(), verifier=RejectionVerifier()) is None
 
 
 class Overgrown(Drafter):
@@ -590,13 +637,13 @@ def test_an_implementation_that_is_not_there_names_the_line_that_registers_it(de
 
 
 class Leaks(SequenceDrafter):
-    """Write over the keys and values of the first committed token, in one method."""
+    """Write over the keys and values of the last row's first committed token, in one method."""
 
     def __init__(self, method):
         self._method = method
 
     def start(self, target, rows, captured):
-        self._cache = target.engine.cache
+        self._engine, self._rows = target.engine, rows
         self._leak("start")
 
     def guess(self, tokens, room):
@@ -609,14 +656,22 @@ class Leaks(SequenceDrafter):
     def update(self, rows, draft, scores, commit):
         self._leak("update")
 
+    def keep(self, kept):
+        self._leak("keep")
+
     def _leak(self, method):
         if method == self._method:
-            keys = self._cache._keys[0]
-            keys[0, :, 0] += 1e-4
+            last = len(self._rows) - 1
+            is_exact = isinstance(self._engine, ExactEngine)
+            engine = self._engine.row(last) if is_exact else self._engine
+            engine.cache._keys[0][0 if is_exact else last, :, 0] += 1e-4
 
 
-@pytest.mark.parametrize("method", ["start", "propose", "update", "none"])
-def test_a_drafter_that_writes_to_the_targets_cache_is_caught_while_debugging(monkeypatch, method):
+@pytest.mark.parametrize("is_exact", [False, True])
+@pytest.mark.parametrize("method", ["start", "propose", "update", "keep", "none"])
+def test_a_drafter_that_writes_to_the_targets_cache_is_caught_while_debugging(
+    monkeypatch, method, is_exact
+):
     from specframe._watch import watched
     from specframe.testing import TinyModel
 
@@ -624,7 +679,8 @@ def test_a_drafter_that_writes_to_the_targets_cache_is_caught_while_debugging(mo
     for debug, notices in (("", False), ("1", method != "none")):
         monkeypatch.setenv("SPECFRAME_DEBUG", debug)
         parts = assemble(discover("").registry, drafter, None, StopPolicy(), {})
-        target = Target(TinyModel().engine())
+        engine = TinyModel().engine()
+        target = target_on(ExactEngine(engine) if is_exact else engine, origin=UNKNOWN)
         parts.prepare(target)
         message = ""
         try:
@@ -632,10 +688,10 @@ def test_a_drafter_that_writes_to_the_targets_cache_is_caught_while_debugging(mo
                 specframe.decode(
                     target,
                     watched(drafter),
-                    parts.verifier_at(0).verifier,
+                    target.confirming(parts.verifier_at(0).verifier),
                     parts.stop_policy,
                     specframe.Sampler(),
-                    make_rows([[1, 2]], Stops(6, 99)),
+                    make_rows([[1, 2], [3]], [Stops(2, 99), Stops(6, 99)]),
                 )
             )
         except PluginError as error:

@@ -17,6 +17,7 @@ from specframe._debug import is_debugging
 from specframe._errors import PluginError, SpecframeError, UnknownNameError
 from specframe._plugins import load_plugins
 from specframe._registry import cause
+from specframe._where import line_in, raiser
 from specframe.cli import _listing, _listing_plugins, _startup
 from specframe.cli._bench import bench
 from specframe.cli._check import check
@@ -108,10 +109,18 @@ def message_of(error: Exception) -> str:
         return str(error)
     if isinstance(error, OSError):
         return f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}"
-    return (
+    return _of_a_plugin(error) or (
         f"unexpected {type(error).__name__}: {error} (a fault of specframe or of a plug-in; "
         "SPECFRAME_DEBUG=1 shows where)"
     )
+
+
+def _of_a_plugin(error: Exception) -> str:
+    """Return the message about what a plug-in's own command raised; empty if none did."""
+    plugin = raiser(error, load_plugins().registry.plugins)
+    if plugin is None:
+        return ""
+    return str(plugin.fault(f"raised at {line_in(error, plugin.package)}: {cause(error)}"))
 
 
 def build_app() -> typer.Typer:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from specframe._plugins import load_registry
 from specframe.cli import _choices
 from specframe.cli._flags import DeviceFlag, DtypeFlag
+
+if TYPE_CHECKING:
+    from specframe._component import Component
+    from specframe.training import TrainRequest
 
 Name = Annotated[
     str,
@@ -74,4 +78,24 @@ def train(  # noqa: PLR0913 (one parameter a flag)
         resume=resume,
         dry_run=dry_run,
     )
-    trainer.load()(request)
+    _run(trainer, request)
+
+
+def _run(trainer: Component, request: TrainRequest) -> None:
+    """Hand the request over; what the trainer raises is named as its own."""
+    from specframe._blame import blame_component  # noqa: PLC0415 (it imports torch)
+
+    start = trainer.load()
+    if not callable(start):
+        raise trainer.fault(
+            f"registers {start!r} as trainer '{trainer.name}', which cannot be called"
+        )
+    try:
+        start(request)
+    except (typer.Abort, typer.Exit, typer.TyperException):
+        raise
+    except Exception as error:
+        blamed = blame_component(error, trainer)
+        if blamed is error:
+            raise
+        raise blamed from error
