@@ -174,14 +174,14 @@ def show(runs: Runs, arguments: argparse.Namespace) -> None:
     )
     for name in runs:
         print(f"{name:22} {row_of(name, runs, line)}")
-    for column, value in (("median", 0), ("mean", 1), ("by cost", 2)):
+    for column, value in (("by median", 0), ("by mean", 1), ("by cost", 2)):
         for kind in ("confidence", "fixed"):
             swept = [name for name in runs if name.startswith(f"{kind} ")]
             if swept:
                 best = max(swept, key=lambda name: figures(name, runs, line)[value])
                 ratio = figures("cost-aware", runs, line)[value] / figures(best, runs, line)[value]
                 print(
-                    f"by {column}, the best of the sweep is {best}; cost-aware: {ratio:.3f} of it"
+                    f"{column}, the best of the sweep is {best}; cost-aware: {ratio:.3f} of it"
                 )
 
 
