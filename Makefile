@@ -112,7 +112,7 @@ templates: .venv-tools/ready .venv-wheel/ready
 	printf 'template-%s\n' $(KINDS) | $(PARALLEL) SPECFRAME_TESTING_MAX_EXAMPLES=5 xargs -P 4 -n 1 $(MAKE)
 	.venv-tools/bin/ruff check --quiet --no-respect-gitignore build/new/*/echo build/new/*/long
 	.venv-tools/bin/ruff format --quiet --check --no-respect-gitignore build/new/*/echo build/new/*/long
-	for each in build/new/*/echo; do (cd $$each && $(CURDIR)/.venv-tools/bin/mypy) || exit; done
+	for each in build/new/*/echo; do MYPYPATH=. .venv-tools/bin/mypy $$each/src $$each/tests || exit; done
 
 # In an environment of its own; what is typed is what `specframe new` says comes next.
 template-%:

@@ -54,18 +54,14 @@ class Attention:
         """Return what layer ``index`` adds to its input by attention."""
         batch, length, _ = hidden.shape
         heads = self.project(hidden).view(batch, length, -1, self.head_dim)
-        turning = heads[:, :, : self.heads + self.kv_heads]
+        turning, value = heads.split_with_sizes((self.heads + self.kv_heads, self.kv_heads), 2)
         if self.head_norm is not None:
             turning = self.head_norm(turning)
         turned = shared.rotate(turning, self.kind.rotary)
-        key, value = cache.put(
-            index,
-            turned[:, :, self.heads :],
-            heads[:, :, self.heads + self.kv_heads :],
-            shared.placement,
-        )
+        query, key = turned.split_with_sizes((self.heads, self.kv_heads), 2)
+        key, value = cache.put(index, key, value, shared.placement)
         attended = shared.attend(
-            turned[:, :, : self.heads],
+            query,
             key,
             value,
             scale=self.scale,
