@@ -255,7 +255,7 @@ def specframe_register_commands(app: typer.Typer) -> None:
 @pytest.mark.parametrize(
     ("error", "code", "said"),
     [
-        ("ZeroDivisionError('x')", 2, "error: unexpected ZeroDivisionError: x (a fault of"),
+        ("ZeroDivisionError('x')", 2, "error: plug-in 'hopper' (hopper 1.2) raised at "),
         ("typer.Abort", 2, "error: aborted"),
         ("KeyboardInterrupt", 130, "interrupted"),
     ],
