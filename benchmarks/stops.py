@@ -180,9 +180,7 @@ def show(runs: Runs, arguments: argparse.Namespace) -> None:
             if swept:
                 best = max(swept, key=lambda name: figures(name, runs, line)[value])
                 ratio = figures("cost-aware", runs, line)[value] / figures(best, runs, line)[value]
-                print(
-                    f"{column}, the best of the sweep is {best}; cost-aware: {ratio:.3f} of it"
-                )
+                print(f"{column}, the best of the sweep is {best}; cost-aware: {ratio:.3f} of it")
 
 
 def figures(name: str, runs: Runs, line: Line) -> tuple[float, float, float]:
