@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from specframe._drafter import Drafter, SequenceDrafter
@@ -19,13 +20,28 @@ if TYPE_CHECKING:
     from specframe._component import Component, PluginInfo
 
 
-@contextmanager
-def blaming(parts: Parts) -> Iterator[None]:
+def blaming(parts: Parts) -> AbstractContextManager[None]:
     """Name the plug-in at fault in what is raised meanwhile."""
+    return _raising(partial(blame, parts=parts))
+
+
+def blaming_component(
+    component: Component, passing: tuple[type[Exception], ...] = ()
+) -> AbstractContextManager[None]:
+    """Name the plug-in of a family adapter or a trainer, but in errors of the kinds ``passing``."""
+    return _raising(partial(blame_component, component=component), passing)
+
+
+@contextmanager
+def _raising(
+    named: Callable[[Exception], Exception], passing: tuple[type[Exception], ...] = ()
+) -> Iterator[None]:
     try:
         yield
+    except passing:
+        raise
     except Exception as error:
-        blamed = blame(error, parts)
+        blamed = named(error)
         if blamed is error:
             raise
         raise blamed from error

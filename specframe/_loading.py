@@ -14,7 +14,7 @@ import attrs
 import torch
 
 from specframe import _defaults
-from specframe._blame import blame_component
+from specframe._blame import blaming_component
 from specframe._engine import Engine
 from specframe._errors import InputError, ModelError, UnknownNameError
 from specframe._family import Family
@@ -228,13 +228,8 @@ def _split(model: PreTrainedModel, component: Component, *, owned: bool) -> Engi
             f"registers {type(adapter).__name__} as family '{component.name}', "
             "which does not derive from specframe.Family"
         )
-    try:
+    with blaming_component(component):
         return admit(model, adapter, component.name, owned=owned, plugin=component.plugin)
-    except Exception as error:
-        blamed = blame_component(error, component)
-        if blamed is error:
-            raise
-        raise blamed from error
 
 
 def _recurrence(model: Any) -> str | None:

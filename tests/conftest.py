@@ -66,6 +66,15 @@ class Tiny:
         model.save_pretrained(folder)
         return folder
 
+    def full_of_ties(self, folder):
+        """Save a model, with an adapter, in which each even token ties with the one behind it."""
+        model = self.model(vocab_size=60)
+        head = model.lm_head.weight.data
+        head[1::2] = head[::2]
+        self.saved(folder, model)
+        self.adapter(folder / "kangaroo", model, exit_layer=2)
+        return folder
+
     def adapter(self, folder, model, *, layers=1, seed=1, exit_layer=None, fingerprint=None):
         """Save an adapter that reads the exit layer much as the model's own last norm does."""
         import torch

@@ -17,13 +17,7 @@ TOKENS = 24
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory, tiny):
-    """Return a saved model in which every even token ties with the odd one behind it."""
-    model = tiny.model(vocab_size=60)
-    head = model.lm_head.weight.data
-    head[1::2] = head[::2]
-    folder = tiny.saved(tmp_path_factory.mktemp("ties"), model)
-    tiny.adapter(folder / "kangaroo", model, exit_layer=2)
-    return folder
+    return tiny.full_of_ties(tmp_path_factory.mktemp("ties"))
 
 
 @pytest.fixture

@@ -83,19 +83,12 @@ def train(  # noqa: PLR0913 (one parameter a flag)
 
 def _run(trainer: Component, request: TrainRequest) -> None:
     """Hand the request over; what the trainer raises is named as its own."""
-    from specframe._blame import blame_component  # noqa: PLC0415 (it imports torch)
+    from specframe._blame import blaming_component  # noqa: PLC0415 (it imports torch)
 
     start = trainer.load()
     if not callable(start):
         raise trainer.fault(
             f"registers {start!r} as trainer '{trainer.name}', which cannot be called"
         )
-    try:
+    with blaming_component(trainer, passing=(typer.Abort, typer.Exit, typer.TyperException)):
         start(request)
-    except (typer.Abort, typer.Exit, typer.TyperException):
-        raise
-    except Exception as error:
-        blamed = blame_component(error, trainer)
-        if blamed is error:
-            raise
-        raise blamed from error
