@@ -145,3 +145,23 @@ def test_a_sequence_drafter_is_cut_to_its_room_and_not_asked_without():
     for row in everyone:
         prompt = row.tokens[: row.prompt_length]
         assert row.new_tokens == table.continuation(row.stops, prompt)[0]
+
+
+def test_padding_beyond_the_largest_tree_is_not_run():
+    table = Table()
+
+    class Padded(SequenceDrafter):
+        def guess(self, tokens, room):
+            return [table.next([*tokens])][:room]
+
+        def propose(self, rows, stop, sampler):
+            draft = super().propose(rows, stop, sampler)
+            wider = [
+                torch.nn.functional.pad(part, (0, 2)) for part in (draft.tokens, draft.parents)
+            ]
+            return Draft(*wider, draft.sizes)
+
+    rows = make_rows([[1, 2]], Stops(9, 100))
+    (row,) = rows.active
+    run(table, Padded(), rows)
+    assert row.new_tokens == table.continuation(row.stops, [1, 2])[0]
