@@ -45,13 +45,14 @@ if TYPE_CHECKING:
     from specframe._rows import Row, Rows
     from specframe._sampler import Paths, Sampler
     from specframe._sampling import Sampling
+    from specframe._scores import Captured, Scores
     from specframe._stop_policy import Step, StopPolicy
     from specframe._stops import Stops
     from specframe._stream import Result, Stream
     from specframe._target import Target
     from specframe._transfer import Reading, to_device
     from specframe._tree import Nodes, TreeBuilder
-    from specframe._verdict import Captured, Commit, Scores, Verdict
+    from specframe._verdict import Commit, Verdict
     from specframe._verifier import Guarantee, Verifier
 
 __all__ = [
@@ -148,7 +149,7 @@ _HOMES = {
     "AnyPolicy": "_composed_policy",
     "Board": "_placement",
     "Capabilities": "_drafter",
-    "Captured": "_verdict",
+    "Captured": "_scores",
     "Check": "_options",
     "Commit": "_verdict",
     "Decoder": "_decoder",
@@ -192,7 +193,7 @@ _HOMES = {
     "Rows": "_rows",
     "Sampler": "_sampler",
     "Sampling": "_sampling",
-    "Scores": "_verdict",
+    "Scores": "_scores",
     "SequenceDrafter": "_drafter",
     "Setup": "_assembly",
     "SlotCache": "_cache",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from specframe._errors import MemoryShortageError
@@ -134,6 +134,24 @@ class SlotCache:
             index = to_device(source, self._storage.device)
             moved = self._storage[:, :, row].index_select(3, index)
             self._storage[:, :, row, :, start : start + len(source)] = moved
+
+    def move(
+        self,
+        sources: Int[Tensor, "batch depth"],
+        starts: Int[Tensor, " batch"],
+        counts: Int[Tensor, " batch"],
+    ) -> None:
+        """Do what ``gather`` does, where no host knows the numbers: ``counts`` slots of each row.
+
+        What stands behind them in ``sources`` moves within the last slot, which nothing sees.
+        """
+        steps = torch.arange(sources.shape[1], device=sources.device)
+        is_real = steps < counts[:, None]
+        unseen = self.slots - 1
+        source = torch.where(is_real, sources, unseen)
+        place = torch.where(is_real, starts[:, None] + steps, unseen)
+        moved = self._storage[:, :, self._rows, :, source]
+        self._storage[:, :, self._rows, :, place] = moved
 
     def keep(self, kept: list[int]) -> None:
         """Go on with the rows ``kept`` alone, in this order; they move to the front."""

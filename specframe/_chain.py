@@ -42,7 +42,6 @@ def grow_chain(  # noqa: PLR0913 (what a draft grows on)
     device = tree.root.tokens.device
     everyone = _all_rows(len(tree.rooms), device)
     nodes, level, goes_on = tree.root, 0, [room > 0 for room in tree.rooms]
-    untold: list[tuple[int, Reading]] = []
     while any(goes_on):
         logits, state = look(nodes)
         level += 1
@@ -59,18 +58,14 @@ def grow_chain(  # noqa: PLR0913 (what a draft grows on)
         nodes = tree.add(tokens, active=goes_on, confidences=confidence, probs=probs)
         stopped = stop.after(step)
         expect_rows(stopped, stop, "after", step)
-        told = Reading(tokens, confidence, *([] if stopped is None else [stopped]))
+        told = None if stopped is None else Reading(tokens, confidence, stopped)
         if ahead is not None:
             ahead(nodes)
         goes_on = [on and room > level for on, room in zip(goes_on, tree.rooms, strict=True)]
-        if stopped is None:  # nothing hangs on it until the draft is closed
-            untold.append((level, told))
-            continue
-        known, beliefs, ends = told.wait()
-        tree.tell(known, beliefs)
-        goes_on = _unless(goes_on, ends)
-    for level, told in untold:
-        tree.tell(*told.wait(), level=level)
+        if told is not None:  # else nothing hangs on it before the draft is verified
+            known, beliefs, ends = told.wait()
+            tree.tell(known, beliefs)
+            goes_on = _unless(goes_on, ends)
     return nodes
 
 

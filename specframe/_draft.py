@@ -12,6 +12,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from specframe._errors import PluginError
+from specframe._transfer import Reading
+from specframe._tree_checks import check_parents, check_siblings, check_tokens
 
 Q_TOLERANCE = 1e-3  # how far from 1 a q may sum: it may have been computed in 16 bit
 
@@ -105,6 +107,19 @@ class Draft:
             torch.tensor([len(row) for row in tokens], device=device),
         )
 
+    @property
+    def is_told(self) -> bool:
+        """Tell whether the host knows the tokens, or a device may still be choosing them."""
+        return self.tokens.is_cpu
+
+    def read_ahead(self) -> None:
+        """Begin to read tokens and confidences, before other work is sent to the device."""
+        _ = self._reading
+
+    @cached_property
+    def _reading(self) -> Reading:
+        return Reading(self.tokens, *([] if self.confidences is None else [self.confidences]))
+
     @cached_property
     def size_list(self) -> list[int]:
         """Return the number of nodes of each row, on the host."""
@@ -113,7 +128,16 @@ class Draft:
     @cached_property
     def token_lists(self) -> list[list[int]]:
         """Return each row's tokens in node order, padding left out, on the host."""
-        return [row[:size] for row, size in zip(self.tokens.tolist(), self.size_list, strict=True)]
+        tokens, *_ = self._reading.wait()
+        return [row[:size] for row, size in zip(tokens.tolist(), self.size_list, strict=True)]
+
+    @cached_property
+    def confidence_lists(self) -> list[list[float]] | None:
+        """Return each row's confidences in node order, padding left out, on the host."""
+        if self.confidences is None:
+            return None
+        _, confidences = self._reading.wait()
+        return [row[:size] for row, size in zip(confidences.tolist(), self.size_list, strict=True)]
 
     @cached_property
     def parent_lists(self) -> list[list[int]]:
@@ -179,6 +203,11 @@ class Draft:
 
         ``rooms`` is the most levels of each row.
         """
+        self.check_trees(rooms)
+        self.check_tokens(vocab_size)
+
+    def check_trees(self, rooms: list[int]) -> None:
+        """Raise PluginError unless the trees are well formed, whatever tokens they hold."""
         batch, width = self.tokens.shape
         if batch != len(rooms):
             raise PluginError(
@@ -194,10 +223,8 @@ class Draft:
             raise PluginError(
                 f"malformed draft: sizes {self.size_list} must lie between 1 (the root) and {width}"
             )
-        for row, (tokens, parents) in enumerate(
-            zip(self.token_lists, self.parent_lists, strict=True)
-        ):
-            _check_row(row, tokens, parents, vocab_size)
+        for row, parents in enumerate(self.parent_lists):
+            check_parents(row, parents)
         for row, (depths, room) in enumerate(zip(self.depths, rooms, strict=True)):
             if max(depths) > room:
                 raise PluginError(
@@ -205,11 +232,16 @@ class Draft:
                     f"{max(depths)}"
                 )
         self._check_laws(batch)
+
+    def check_tokens(self, vocab_size: int) -> None:
+        """Raise PluginError unless the tokens exist, and were drawn as the laws say."""
+        for row, tokens in enumerate(self.token_lists):
+            check_tokens(row, tokens, vocab_size)
         for row, law in enumerate(self.laws):
             if law is not Law.DETERMINISTIC:
                 self._check_q(row, vocab_size)
             if law is Law.WITHOUT_REPLACEMENT:
-                _check_siblings(row, self.token_lists[row], self.parent_lists[row])
+                check_siblings(row, self.token_lists[row], self.parent_lists[row])
 
     def require_q(self) -> None:
         """Raise PluginError unless every node with drawn children has its q; asked by verifiers."""
@@ -258,39 +290,9 @@ class Draft:
                 raise PluginError(f"{where}: q gives no mass to its child, token {token}")
 
 
-def _check_siblings(row: int, tokens: list[int], parents: list[int]) -> None:
-    seen: set[tuple[int, int]] = set()
-    for node, (token, parent) in enumerate(zip(tokens, parents, strict=True)):
-        if (parent, token) in seen:
-            raise PluginError(
-                f"malformed draft: row {row}, node {node} repeats token {token} of a sibling, and "
-                "their law is WITHOUT_REPLACEMENT"
-            )
-        seen.add((parent, token))
-
-
 def depths_of(parents: list[int]) -> list[int]:
     """Return the depth of every node of a tree given as parent indices."""
     depths: list[int] = []
     for parent in parents:
         depths.append(0 if parent < 0 else depths[parent] + 1)
     return depths
-
-
-def _check_row(row: int, tokens: list[int], parents: list[int], vocab_size: int) -> None:
-    if parents[0] != -1:
-        raise PluginError(
-            f"malformed draft: row {row}, node 0 is the root and must have parent -1, "
-            f"got {parents[0]}"
-        )
-    for node, (token, parent) in enumerate(zip(tokens, parents, strict=True)):
-        if node and not 0 <= parent < node:
-            raise PluginError(
-                f"malformed draft: row {row}, node {node} has parent {parent}; "
-                "a parent must stand before its child"
-            )
-        if not 0 <= token < vocab_size:
-            raise PluginError(
-                f"malformed draft: row {row}, node {node} holds token {token}, "
-                f"out of vocabulary (size {vocab_size})"
-            )

@@ -20,11 +20,18 @@ if TYPE_CHECKING:
 def check_proposal(draft: Draft, engine: Engine, rows: Rows, declared: Capabilities) -> None:
     """Raise PluginError unless a drafter's answer can be scored for these rows."""
     check_draft(draft, engine)
-    draft.check(engine.vocab_size, rows.rooms)
-    _check_roots(rows, draft)
+    draft.check_trees(rows.rooms)
+    if draft.is_told:
+        check_told(draft, engine, rows)
     if not declared.max_nodes:
         _check_chains(draft)
     check_law(draft, declared)
+
+
+def check_told(draft: Draft, engine: Engine, rows: Rows) -> None:
+    """Raise PluginError unless the tokens fit; waits for the device that chooses them, if any."""
+    draft.check_tokens(engine.vocab_size)
+    _check_roots(rows, draft)
 
 
 def check_law(draft: Draft, declared: Capabilities) -> None:

@@ -19,6 +19,7 @@ from specframe._placement import Placement
 
 PREFILL_CHUNK = 512
 Step = Callable[[Tensor, Placement], Tensor]
+Decide = Callable[[Tensor], Tensor]
 
 
 @attrs.frozen(eq=False)
@@ -87,6 +88,16 @@ class Engine(abc.ABC):
     def gather(self, sources: list[list[int]], starts: list[int]) -> None:
         """Move each row's slots ``sources[b]``, in every layer, to ``starts[b]`` and on."""
 
+    def move(
+        self,
+        sources: Int[Tensor, "batch depth"],
+        starts: Int[Tensor, " batch"],
+        counts: Int[Tensor, " batch"],
+    ) -> None:
+        """Do what ``gather`` does to the first ``counts[b]`` of each row's ``sources``."""
+        moved = zip(sources.tolist(), counts.tolist(), strict=True)
+        self.gather([slots[:count] for slots, count in moved], starts.tolist())
+
     @abc.abstractmethod
     def keep(self, kept: list[int]) -> None:
         """Go on with the rows ``kept`` alone."""
@@ -102,6 +113,13 @@ class Engine(abc.ABC):
     def capture(self, step: Step) -> Step:
         """Return what runs ``step`` fastest; see ``Target.capture``."""
         return step
+
+    def recorded(self, step: Decide) -> Decide | None:
+        """Return a recording of ``step``, which maps whole numbers ``[batch, token, any]``.
+
+        None: here the host computes them sooner.
+        """
+        return None
 
 
 class Opener(Protocol):
@@ -218,6 +236,16 @@ class LayerEngine(Engine):
         """Commit accepted paths in the cache."""
         assert self._cache is not None
         self._cache.gather(sources, starts)
+
+    def move(
+        self,
+        sources: Int[Tensor, "batch depth"],
+        starts: Int[Tensor, " batch"],
+        counts: Int[Tensor, " batch"],
+    ) -> None:
+        """Commit accepted paths in the cache; nobody waits for the numbers."""
+        assert self._cache is not None
+        self._cache.move(sources, starts, counts)
 
     def keep(self, kept: list[int]) -> None:
         """Go on with the rows ``kept`` alone."""

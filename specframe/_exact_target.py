@@ -10,8 +10,10 @@ from specframe._exact import ExactEngine
 from specframe._origin import Origin
 from specframe._rows import Rows
 from specframe._sampler import Sampler
+from specframe._scores import Scores
+from specframe._slots import slots_of
 from specframe._target import Target
-from specframe._verdict import Scores, Verdict
+from specframe._verdict import Verdict
 from specframe._verifier import Verifier
 
 
@@ -36,7 +38,7 @@ class ExactTarget(Target):
 
     def stands(self, rows: Rows, draft: Draft, paths: list[list[int]]) -> bool:
         """Tell whether every row's path is what follows the root, in nodes and in slots."""
-        slots = self._slots_of(rows, draft)
+        slots = slots_of(rows, draft)
         return all(
             path == list(range(1, len(path) + 1))
             and taken[: len(path) + 1] == list(range(length - 1, length + len(path)))
@@ -50,9 +52,8 @@ class ExactTarget(Target):
             for tokens, path in zip(draft.token_lists, paths, strict=True)
         ]
         chains = Draft.chains(rows.roots, guesses)
-        self.clock.lap("other")
         scores = self._score(rows, chains)
-        self.clock.lap("verify")
+        self._wait(rows, chains)
         return chains, scores
 
     def _open(self, rows: Rows) -> None:

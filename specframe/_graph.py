@@ -8,7 +8,7 @@ import attrs
 from jaxtyping import Float
 from torch import Tensor
 
-from specframe._engine import Filled, LayerEngine, Step
+from specframe._engine import Decide, Filled, LayerEngine, Step
 from specframe._family import Split
 from specframe._fusion import Fusion
 from specframe._placement import Placement
@@ -129,6 +129,11 @@ class GraphEngine(LayerEngine):
 
         replays = Replays(outputs, self._recorder, lambda: self._opened)
         return lambda states, placement: replays(states, placement)[0]
+
+    def recorded(self, step: Decide) -> Decide | None:
+        """Return the step, recorded; compiling it would take seconds for each width."""
+        replays = self._by_token(step)
+        return lambda numbers: replays(numbers)[0]
 
     def twin(self) -> GraphEngine:
         """Return an engine on the same split."""

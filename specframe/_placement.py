@@ -88,7 +88,7 @@ class Board:
         ``slots[b][i]`` is where node i of row b stands, below ``slots``; rows may have fewer nodes
         than others and are padded at the end.
         """
-        if len(bases) == 1 and _is_chain(bases[0], parents[0], slots[0]):
+        if len(bases) == 1 and is_chain(bases[0], parents[0], slots[0]):
             return self.chain(bases[0] + first, len(parents[0]) - first)
         width = max(map(len, parents))
         reach = max(slot for row in slots for slot in row) + 1
@@ -134,7 +134,8 @@ class Board:
 BAND_ROWS = 64
 
 
-def _is_chain(base: int, parents: list[int], slots: list[int]) -> bool:
+def is_chain(base: int, parents: list[int], slots: list[int]) -> bool:
+    """Tell whether a tree's nodes follow one another, in slots that do so too."""
     nodes = len(parents)
     return (
         parents[-1] == nodes - 2

@@ -20,9 +20,10 @@ from specframe._round import Clock, Probs, Round
 from specframe._rows import Rows
 from specframe._sampler import ROOTS, Paths, Sampler
 from specframe._sampling import Sampling
+from specframe._scores import Scores
 from specframe._stop_policy import StopPolicy
 from specframe._target import Target
-from specframe._verdict import Scores, Verdict
+from specframe._verdict import Verdict
 from specframe._verifier import Verifier
 
 
@@ -94,7 +95,7 @@ class MeasuringSampler(Sampler):
 
     def measure(self, rows: Rows, draft: Draft, scores: Scores, verdict: Verdict) -> None:
         """Measure a verdict before it is committed; forget what the drafter saw."""
-        self._clock.lap("other")
+        self._clock.lap("verify")
         p = self.warped(rows, draft, scores).softmax(dim=-1)
         ends = [path[-1] if path else 0 for path in verdict.path_lists]
         self.probs = Probs(

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from specframe._draft import Draft
 from specframe._rows import Rows
-from specframe._verdict import Captured, Commit
+from specframe._scores import Captured
+from specframe._verdict import Commit
 
 
 class Clock:
@@ -101,13 +102,11 @@ class Round:
             return RowRound([], [], None, first, 0, first, reason, self.seconds)
         draft, commit = self.draft, self.commit
         nodes = draft.size_list[place]
-        confidences = None
-        if draft.confidences is not None:
-            confidences = draft.confidences.tolist()[place][1:nodes]
+        confidences = draft.confidence_lists
         return RowRound(
             draft_tokens=draft.token_lists[place][1:],
             draft_parents=[parent - 1 for parent in draft.parent_lists[place][1:]],
-            draft_confidences=confidences,
+            draft_confidences=None if confidences is None else confidences[place][1:],
             target_tokens=commit.choices.tolist()[place][:nodes],
             accepted=len(commit.path_lists[place]),
             committed=commit.token_lists[place],

@@ -11,11 +11,12 @@ from torch import Tensor
 
 from specframe._noise import Key, Purpose, gumbels, uniforms
 from specframe._sampling import Sampling, widened
+from specframe._transfer import to_device
 
 if TYPE_CHECKING:
     from specframe._draft import Draft
     from specframe._rows import Row, Rows
-    from specframe._verdict import Scores
+    from specframe._scores import Scores
 
 
 class Paths(Protocol):
@@ -54,12 +55,9 @@ class Sampler:
         return self._chosen(self._perturbed(rows, ROOTS, [[0]] * len(rows), logits[:, None]))[:, 0]
 
     def choose(self, rows: Rows, draft: Draft, scores: Scores) -> Int[Tensor, "batch node"]:
-        """Choose what the target says at each node, with the noise of the node's position.
-
-        Greedily the answer is on the host, where the round needs it.
-        """
+        """Choose what the target says at each node, with the noise of the node's position."""
         if self.is_greedy and not self._reads_prefix(rows):
-            return scores.best[1]
+            return scores.top[1]
         nodes = [list(range(size)) for size in draft.size_list]
         chosen = self._chosen(self._perturbed(rows, draft, nodes, scores.logits))
         self._shared.clear()
@@ -83,7 +81,7 @@ class Sampler:
             gumbels(Key(row.seed, Purpose.DRAFT, row.count, node), logits.shape[-1])
             for row in rows.active
         ]
-        tokens = (warped + torch.stack(noise).to(logits.device)).argmax(dim=-1)
+        tokens = (warped + to_device(torch.stack(noise), logits.device)).argmax(dim=-1)
         return tokens, warped.softmax(dim=-1)
 
     def ranked(
@@ -116,7 +114,7 @@ class Sampler:
     def sample(self, row: Row, node: int, probs: Float[Tensor, " vocab"]) -> int:
         """Draw the token behind ``node`` from what is left of the target's distribution."""
         noise = gumbels(Key(row.seed, Purpose.RESIDUAL, row.count, node), probs.shape[-1])
-        return int((probs.log() + noise.to(probs.device)).argmax())
+        return int((probs.log() + to_device(noise, probs.device)).argmax())
 
     def keep(self, kept: list[int]) -> None:
         """Go on with the rows ``kept``; no state belongs to a row."""
@@ -134,9 +132,8 @@ class Sampler:
         for place, (row, ids) in enumerate(zip(rows.active, nodes, strict=True)):
             for at, node in enumerate(ids):
                 index = row.count + paths.depth(place, node)
-                moved[place, at] += self._coupled(row.seed, index, warped.shape[-1]).to(
-                    moved.device
-                )
+                noise = self._coupled(row.seed, index, warped.shape[-1])
+                moved[place, at] += to_device(noise, moved.device)
         return moved
 
     def _warped(

@@ -6,7 +6,7 @@ from collections.abc import Callable, Hashable
 
 import attrs
 import torch
-from jaxtyping import Float
+from jaxtyping import Num
 from torch import Tensor
 
 from specframe._placement import Placement
@@ -60,7 +60,7 @@ class StaticInputs:
     Tokens that pad a pass are zeros in the cache's last slot at position 0, and see slot 0 alone.
     """
 
-    def __init__(self, shape: Shape, like: Float[Tensor, "batch token width"], slots: int) -> None:
+    def __init__(self, shape: Shape, like: Num[Tensor, "batch token width"], slots: int) -> None:
         """Allocate for states such as ``like``, on a cache of ``slots`` slots."""
         device, tokens = like.device, (shape.batch, shape.width)
         self._shape, self._trash = shape, slots - 1
@@ -136,7 +136,7 @@ class Replays:
         self._recorded: dict[Hashable, tuple[StaticInputs, Body]] = {}
 
     def __call__(
-        self, states: Float[Tensor, "batch token width"], placement: Placement | None = None
+        self, states: Num[Tensor, "batch token width"], placement: Placement | None = None
     ) -> Outputs:
         """Return the step's outputs for these tokens."""
         slots = self._slots()

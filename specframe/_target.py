@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from specframe._acceptance import accept, acceptance_on
 from specframe._draft import Draft
-from specframe._draft_checks import check_proposal, with_nodes
+from specframe._draft_checks import check_proposal, check_told, with_nodes
 from specframe._drafter import Capabilities, Needs
 from specframe._engine import Engine, Filled, Opener, Step
-from specframe._errors import InputError, NumericsError, PluginError
+from specframe._errors import InputError
+from specframe._finite import check_finite
 from specframe._origin import UNKNOWN, Origin
 from specframe._placement import Board, Placement
 from specframe._round import Clock
 from specframe._rows import Rows
 from specframe._sampler import Sampler
+from specframe._scores import Captured, Scores
+from specframe._slots import refuse_overflow, settle_ahead, slots_of
 from specframe._transfer import to_device
 from specframe._tree import Nodes, TreeBuilder
-from specframe._verdict import Captured, Commit, Scores, Verdict
-from specframe._verdict_checks import check_verdict
+from specframe._verdict import Commit, Verdict
+from specframe._verdict_checks import check_verdict, expect_verdict
 from specframe._verifier import Verifier
 
 SPARE_SLOTS = 2  # the root of the last round, and the slot that takes padding
@@ -56,6 +59,8 @@ class Target:
         self._board = Board(SPARE_SLOTS)
         self._tree: TreeBuilder | None = None
         self._scores: Scores | None = None
+        self._accept = acceptance_on(engine)
+        self._waits = True
 
     def open(
         self, model: str, *, trust_remote_code: bool = False, revision: str | None = None
@@ -84,7 +89,7 @@ class Target:
             self.engine.fill(place, row.tokens, taps) for place, row in enumerate(rows.active)
         ]
         logits = self.logits(self.norm(torch.stack([part.last for part in filled])))[:, 0]
-        self._check_finite(rows, logits.amax(dim=-1)[:, None], [[0]] * len(rows))
+        check_finite(self.engine, rows, logits.amax(dim=-1)[:, None], [[0]] * len(rows))
         for row, token in zip(rows.active, sampler.first(rows, logits).tolist(), strict=True):
             row.commit([token])
         self.clock.lap("prefill")
@@ -176,21 +181,30 @@ class Target:
         return self.engine.capture(step)
 
     def confirming(self, verifier: Verifier) -> Verifier:
-        """Return the verifier as this target wants it: as it is."""
+        """Return the verifier as this target wants it: as it is.
+
+        Before one that reads logits on the host, the target waits for them and checks them.
+        """
+        self._waits = self._accept is accept or not verifier.capturable
         return verifier
 
     def score(self, rows: Rows, draft: Draft) -> Scores:
-        """Return the logits at every node: one pass, resumed at the draft's exit if it has one."""
-        self.clock.lap("draft")
+        """Return the logits at every node: one pass, resumed at the draft's exit if it has one.
+
+        A recorded one is not waited for, unless the verifier is not ``capturable``.
+        """
+        check_proposal(draft, self.engine, rows, self._declared)
+        if draft.is_told:
+            self.clock.lap("draft")
         scores = self._score(rows, draft)
-        self.clock.lap("verify")
+        if self._waits:
+            self._wait(rows, draft)
         return scores
 
     def _score(self, rows: Rows, draft: Draft) -> Scores:
-        check_proposal(draft, self.engine, rows, self._declared)
         exit = draft.exit
-        slots = self._slots_of(rows, draft)
-        self._refuse_overflow(slots)
+        slots = slots_of(rows, draft)
+        refuse_overflow(slots, self._board.padding_slot)
         bases = [length - 1 for length in rows.lengths]
         placement = self._board.trees(bases, draft.parent_lists, slots)
         used = max(draft.size_list)  # a draft may have more padding than its largest tree needs
@@ -204,25 +218,44 @@ class Target:
         normed = self.norm(hidden)
         earlier = {layer: _first(used, tap) for layer, tap in exit.taps.items()} if exit else {}
         captured = Captured({**taps, **earlier}, normed if self._needs.normed else None)
-        scores = Scores(self.logits(normed), captured)
-        self._check_finite(rows, scores.best[0], draft.depths)
-        self._scores = scores if self.keeps_logits else None
+        accepts = accept if self._waits else self._accept
+        scores = self._scores = Scores(self.logits(normed), captured, accepts)
+        scores.read_ahead()
         return scores
+
+    def _wait(self, rows: Rows, draft: Draft) -> None:
+        """Wait for draft and scores, one behind the other: so each is booked its time; check both.
+
+        There is nothing to send meanwhile, so a device that does both has no gap between them.
+        """
+        if not draft.is_told:
+            check_told(draft, self.engine, rows)
+            self.clock.lap("draft")
+        assert self._scores is not None
+        check_finite(self.engine, rows, self._scores.best[0], draft.depths)
+        self.clock.lap("verify")
 
     def commit(self, rows: Rows, draft: Draft, verdict: Verdict) -> Commit:
         """Cut the accepted path by EOS, stops and budget; keep in the cache what is left."""
-        check_verdict(verdict, draft, self.engine.vocab_size)
-        slots = self._slots_of(rows, draft)
+        expect_verdict(verdict)
+        slots = slots_of(rows, draft)
         starts = rows.lengths
+        if verdict.is_awaited:
+            settle_ahead(self.engine, draft, verdict, slots)
+        if not self._waits:
+            self._wait(rows, draft)
+        check_verdict(verdict, draft, self.engine.vocab_size)
+        self.clock.lap("verify")
         taken, paths = [], []
         for place, row in enumerate(rows.active):
             path = verdict.path_lists[place]
             tokens = [draft.token_lists[place][node] for node in path]
             taken.append(row.commit([*tokens, verdict.next_tokens[place]]))
             paths.append(path[: len(taken[-1])])
-        self._settle(
-            [[slots[place][node] for node in path] for place, path in enumerate(paths)], starts
-        )
+        if not verdict.is_awaited:
+            self._settle(
+                [[slots[place][node] for node in path] for place, path in enumerate(paths)], starts
+            )
         reasons = [row.finish_reason for row in rows.active]
         logits = self._logits_behind(paths)
         if logits is not None:
@@ -244,55 +277,14 @@ class Target:
             self._board = Board(slots, self.engine.device)
         self.engine.open(len(rows), self._board.slots)
 
-    def _slots_of(self, rows: Rows, draft: Draft) -> list[list[int]]:
-        if draft.exit is None:
-            return [
-                list(range(length - 1, length - 1 + size))
-                for length, size in zip(rows.lengths, draft.size_list, strict=True)
-            ]
-        return [
-            row[:size] for row, size in zip(draft.exit.slot_lists, draft.size_list, strict=True)
-        ]
-
-    def _refuse_overflow(self, slots: list[list[int]]) -> None:
-        for place, taken in enumerate(slots):
-            if max(taken) >= self._board.padding_slot:
-                raise PluginError(
-                    f"malformed draft: row {place} has slots for "
-                    f"{self._board.padding_slot - taken[0]} nodes, the root included, and was "
-                    "given more: a drafter of trees states its most nodes in its capabilities"
-                )
-
     def _logits_behind(self, paths: list[list[int]]) -> Tensor | None:
-        if self._scores is None:
+        if self._scores is None or not self.keeps_logits:
             return None
         depth = max(map(len, paths))
         nodes = [[0, *path] + [0] * (depth - len(path)) for path in paths]
         index = torch.tensor(nodes, device=self.engine.device)
         rows = torch.arange(len(paths), device=self.engine.device)[:, None]
         return self._scores.logits[rows, index]
-
-    def _check_finite(self, rows: Rows, best: Tensor, depths: list[list[int]]) -> None:
-        if all(math.isfinite(value) for values in best.tolist() for value in values):
-            return
-        for place, row in enumerate(rows.active):
-            for node, depth in enumerate(depths[place]):
-                if not bool(torch.isfinite(best[place, node])):
-                    position = len(row.tokens) - 1 + depth
-                    raise NumericsError(
-                        f"the model's logits at position {position} of row {row.index} are not "
-                        f"finite; {self._first_bad_layer(row.tokens)}. Check the weights, or use "
-                        "a wider dtype (--dtype float32)"
-                    )
-
-    def _first_bad_layer(self, tokens: list[int]) -> str:
-        """Run the committed tokens once more and name the first layer that is not finite."""
-        filled = self.engine.fill(0, tokens, range(self.engine.num_layers + 1))
-        for layer, states in sorted(filled.taps.items()):
-            if not bool(torch.isfinite(states).all()):
-                name = f"layer {layer - 1}" if layer else "the embedding"
-                return f"the first bad values come from {name}"
-        return "every layer's output is finite, so they come from the head"
 
 
 def _first(count: int, states: Tensor) -> Tensor:

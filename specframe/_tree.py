@@ -14,6 +14,7 @@ from torch import Tensor
 from specframe._draft import Draft, Exit, Law
 from specframe._errors import PluginError
 from specframe._placement import Board, Placement
+from specframe._pruning import select_nodes
 from specframe._transfer import Reading, to_device
 
 if TYPE_CHECKING:
@@ -105,17 +106,14 @@ class TreeBuilder:
         self,
         tokens: Int[Tensor, "batch node"],
         confidences: Float[Tensor, "batch node"] | None = None,
-        *,
-        level: int | None = None,
     ) -> None:
-        """Give the tokens and confidences of the newest nodes, or of a chain's, read to the host.
+        """Give the tokens and confidences of the newest nodes, read to the host.
 
         A drafter that reads them anyway saves the draft another reading.
         """
-        at = len(self._tokens) - 1 if level is None else level
-        self._tokens[at] = tokens
+        self._tokens[-1] = tokens
         if confidences is not None:
-            self._confidences[at - len(self._tokens)] = confidences
+            self._confidences[-1] = confidences
 
     def prune(self, row: int, nodes: Sequence[int]) -> None:
         """Drop nodes from one row's draft, with all that hangs below them; slots stay holes."""
@@ -159,12 +157,11 @@ class TreeBuilder:
                 f"the tree was pruned and its law is {law.name}: what was drawn at random must "
                 "stay, or the output's distribution changes"
             )
-        self._read()
         # One tensor for both: behind a forward each costs 20 us.
         padded = zip(self._parents, self._padded(self._parents, 0), strict=True)
         shape = torch.tensor([[len(own), *row] for own, row in padded])
         draft = Draft(
-            tokens=torch.cat(self._tokens, dim=1),
+            tokens=_joined(self._tokens),
             parents=shape[:, 1:],
             sizes=shape[:, 0],
             law=law,
@@ -173,7 +170,10 @@ class TreeBuilder:
             inner=self._inner() if self._q else None,
             exit=self._exit(),
         )
-        return self._without_dropped(draft) if self._dropped else draft
+        if self._dropped:
+            draft = self._without_dropped(draft)
+        draft.read_ahead()
+        return draft
 
     def _read(self) -> None:
         """Bring to the host what was not told, in one reading."""
@@ -218,7 +218,7 @@ class TreeBuilder:
     def _all_confidences(self) -> Tensor | None:
         if sum(part.shape[1] for part in self._confidences) != self._width - 1:
             return None
-        return torch.cat([_sure(len(self._bases)), *self._confidences], dim=1)
+        return _joined([_sure(len(self._bases)), *self._confidences])
 
     def _exit(self) -> Exit | None:
         layers = {layer for layer, _ in self._computed.values()}
@@ -262,39 +262,7 @@ def _sure(count: int) -> Tensor:
     return torch.ones(count, 1)
 
 
-def select_nodes(draft: Draft, kept: list[list[int]]) -> Draft:
-    """Return the draft with the nodes ``kept`` of each row alone, renumbered in order.
-
-    It has no q: what was drawn at random is not to be left out.
-    """
-    width = max(map(len, kept))
-    index = torch.tensor([nodes + [0] * (width - len(nodes)) for nodes in kept])
-    parents = []
-    for nodes, above in zip(kept, draft.parent_lists, strict=True):
-        new_id = {old: new for new, old in enumerate(nodes)} | {-1: -1}
-        parents.append([new_id[above[node]] for node in nodes] + [0] * (width - len(nodes)))
-
-    def pick(values: Tensor) -> Tensor:
-        wide = to_device(index, values.device)
-        if values.dim() == 3:
-            wide = wide[..., None].expand(-1, -1, values.shape[-1])
-        return values.gather(1, wide)
-
-    exit = draft.exit
-    return attrs.evolve(
-        draft,
-        probs=None,
-        inner=None,
-        tokens=pick(draft.tokens),
-        parents=torch.tensor(parents),
-        sizes=torch.tensor([len(nodes) for nodes in kept]),
-        confidences=None if draft.confidences is None else pick(draft.confidences),
-        exit=None
-        if exit is None
-        else Exit(
-            exit.layer,
-            pick(exit.hidden),
-            pick(exit.slots).tolist(),
-            {layer: pick(tap) for layer, tap in exit.taps.items()},
-        ),
-    )
+def _joined(parts: list[Tensor]) -> Tensor:
+    """Return the parts as one tensor: on the host, unless a device still works on one of them."""
+    away = [part.device for part in parts if not part.is_cpu]
+    return torch.cat([to_device(part, away[0]) for part in parts] if away else parts, dim=1)

@@ -1,9 +1,9 @@
-"""What a round computes: scores, the verdict on a draft, the commit that is left of it."""
+"""What a round decides: the verdict on a draft, and the commit that is left of it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import cached_property
+from typing import ClassVar
 
 import attrs
 import torch
@@ -14,37 +14,6 @@ from specframe._transfer import Reading
 
 
 @attrs.frozen(eq=False)
-class Captured:
-    """Hold what a drafter's ``needs`` asked for, of a prefill or of one draft's nodes.
-
-    ``taps`` maps a layer to the hidden states after that many layers; ``normed`` is the last one
-    after the final norm. Rows of a prefill are padded at the end to the longest prompt; its
-    ``logits``, those behind the first new token, are there if the caller wants logits.
-    """
-
-    taps: Mapping[int, Float[Tensor, "batch token hidden"]] = attrs.field(factory=dict)
-    normed: Float[Tensor, "batch token hidden"] | None = None
-    logits: Float[Tensor, "batch 1 vocab"] | None = None
-
-
-@attrs.frozen(eq=False)
-class Scores:
-    """Hold the target's logits at every node of a draft."""
-
-    logits: Float[Tensor, "batch node vocab"]
-    captured: Captured = attrs.field(factory=Captured)
-
-    @cached_property
-    def best(self) -> tuple[Float[Tensor, "batch node"], Int[Tensor, "batch node"]]:
-        """Return the largest logit at each node and its token, the lowest id where several tie.
-
-        They are on the host, and the one thing that a greedy round waits for.
-        """
-        values, tokens = Reading(*self.logits.max(dim=-1)).wait()
-        return values, tokens
-
-
-@attrs.frozen(eq=False)
 class Verdict:
     """Hold what a verifier decided: the accepted path and the token after it.
 
@@ -52,6 +21,8 @@ class Verdict:
     behind them. ``choices`` is what the target says at each node. The tensors say the same as the
     lists, padded with 0 behind ``accepted``, for those who compute with it.
     """
+
+    is_awaited: ClassVar[bool] = False  # a device still works on it
 
     path_lists: list[list[int]]
     next_tokens: list[int]
@@ -71,6 +42,61 @@ class Verdict:
     def next_token(self) -> Int[Tensor, " batch"]:
         """Return the token after each row's path."""
         return torch.tensor(self.next_tokens)
+
+
+class AwaitedVerdict(Verdict):
+    """A verdict that a device still works on: its lists are read when they are first asked for.
+
+    ``told [batch, node, 4]`` holds the path, padded with 0, the choices, and in every node of a row
+    how many nodes were accepted and the token behind them.
+    """
+
+    is_awaited: ClassVar[bool] = True
+    told: Int[Tensor, "batch node 4"]
+    _reading: Reading
+
+    def __init__(self, told: Int[Tensor, "batch node 4"]) -> None:
+        """Begin to read."""
+        object.__setattr__(self, "told", told)  # a verdict is frozen
+        object.__setattr__(self, "_reading", Reading(told))
+
+    @property
+    def path_lists(self) -> list[list[int]]:
+        """Return the accepted nodes, on the host."""
+        return self._lists[0]
+
+    @property
+    def next_tokens(self) -> list[int]:
+        """Return the tokens behind them, on the host."""
+        return self._lists[1]
+
+    @property
+    def choices(self) -> Int[Tensor, "batch node"]:
+        """Return what the target says at each node, on the host."""
+        return self._reading.wait()[0][..., 1]
+
+    @property
+    def path(self) -> Int[Tensor, "batch node"]:
+        """Return the accepted nodes, on the device."""
+        return self.told[..., 0]
+
+    @property
+    def accepted(self) -> Int[Tensor, " batch"]:
+        """Return how many nodes of each row were accepted, on the device."""
+        return self.told[:, 0, 2]
+
+    @property
+    def next_token(self) -> Int[Tensor, " batch"]:
+        """Return the token after each row's path, on the device."""
+        return self.told[:, 0, 3]
+
+    @cached_property
+    def _lists(self) -> tuple[list[list[int]], list[int]]:
+        (told,) = self._reading.wait()
+        paths, _, accepted, behind = told.unbind(dim=2)
+        counts = accepted[:, 0].tolist()
+        cut = [path[:count] for path, count in zip(paths.tolist(), counts, strict=True)]
+        return cut, behind[:, 0].tolist()
 
 
 @attrs.frozen(eq=False)

@@ -9,10 +9,14 @@ from specframe._errors import PluginError
 from specframe._verdict import Verdict
 
 
-def check_verdict(verdict: Verdict, draft: Draft, vocab_size: int) -> None:
-    """Raise PluginError unless each row's path leads down its tree, to a token that there is."""
+def expect_verdict(verdict: object) -> None:
+    """Raise PluginError for what is no verdict."""
     if not isinstance(verdict, Verdict):
         raise _fault(f"verify must return a specframe.Verdict, got {verdict!r}")
+
+
+def check_verdict(verdict: Verdict, draft: Draft, vocab_size: int) -> None:
+    """Raise PluginError unless each row's path leads down its tree, to a token that there is."""
     batch, paths = draft.tokens.shape[0], verdict.path_lists
     tokens: list[Any] = verdict.next_tokens
     counts = [len(paths), len(tokens), verdict.choices.shape[0]]

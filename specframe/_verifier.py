@@ -8,7 +8,8 @@ from typing import ClassVar, Literal
 from specframe._draft import Draft
 from specframe._rows import Rows
 from specframe._sampler import Sampler
-from specframe._verdict import Scores, Verdict
+from specframe._scores import Scores
+from specframe._verdict import Verdict
 
 Guarantee = Literal["tokens", "distribution", "none"]
 
@@ -22,7 +23,7 @@ class Verifier(abc.ABC):
     has none is no fault, and is not refused: nobody drew its guesses, their law is DETERMINISTIC,
     and they count as drawn with certainty (a one-hot q). ``trees``: drafts may branch; a verifier
     without is refused beside a drafter of trees. ``capturable``: ``verify`` is made of tensor
-    operations of fixed shape alone.
+    operations of fixed shape alone, such as ``scores.accept``, and reads no value on the host.
     """
 
     guarantee: ClassVar[Guarantee]

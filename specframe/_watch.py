@@ -18,9 +18,10 @@ if TYPE_CHECKING:
     from specframe._engine import Engine
     from specframe._rows import Rows
     from specframe._sampler import Sampler
+    from specframe._scores import Captured, Scores
     from specframe._stop_policy import StopPolicy
     from specframe._target import Target
-    from specframe._verdict import Captured, Commit, Scores
+    from specframe._verdict import Commit
 
 
 def watched(drafter: Drafter) -> Drafter:

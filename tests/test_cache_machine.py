@@ -50,13 +50,21 @@ class CacheMachine(RuleBasedStateMachine):
         placement, _ = self.score(trees, exit)
         nodes = [data.draw(st.integers(0, len(tree[0]) - 1)) for tree in trees]
         ways = [way_up(tree[1], node)[::-1] for tree, node in zip(trees, nodes, strict=True)]
-        self.engine.gather(
-            [[tree[2][node] for node in way] for tree, way in zip(trees, ways, strict=True)],
-            self.bases,
-        )
+        sources = [[tree[2][node] for node in way] for tree, way in zip(trees, ways, strict=True)]
+        self.commit(sources, data.draw(st.integers(0, 2)))
         for row, tree, way in zip(self.rows, trees, ways, strict=True):
             row += [tree[0][node] for node in way]
         assert placement.reach <= SLOTS
+
+    def commit(self, sources, more):
+        """Gather as the host does, or as a device does: padded by ``more`` than the longest."""
+        counts = torch.tensor(list(map(len, sources)))
+        if not more:
+            self.engine.gather(sources, self.bases)
+            return
+        width = max(counts) + more - 1
+        padded = torch.tensor([row + [0] * (width - len(row)) for row in sources])
+        self.engine.move(padded, torch.tensor(self.bases), counts)
 
     @precondition(has_room)
     @rule(data=st.data(), lo=st.integers(1, LAYERS))

@@ -157,7 +157,11 @@ def test_logits_that_are_not_finite_are_named_with_position_and_layer(
     assert name in str(caught.value)
 
 
-def test_logits_that_stop_being_finite_later_are_named_with_their_position(tiny):
+@pytest.mark.parametrize("runner", ["eager", "graph"])
+def test_logits_that_stop_being_finite_later_are_named_with_their_position(
+    tiny, monkeypatch, runner
+):
+    monkeypatch.setenv("SPECFRAME_RUNNER", runner)
     model = tiny.model()
     expected = tiny.generate(model, PROMPT, 8)
     place = next(p for p in range(1, 8) if expected[p] not in PROMPT + expected[:p])

@@ -1,14 +1,24 @@
-"""The greedy verifier: the deepest path of argmaxes, by a definition of its own."""
+"""The greedy verifier: the deepest path of argmaxes, by a definition of its own.
+
+On the host, and by the walk that devices record.
+"""
+
+from functools import partial
 
 import pytest
 import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from specframe import Draft, Rows, Sampler, Scores
+from specframe._acceptance import accept, accept_on_device, follow
 from specframe_verifiers._match import GreedyVerifier
 
 VOCAB = 3
+WAYS = pytest.mark.parametrize(
+    "way", [accept, partial(accept_on_device, follow)], ids=["host", "device"]
+)
 
 
 @st.composite
@@ -39,7 +49,7 @@ def paths_below(row, node):
     return found
 
 
-def verify(rows):
+def verify(rows, way):
     """Ask the verifier about padded rows; the padding looks tempting."""
     width = max(len(tokens) for tokens, *_ in rows)
 
@@ -53,15 +63,18 @@ def verify(rows):
         candidates=torch.tensor(padded(2, True)),
     )
     logits = torch.tensor(padded(3, [1, 0, 0])).double()
-    return GreedyVerifier().verify(Rows([]), draft, Scores(logits), Sampler())
+    return GreedyVerifier().verify(Rows([]), draft, Scores(logits, accept=way), Sampler())
 
 
+@WAYS
 @settings(max_examples=300, deadline=None)
-@given(st.lists(trees(), min_size=1, max_size=3))
+@given(rows=st.lists(trees(), min_size=1, max_size=3))
 # Two siblings with the right token: the longer way leads through the second.
-@example([([0, 1, 1, 2], [-1, 0, 0, 2], [True] * 4, [[0, 1, 0], [0, 0, 1], [0, 0, 1], [1, 0, 0]])])
-def test_the_deepest_path_of_argmaxes_is_accepted(rows):
-    verdict = verify(rows)
+@example(
+    rows=[([0, 1, 1, 2], [-1, 0, 0, 2], [True] * 4, [[0, 1, 0], [0, 0, 1], [0, 0, 1], [1, 0, 0]])]
+)
+def test_the_deepest_path_of_argmaxes_is_accepted(rows, way):
+    verdict = verify(rows, way)
     for place, (row, path) in enumerate(zip(rows, verdict.path_lists, strict=True)):
         every = paths_below(row, 0)
         assert path in every
@@ -70,14 +83,18 @@ def test_the_deepest_path_of_argmaxes_is_accepted(rows):
         assert verdict.next_token[place] == told(row[3][last])
         choices = verdict.choices[place, : len(row[0])].tolist()
         assert choices == [told(logits) for logits in row[3]]
+        assert verdict.accepted[place] == len(path)
+        assert verdict.path[place, : len(path)].tolist() == path
+        assert not verdict.path[place, len(path) :].any()
 
 
+@WAYS
 @pytest.mark.parametrize("wrong", range(5))
-def test_a_chain_is_accepted_up_to_its_first_wrong_token(wrong):
+def test_a_chain_is_accepted_up_to_its_first_wrong_token(wrong, way):
     tokens = [0, 1, 1, 1, 1]
     if wrong:
         tokens[wrong] = 2
-    verdict = verify([(tokens, [-1, 0, 1, 2, 3], [True] * 5, [[0, 1, 0]] * 5)])
+    verdict = verify([(tokens, [-1, 0, 1, 2, 3], [True] * 5, [[0, 1, 0]] * 5)], way)
     count = wrong - 1 if wrong else 4
     assert verdict.path_lists == [list(range(1, count + 1))]
     assert verdict.next_token.tolist() == [1]
@@ -94,12 +111,32 @@ def test_a_tie_goes_to_the_lowest_token_in_every_dtype():
         assert Sampler().choose(Rows([]), draft, Scores(logits)).tolist() == [[700, 700]]
 
 
-def test_padding_and_non_candidates_are_never_accepted():
+@WAYS
+def test_padding_and_non_candidates_are_never_accepted(way):
     right = [[0, 1, 0]] * 3
     verdict = verify(
         [
             ([0, 1, 1], [-1, 0, 1], [True, False, True], right),
             ([0, 1], [-1, 0], [True] * 2, right[:2]),
-        ]
+        ],
+        way,
     )
     assert verdict.path_lists == [[], [1]]
+
+
+@pytest.mark.parametrize("width", [1, 2, 8, 64])
+def test_the_walk_of_a_device_has_no_shape_that_hangs_on_a_value(width):
+    """A tensor without values fails at whatever would read one, as a recording would."""
+    with FakeTensorMode():
+        answer = follow(torch.zeros(2, width, 5 + width, dtype=torch.long))
+    assert answer.shape == (2, width, 4)
+
+
+@given(st.integers(2, 70), st.data())
+def test_the_walk_of_a_device_knows_its_way_at_any_depth(width, data):
+    depth = data.draw(st.integers(0, width - 1))
+    tokens = [1] * (depth + 1) + [2] * (width - 1 - depth)
+    verdict = accept_on_device(
+        follow, Draft.chains([1], [tokens[1:]]), torch.ones(1, width, dtype=torch.long)
+    )
+    assert verdict.path_lists == [list(range(1, depth + 1))]

@@ -1,43 +1,75 @@
-"""What a round reads of the device: one packet, and one for each drafted level."""
+"""What a round reads of the device, and when: all that the host waits for stands together."""
+
+import time
+from functools import partial
+from typing import ClassVar
 
 import pytest
 import torch
 
 import specframe
-from specframe import Reading, to_device
+from specframe import PluginError, Reading, Sampler, _chain, to_device
 from specframe._draft import depths_of
 
 READS = ("tolist", "item", "numpy", "__bool__", "__int__", "__float__", "__index__")
 FORBIDDEN = {getattr(torch.Tensor, name) for name in READS}
+LOOKS = ("__get__", "dim", "size", "as_subclass", "is_floating_point", "is_complex", "__len__")
 
 
 class OnDevice(torch.Tensor):
-    """A tensor, and all that is made of it, whose values may be seen through a Reading alone."""
+    """A tensor, and all that is made of it, whose values may be seen through a Reading alone.
+
+    ``log`` notes what is computed with it ("send") and which readings are waited for ("wait").
+    """
+
+    log: ClassVar[list[str]] = []
 
     @classmethod
     def __torch_function__(cls, function, types, args=(), kwargs=None):
         if function in FORBIDDEN:
             raise AssertionError(f"{function.__name__} reads a value of the device by itself")
+        if function == torch.Tensor.is_cpu.__get__:
+            return False
+        if function.__name__ not in LOOKS:
+            cls.log.append("send")
         return super().__torch_function__(function, types, args, kwargs or {})
 
 
 @pytest.fixture
-def begun(monkeypatch):
-    """Return the list in which each reading of such tensors is noted; what it reads is let go."""
-    noted, begin = [], Reading.__init__
+def log(monkeypatch):
+    """Return the log of such tensors; what a Reading reads is let go."""
+    begin, wait, watched, waited = Reading.__init__, Reading.wait, set(), set()
+    monkeypatch.setattr(OnDevice, "log", [])
 
-    def counted(self, *values):
+    def begun(self, *values):
         if any(isinstance(value, OnDevice) for value in values):
-            noted.append(len(values))
+            watched.add(self)
         begin(self, *(value.as_subclass(torch.Tensor) for value in values))
 
-    monkeypatch.setattr(Reading, "__init__", counted)
-    return noted
+    def noted(self):
+        if self in watched and self not in waited:
+            OnDevice.log.append("wait")
+            waited.add(self)
+        return wait(self)
+
+    monkeypatch.setattr(Reading, "__init__", begun)
+    monkeypatch.setattr(Reading, "wait", noted)
+    monkeypatch.setattr(_chain, "_all_rows", lambda count, _: torch.ones(count) > on_device(0.0))
+    return OnDevice.log
 
 
-def watched(decoder):
+def on_device(value):
+    return torch.tensor(value).as_subclass(OnDevice)
+
+
+def waits(log):
+    """Return how often the host waited with something to send behind it."""
+    return "".join(word[0] for word in log).rstrip("s").count("sw")
+
+
+def watch(decoder):
     """Let the engine answer with such tensors."""
-    engine = decoder.target.engine
+    target, engine = decoder.target, decoder.target.engine
     run, logits, embed = engine.run, engine.logits, engine.embed
 
     def watched_run(*arguments, **named):
@@ -47,6 +79,11 @@ def watched(decoder):
     engine.run = watched_run
     engine.logits = lambda normed: logits(normed).as_subclass(OnDevice)
     engine.embed = lambda tokens: embed(tokens).as_subclass(OnDevice)
+    if isinstance(target._accept, partial):
+        (step,) = target._accept.args
+        target._accept = partial(
+            target._accept.func, lambda numbers: step(numbers).as_subclass(OnDevice)
+        )
 
 
 def test_numbers_are_sent_and_read_unchanged():
@@ -56,60 +93,87 @@ def test_numbers_are_sent_and_read_unchanged():
     assert [value.tolist() for value in Reading(*values).wait()] == [[0, 1, 2], [True]]
 
 
-def test_the_watch_catches_what_reads_by_itself(begun):
-    value = torch.ones(2).as_subclass(OnDevice) * 2
+def test_the_watch_catches_what_reads_by_itself(log):
+    value = on_device([1.0, 1.0]) * 2
     for read in (torch.Tensor.tolist, lambda v: bool(v.all()), lambda v: int(v[0])):
         with pytest.raises(AssertionError, match="by itself"):
             read(value)
-    assert Reading(value).wait()[0].tolist() == [2, 2]
-    assert begun == [1]
+    log.clear()
+    for _ in range(2):
+        reading = Reading(value * 2)
+        assert [told.tolist() for told in (*reading.wait(), *reading.wait())] == [[4, 4]] * 2
+    assert log == ["send", "wait"] * 2
+    assert waits(log) == 2
 
 
 @pytest.mark.models
 @pytest.mark.parametrize("runner", ["eager", "graph"])
-@pytest.mark.parametrize("strategy", ["none", "kangaroo", "tree"])
+@pytest.mark.parametrize("strategy", ["none", "kangaroo", "tree", "fixed", "lookup"])
 @pytest.mark.parametrize("temperature", [0.0, 0.8])
-def test_a_round_waits_once_and_once_for_each_level(
-    tiny, tmp_path, monkeypatch, begun, runner, strategy, temperature
+def test_a_round_waits_once_and_once_for_each_level_that_is_asked_about(
+    tiny, tmp_path, monkeypatch, log, runner, strategy, temperature
 ):
     monkeypatch.setenv("SPECFRAME_RUNNER", runner)
     model = tiny.model()
-    if strategy == "none":
-        decoder = specframe.load(model, strategy="none")
-    else:
-        adapter = tiny.adapter(tmp_path, model)
-        options = {"adapter": adapter, "threshold": 0.2, "tree": strategy == "tree"}
-        decoder = specframe.load(model, options=options | {"steps": 4})
+    adapter = {"adapter": tiny.adapter(tmp_path, model), "threshold": 0.2, "steps": 4}
+    decoder = {
+        "none": partial(specframe.load, model, strategy="none"),
+        "lookup": partial(specframe.load, model, strategy="prompt-lookup"),
+        "kangaroo": partial(specframe.load, model, options=adapter),
+        "tree": partial(specframe.load, model, options=adapter | {"tree": True}),
+        "fixed": partial(
+            specframe.load, model, options={"adapter": tmp_path, "steps": 4}, stop_policy="fixed"
+        ),
+    }[strategy]()
     stream = decoder.stream([1, 2, 3], max_new_tokens=30, temperature=temperature, seed=1)
     next(stream)
-    watched(decoder)
+    watch(decoder)
     for round in stream:
         levels = max(depths_of([-1, *(parent + 1 for parent in round.draft_parents)]))
-        is_sampled = temperature > 0  # then the target's choices are not its likeliest tokens
-        assert len(begun) == levels + 1 + is_sampled, (begun, round)
-        begun.clear()
+        asked = levels if strategy in ("kangaroo", "tree") else 0
+        is_chosen_later = runner == "eager" and temperature > 0
+        assert waits(log) == asked + 1 + is_chosen_later, ("".join(w[0] for w in log), round)
+        log.clear()
 
 
-@pytest.mark.models
-def test_where_no_level_is_asked_about_the_host_waits_behind_the_last(tiny, tmp_path, monkeypatch):
+@pytest.fixture
+def guessing(tiny, tmp_path, monkeypatch, log):  # noqa: ARG001 (the log is at work meanwhile)
+    """Return a stream whose drafts a device chooses, nobody asking; the prompt is read."""
+    monkeypatch.setenv("SPECFRAME_RUNNER", "graph")
     options = {"adapter": tiny.adapter(tmp_path, tiny.model()), "steps": 4}
     decoder = specframe.load(tiny.model(), stop_policy="fixed", options=options)
     stream = decoder.stream([1, 2, 3], max_new_tokens=30)
     next(stream)
-    log = []
-    for owner, name in ((decoder.target.engine, "run"), (Reading, "wait")):
-        function = getattr(owner, name)
+    watch(decoder)
+    return stream
 
-        def noted(*arguments, name=name, function=function, **named):
-            log.append(name)
-            return function(*arguments, **named)
 
-        monkeypatch.setattr(owner, name, noted)
-    for round in stream:
-        levels = len(round.draft_tokens)
-        draft = ["run"] * (levels + 1) + ["wait"] * levels
-        assert log[: len(draft) + 1] == [*draft, "run"]
-        log.clear()
+@pytest.mark.models
+def test_the_time_of_a_draft_ends_when_the_device_has_it(guessing, monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(time, "perf_counter", lambda: now[0])
+    wait, durations = Reading.wait, iter([5.0, 3.0, 0.25])  # draft, scores, verdict
+
+    def slow(self):
+        before = len(OnDevice.log)
+        told = wait(self)
+        if len(OnDevice.log) > before:
+            now[0] += next(durations)
+        return told
+
+    monkeypatch.setattr(Reading, "wait", slow)
+    seconds = next(guessing).seconds
+    assert (seconds["draft"], seconds["verify"]) == (5.0, 3.25)
+
+
+@pytest.mark.models
+def test_a_token_that_there_is_not_is_refused_when_the_device_has_told_it(guessing, monkeypatch):
+    monkeypatch.setattr(Sampler, "_chosen", lambda _, logits: logits.argmax(dim=-1) + 1000)
+    monkeypatch.setattr(
+        specframe.Target, "embed", lambda target, tokens: target.engine.embed(tokens % 59)
+    )
+    with pytest.raises(PluginError, match=r"row 0, node 1 holds token 1\d+, out of vocabulary"):
+        list(guessing)
 
 
 @pytest.mark.gpu

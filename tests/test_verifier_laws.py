@@ -15,12 +15,14 @@ FAKES = [(name, fake) for name, fakes in FAKE_VERIFIERS.items() for fake in fake
 def test_the_verifiers_keep_their_promise(name):
     results = check_verifier(name, max_examples=60)
     passed = [result for result in results if result.status == "passed"]
-    assert len(passed) == {"greedy": 2, "match": 3, "rejection": 6, "typical": 1}[name]
+    assert len(passed) == {"greedy": 3, "match": 4, "rejection": 6, "typical": 1}[name]
     assert all(result.examples >= 20 for result in passed)
 
 
 def test_the_fakes_are_made_from_a_verifier_that_keeps_every_rule():
-    assert {result.status for result in check_verifier(Walker())} == {"passed"}
+    told = {result.name: result.status for result in check_verifier(Walker())}
+    assert told.pop("check_capturable_reads_nothing") == "skipped", "it reads, and says so"
+    assert set(told.values()) == {"passed"}
 
 
 @pytest.mark.parametrize(("name", "fake"), FAKES, ids=lambda value: getattr(value, "__name__", ""))

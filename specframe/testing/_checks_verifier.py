@@ -193,11 +193,11 @@ def _check_walk(verifier: Verifier, draft: Draft, logits: list[list[int]]) -> No
     (path,), following = verdict.path_lists, verdict.next_tokens[0]
     longest = max(_agreed(draft, 0, told), key=len)
     if not _is_told(draft, path, told) or len(path) != len(longest):
-        raise Broken(f"{_words(draft)} and argmaxes {told[:width]} it accepts nodes {path}")
+        raise Broken(f"{words_of(draft)} and argmaxes {told[:width]} it accepts nodes {path}")
     last = path[-1] if path else 0
     if following != told[last]:
         raise Broken(
-            f"{_words(draft)} and argmaxes {told[:width]} token {following} follows node {last}"
+            f"{words_of(draft)} and argmaxes {told[:width]} token {following} follows node {last}"
         )
 
 
@@ -214,9 +214,9 @@ def check_padding_is_never_accepted(subject: VerifierSubject) -> None:
         (path,), parents = verdict.path_lists, draft.parent_lists[0]
         for above, node in zip([0, *path], path, strict=False):
             if node >= len(parents) or not draft.candidate_lists[0][node]:
-                raise Broken(f"{_words(draft)} it accepts node {node}, which does not count")
+                raise Broken(f"{words_of(draft)} it accepts node {node}, which does not count")
             if parents[node] != above:
-                raise Broken(f"{_words(draft)} it accepts {path}, which is no path")
+                raise Broken(f"{words_of(draft)} it accepts {path}, which is no path")
 
 
 def verify(
@@ -241,7 +241,8 @@ def _is_told(draft: Draft, path: list[int], told: list[int]) -> bool:
     return path in _agreed(draft, 0, told)
 
 
-def _words(draft: Draft) -> str:
+def words_of(draft: Draft) -> str:
+    """Return what a report says of a draft of one row."""
     return (
         f"with tokens {draft.token_lists[0]}, parents {draft.parent_lists[0]}, candidates "
         f"{draft.candidate_lists[0]}"

@@ -187,6 +187,12 @@ class AcceptsPadding(Walker):
                 yield child
 
 
+class ReadsByItself(Walker):
+    """Declare that nothing is read, and walk on the host."""
+
+    capturable: ClassVar[bool] = True
+
+
 def normed(mass: Tensor, otherwise: Tensor) -> Tensor:
     """Return mass as a distribution."""
     total = mass.sum()
@@ -200,4 +206,5 @@ FAKE_VERIFIERS: dict[str, tuple[type[Walker], ...]] = {
     "check_law_of_chosen_trees": (RatioOnTheLikeliest, KeepsARefusedChoice),
     "check_greedy_walk": (OnePastTheMismatch, BonusFromTheRoot, TakesTheFirstTwin),
     "check_padding_is_never_accepted": (AcceptsPadding,),
+    "check_capturable_reads_nothing": (ReadsByItself,),
 }

@@ -9,6 +9,7 @@ from specframe import InputError, Verifier
 from specframe._options import structure_options
 from specframe._plugins import load_registry
 from specframe.testing import _checks_verifier as checks_of
+from specframe.testing._checks_capturable import check_capturable_reads_nothing
 from specframe.testing._checks_verifier import VerifierSubject
 from specframe.testing._outcome import CheckResult
 from specframe.testing._settings import Settings
@@ -21,6 +22,7 @@ CHECKS: tuple[Check, ...] = (
     checks_of.check_law_of_chosen_trees,
     checks_of.check_greedy_walk,
     checks_of.check_padding_is_never_accepted,
+    check_capturable_reads_nothing,
 )
 
 
