@@ -155,7 +155,7 @@ class SlotCache:
 
     def keep(self, kept: list[int]) -> None:
         """Go on with the rows ``kept`` alone, in this order; they move to the front."""
-        index = torch.tensor(kept, device=self._storage.device)
+        index = to_device(kept, self._storage.device)
         moved = self._storage.index_select(2, index)
         self._storage = self._storage[:, :, : len(kept)]
         self._storage.copy_(moved)

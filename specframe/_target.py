@@ -282,7 +282,7 @@ class Target:
             return None
         depth = max(map(len, paths))
         nodes = [[0, *path] + [0] * (depth - len(path)) for path in paths]
-        index = torch.tensor(nodes, device=self.engine.device)
+        index = to_device(nodes, self.engine.device)
         rows = torch.arange(len(paths), device=self.engine.device)[:, None]
         return self._scores.logits[rows, index]
 

@@ -1,7 +1,10 @@
 """What a round reads of the device, and when: all that the host waits for stands together."""
 
+import ast
+import re
 import time
 from functools import partial
+from pathlib import Path
 from typing import ClassVar
 
 import pytest
@@ -176,16 +179,45 @@ def test_a_token_that_there_is_not_is_refused_when_the_device_has_told_it(guessi
         list(guessing)
 
 
+ROUNDS = [
+    path
+    for folder in ("strategies", "verifiers")
+    for path in sorted((Path(__file__).parent.parent / folder).glob("specframe_*/*.py"))
+    if not {"train", "teacher", "data", "demo"} & set(re.findall(r"[a-z]+", path.stem))
+]
+
+
+@pytest.mark.parametrize("path", ROUNDS, ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_plug_ins_send_numbers_without_waiting(path):
+    """`torch.tensor(numbers, device=...)` waits for all that was sent to the device before."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "torch.tensor":
+            named = {keyword.arg for keyword in node.keywords}
+            assert "device" not in named, f"line {node.lineno}: use to_device"
+
+
 @pytest.mark.gpu
 @pytest.mark.models
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
-@pytest.mark.parametrize("strategy", ["none", "kangaroo"])
-def test_no_round_waits_for_the_device_in_any_other_way(tiny, tmp_path, strategy):
+@pytest.mark.parametrize("temperature", [0.0, 0.8])
+@pytest.mark.parametrize(
+    ("strategy", "stop_policy"),
+    [
+        ("none", None),
+        ("prompt-lookup", None),
+        ("early-exit", None),
+        *(("kangaroo", policy) for policy in ("confidence", "fixed", "cost-aware", "svip")),
+    ],
+)
+def test_no_round_waits_for_the_device_in_any_other_way(
+    tiny, tmp_path, strategy, stop_policy, temperature
+):
     model = tiny.model().to("cuda")
     options = {"adapter": tiny.adapter(tmp_path, model)} if strategy == "kangaroo" else None
-    decoder = specframe.load(model, strategy=strategy, options=options)
-    decoder.decode([1, 2, 3], max_new_tokens=60)  # records
-    stream = decoder.stream([1, 2, 3], max_new_tokens=60)
+    decoder = specframe.load(model, strategy=strategy, options=options, stop_policy=stop_policy)
+    asked = {"max_new_tokens": 60, "temperature": temperature, "seed": 1}
+    decoder.decode([1, 2, 3], **asked)  # records
+    stream = decoder.stream([1, 2, 3], **asked)
     next(stream)
     torch.cuda.set_sync_debug_mode("error")
     try:

@@ -28,6 +28,7 @@ from specframe import (
     StopPolicy,
     Target,
     grow_chain,
+    to_device,
 )
 from specframe_draft_model._cached import CachedModel
 from specframe_draft_model._options import DraftModelOptions
@@ -108,7 +109,7 @@ class ModelDrafter(Drafter):
         ]
         width = max(map(len, unread))
         aligned = [[0] * (width - len(tokens)) + tokens for tokens in unread]
-        tokens = torch.tensor(aligned, device=nodes.tokens.device)
+        tokens = to_device(aligned, nodes.tokens.device)
         return self._model.read(tokens, list(map(len, unread)))
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 import attrs
 import torch
 
-from specframe import Round, Rows, Step, StopPolicy
+from specframe import Round, Rows, Step, StopPolicy, to_device
 from specframe_stops._outcome import Outcome, outcomes
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ class Bounds:
     def below(self, values: Tensor) -> Bool[Tensor, " batch"]:
         """Say where a value lies below its row's bound."""
         bounds = [bound.value for bound in self.rows]
-        return values < torch.tensor(bounds, dtype=values.dtype, device=values.device)
+        return values < to_device(torch.tensor(bounds, dtype=values.dtype), values.device)
 
 
 class AdaptiveConfidencePolicy(StopPolicy):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import torch
 
-from specframe import Round, Rows, Step, StopPolicy
+from specframe import Round, Rows, Step, StopPolicy, to_device
 from specframe_stops._estimates import EDGES, Chances, Costs
 from specframe_stops._outcome import outcomes
 
@@ -114,13 +114,13 @@ class CostAwarePolicy(StopPolicy):
 
     def _bin_of(self, confidence: Tensor) -> Tensor:
         if self._edges.device != confidence.device or not len(self._edges):
-            self._edges = torch.tensor(EDGES, device=confidence.device)
+            self._edges = to_device(EDGES, confidence.device)
         self._by_bin = self._by_bin.to(confidence.device)
         return torch.bucketize(confidence, self._edges)
 
     def _who_goes_on(self, step: Step) -> Tensor:
         assert self._rows is not None
-        rooms = torch.tensor(self._rows.rooms, device=step.active.device)
+        rooms = to_device(self._rows.rooms, step.active.device)
         return step.active & (rooms > step.level)
 
     def _bins(self) -> list[list[int]]:
