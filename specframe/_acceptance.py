@@ -69,11 +69,10 @@ def _ways(draft: Draft, width: int) -> np.ndarray:
 
     That is its parent, its depth, what it takes to stand on a path (nothing for the root, 1 for a
     candidate, 2 for what never does), and the path that leads to it, itself included, padded with
-    the root to a power of two.
+    the root to a power of two. Padding is the root over again.
     """
     batch, longest = draft.tokens.shape[0], 1 << (width - 1).bit_length()
     ways = np.zeros((batch, width, 3 + longest), dtype=np.int64)
-    ways[:, 1:, 2] = 2
     for row, (parents, candidates) in enumerate(
         zip(draft.parent_lists, draft.candidate_lists, strict=True)
     ):

@@ -180,3 +180,13 @@ import specframe._decoder
 assert 'specframe._graph' not in sys.modules and 'specframe._fusion' not in sys.modules
 """
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_move_touches_what_was_accepted_and_the_last_slot_alone():
+    cache = SlotCache(2, 2, 1, 6, 1)
+    cache._storage.copy_(torch.arange(48).view(2, 2, 2, 1, 6, 1))
+    before = cache._storage.clone()
+    # The second row accepted nothing, and has no slot left behind its root.
+    cache.move(torch.tensor([[3, 2, 4], [0, 0, 0]]), torch.tensor([1, 5]), torch.tensor([2, 0]))
+    before[:, :, 0, :, 1:3] = before[:, :, 0, :, [3, 2]]
+    torch.testing.assert_close(cache._storage[..., :5, :], before[..., :5, :], rtol=0, atol=0)
