@@ -194,8 +194,7 @@ class Target:
         A recorded one is not waited for, unless the verifier is not ``capturable``.
         """
         check_proposal(draft, self.engine, rows, self._declared)
-        if draft.is_told:
-            self.clock.lap("draft")
+        self.clock.lap("draft")
         scores = self._score(rows, draft)
         if self._waits:
             self._wait(rows, draft)
