@@ -14,6 +14,7 @@ from torch import Tensor
 from specframe._errors import PluginError
 from specframe._transfer import Reading
 from specframe._tree_checks import check_parents, check_siblings, check_tokens
+from specframe._tree_shape import chain_shape, depths_of
 
 Q_TOLERANCE = 1e-3  # how far from 1 a q may sum: it may have been computed in 16 bit
 
@@ -72,16 +73,16 @@ class Draft:
         cls, roots: list[int], guesses: list[list[int]], device: torch.device | str = "cpu"
     ) -> Draft:
         """Build one chain per row: the root and, below it, the guessed tokens."""
-        longest = max(map(len, guesses))
+        lengths = [len(guess) for guess in guesses]
+        longest = max(lengths)
         held = [
             [root, *guess, *[0] * (longest - len(guess))]
             for root, guess in zip(roots, guesses, strict=True)
         ]
-        above = [list(range(-1, longest))] * len(roots)
-        # One tensor for both: behind a forward each costs 20 us.
-        tokens, parents = torch.tensor([held, above], device=device).unbind()
-        sizes = torch.tensor([1 + len(guess) for guess in guesses], device=device)
-        return cls(tokens, parents, sizes)
+        parents, sizes = chain_shape(len(roots), 1 + longest, torch.device(device))
+        if min(lengths) < longest:
+            sizes = torch.tensor([1 + length for length in lengths], device=device)
+        return cls(torch.tensor(held, device=device), parents, sizes)
 
     @classmethod
     def trees(
@@ -288,11 +289,3 @@ class Draft:
             token = self.token_lists[row][node]
             if not float(q[token]) > 0:
                 raise PluginError(f"{where}: q gives no mass to its child, token {token}")
-
-
-def depths_of(parents: list[int]) -> list[int]:
-    """Return the depth of every node of a tree given as parent indices."""
-    depths: list[int] = []
-    for parent in parents:
-        depths.append(0 if parent < 0 else depths[parent] + 1)
-    return depths

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from specframe._draft import depths_of
 from specframe._round import RowRound
+from specframe._tree_shape import depths_of
 
 if TYPE_CHECKING:
     from specframe._stream import Result

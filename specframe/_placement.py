@@ -8,9 +8,9 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
-from specframe._draft import depths_of
 from specframe._packing import Packing
 from specframe._transfer import to_device
+from specframe._tree_shape import depths_of
 
 
 @attrs.frozen(eq=False)

@@ -16,9 +16,13 @@ from specframe._errors import PluginError
 from specframe._placement import Board, Placement
 from specframe._pruning import select_nodes
 from specframe._transfer import Reading, to_device
+from specframe._tree_shape import chain_shape
 
 if TYPE_CHECKING:
     from specframe._rows import Rows
+
+
+CPU = torch.device("cpu")
 
 
 @attrs.frozen(eq=False)
@@ -157,13 +161,11 @@ class TreeBuilder:
                 f"the tree was pruned and its law is {law.name}: what was drawn at random must "
                 "stay, or the output's distribution changes"
             )
-        # One tensor for both: behind a forward each costs 20 us.
-        padded = zip(self._parents, self._padded(self._parents, 0), strict=True)
-        shape = torch.tensor([[len(own), *row] for own, row in padded])
+        parents, sizes = self._shape()
         draft = Draft(
             tokens=_joined(self._tokens),
-            parents=shape[:, 1:],
-            sizes=shape[:, 0],
+            parents=parents,
+            sizes=sizes,
             law=law,
             confidences=self._all_confidences(),
             probs=torch.cat([probs for _, probs in self._q], dim=1) if self._q else None,
@@ -172,8 +174,18 @@ class TreeBuilder:
         )
         if self._dropped:
             draft = self._without_dropped(draft)
-        draft.read_ahead()
+        if not draft.is_told:
+            draft.read_ahead()
         return draft
+
+    def _shape(self) -> tuple[Tensor, Tensor]:
+        """Return parents and sizes."""
+        if all(depths[-1] == self._width - 1 for depths in self._depths):
+            return chain_shape(len(self._bases), self._width, CPU)
+        # One tensor for both: behind a forward each costs 20 us.
+        padded = zip(self._parents, self._padded(self._parents, 0), strict=True)
+        shape = torch.tensor([[len(own), *row] for own, row in padded])
+        return shape[:, 1:], shape[:, 0]
 
     def _read(self) -> None:
         """Bring to the host what was not told, in one reading."""

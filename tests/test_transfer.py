@@ -12,7 +12,7 @@ import torch
 
 import specframe
 from specframe import PluginError, Reading, Sampler, _chain, to_device
-from specframe._draft import depths_of
+from specframe._tree_shape import depths_of
 
 READS = ("tolist", "item", "numpy", "__bool__", "__int__", "__float__", "__index__")
 FORBIDDEN = {getattr(torch.Tensor, name) for name in READS}
