@@ -127,7 +127,7 @@ def test_twins_record_each_for_itself_and_a_batch_no_more_than_it_must(case):
     assert recordings(decoder) - before == 2 * 2 + 2
 
 
-# What follows needs no transformers: a model of three layers in float64.
+# What follows has a model of three layers in float64, where nothing is said of another one.
 
 
 def exact_engine(capturer=None):
@@ -190,6 +190,15 @@ def test_exact_passes_are_recorded_as_they_come():
         assert set(engine._inner._norm._recorded) == {Shape(1, BLOCK)}
 
 
+def test_recordings_end_with_their_buffers_and_serve_until_then():
+    engine, counts = exact_engine(), []
+    for slots in (100, 100, 70, 400):
+        told = logits_of(engine, slots, [1, 20], 1)
+        assert torch.equal(told, PLAIN[:21])
+        counts.append(engine._inner._recorder.count)
+    assert counts == [4, 4, 4, 6], "two stretches, one norm and one head"
+
+
 class Refusing(StandIn):
     """A stand-in whose recordings fail after the first few."""
 
@@ -233,6 +242,7 @@ def test_a_recording_that_fails_after_admission_stops_exact_mode_again_and_again
     assert not engine._inner._recorder.has_failed
 
 
+@pytest.mark.models
 def test_a_shortage_of_memory_while_recording_stays_one(tiny, monkeypatch):
     monkeypatch.setenv("SPECFRAME_RUNNER", "graph")
     capturer = Refusing(100, torch.OutOfMemoryError)
