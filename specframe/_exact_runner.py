@@ -7,9 +7,9 @@ import warnings
 import attrs
 
 from specframe._engine import Engine
+from specframe._errors import RunnerError
 from specframe._exact import ExactEngine
 from specframe._exact_probe import NotExactError, admit_exact
-from specframe._fallback import RunnerError
 from specframe._runner import RUNNERS, on_exact_runner, runner_on
 
 

@@ -5,22 +5,11 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 
-from specframe._errors import SpecframeError
+from specframe._errors import RunnerError
 from specframe._shortage import ran_out_of_memory
 
 # Called with what is lost, what failed, and the error of that; raises where it must not go on.
 FallBack = Callable[[str, str, Exception], None]
-
-
-class RunnerError(SpecframeError):
-    """A runner that was admitted to exact mode cannot go on; ``reason`` says what failed."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(
-            f"exact mode stops here: {reason}, and without that the same tokens would have other "
-            "bits. Decode with SPECFRAME_RUNNER=eager"
-        )
-        self.reason = reason
 
 
 def go_on(lost: str, failed: str, error: Exception) -> None:

@@ -2,7 +2,7 @@
 
 import itertools
 import warnings
-from functools import partial
+from functools import cache, partial
 
 import attrs
 import pytest
@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 import specframe
 from exact_cases import LEVELS, PROMPTS, Case, ScriptedTree, ask, check_same
 from specframe import Board, MemoryShortageError, ModelError, SpecframeError, _fusion, _recording
+from specframe._errors import RunnerError
 from specframe._exact import BLOCK, ExactEngine
 from specframe._exact_probe import admit_exact
 from specframe._exact_runner import admit_on_runner, exact_on_runner
-from specframe._fallback import RunnerError, stop
+from specframe._fallback import stop
 from specframe._fusion import Fusion
 from specframe._graph import GraphEngine
 from specframe._recording import Recorder, StandIn
@@ -24,13 +25,16 @@ from specframe._runner import on_exact_runner
 from specframe._static import Shape
 from tiny_split import TinyModel
 
+pytestmark = pytest.mark.usefixtures("tiny")  # which leaves one thread to torch
+# torch's compiler imports what torch itself calls deprecated.
+COMPILING = pytest.mark.filterwarnings("ignore:.torch.jit.script_method:DeprecationWarning")
 MODEL = TinyModel()
 LAYERS = len(MODEL.layers)
 NO_CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
 DTYPES = ("float32", "bfloat16")
 PLACES = [("cpu", runner, dtype) for runner in ("graph", "fused") for dtype in DTYPES]
 PLACES += [
-    pytest.param(("cuda", runner, dtype), marks=[pytest.mark.gpu, NO_CUDA])
+    pytest.param(("cuda", runner, dtype), marks=[pytest.mark.gpu, NO_CUDA, COMPILING])
     for runner in ("graph", "fused")
     for dtype in DTYPES
 ]
@@ -158,7 +162,11 @@ def logits_of(engine, slots, counts, exit, stale=()):
     return torch.cat(told, dim=1)[0]
 
 
-PLAIN = logits_of(exact_engine(), 64, [1] * len(CHAIN), LAYERS)
+@cache
+def plain_logits():
+    return logits_of(exact_engine(), 64, [1] * len(CHAIN), LAYERS)
+
+
 SERVING = exact_engine()  # one engine for all examples: what it recorded before may not matter
 
 
@@ -177,7 +185,7 @@ def test_any_passes_on_any_buffers_have_the_same_bits(slots, counts, exit, stale
         return
     engine = exact_engine() if is_fresh else SERVING
     told = logits_of(engine, slots, counts, exit, stale)
-    assert torch.equal(told, PLAIN[: sum(counts)])
+    assert torch.equal(told, plain_logits()[: sum(counts)])
 
 
 def test_exact_passes_are_recorded_as_they_come():
@@ -194,7 +202,7 @@ def test_recordings_end_with_their_buffers_and_serve_until_then():
     engine, counts = exact_engine(), []
     for slots in (100, 100, 70, 400):
         told = logits_of(engine, slots, [1, 20], 1)
-        assert torch.equal(told, PLAIN[:21])
+        assert torch.equal(told, plain_logits()[:21])
         counts.append(engine._inner._recorder.count)
     assert counts == [4, 4, 4, 6], "two stretches, one norm and one head"
 
@@ -320,7 +328,7 @@ def test_what_the_runner_cannot_keep_the_eager_one_does_and_one_warning_says_so(
     assert said.startswith(SAID.format("eager", "graph"))
     reason = "changes the bits of a token's logits" if capturer is Drifting else "is capturing)"
     assert said.endswith(reason)
-    assert torch.equal(logits_of(exact, 64, [7, 20], 1), PLAIN[:27])
+    assert torch.equal(logits_of(exact, 64, [7, 20], 1), plain_logits()[:27])
 
 
 @pytest.mark.models
