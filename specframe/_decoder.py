@@ -16,7 +16,7 @@ from specframe._beside import Beside
 from specframe._blame import blame
 from specframe._drafter import Drafter
 from specframe._errors import InputError
-from specframe._exact_probe import admit_exact
+from specframe._exact_runner import exact_on_runner
 from specframe._exact_target import target_on
 from specframe._feed import Feed
 from specframe._loading import Loaded, Source, load_model
@@ -68,7 +68,7 @@ def load(  # noqa: PLR0913 (the public entry point)
     # Names and options are checked before the model is loaded, which takes seconds.
     parts = assemble(registry, strategy, verifier, stop_policy, dict(options or {}))
     loaded = load_model(source, registry)
-    engine = admit_exact(loaded.engine) if exact else on_runner(loaded.engine)
+    engine = (exact_on_runner if exact else on_runner)(loaded.engine)
     return Decoder(attrs.evolve(loaded, engine=engine), parts)
 
 

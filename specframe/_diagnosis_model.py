@@ -11,7 +11,7 @@ from specframe._assembly import assemble
 from specframe._decoder import Decoder
 from specframe._diagnosis import Observation, State
 from specframe._errors import OptionError, SpecframeError
-from specframe._exact_probe import admit_exact
+from specframe._exact_runner import admit_on_runner
 from specframe._loading import Loaded, Source, load_model
 from specframe._registry import Registry, cause
 from specframe._runner import on_runner
@@ -81,10 +81,14 @@ def words(loaded: Loaded) -> Iterator[Observation]:
 def exact_mode(loaded: Loaded) -> Observation:
     """Say whether exact mode admits the model on this machine."""
     try:
-        admit_exact(loaded.engine)
+        admitted = admit_on_runner(loaded.engine)
     except SpecframeError as error:
         return Observation("exact mode", "refused", str(error))
-    return Observation("exact mode", "fine", "logits do not depend on what a strategy can vary")
+    text = "logits do not depend on what a strategy can vary"
+    if admitted.shortfall:
+        text = f"{text}; more slowly, on the {admitted.runner} runner: {admitted.shortfall}"
+        return Observation("exact mode", "note", text)
+    return Observation("exact mode", "fine", text)
 
 
 def strategy(name: str, asked: Asked, loaded: Loaded, registry: Registry) -> Observation:

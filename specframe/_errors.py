@@ -68,3 +68,14 @@ class NumericsError(SpecframeError):
 
 class MemoryShortageError(SpecframeError):
     """There is not enough memory for what was asked."""
+
+
+class RunnerError(SpecframeError):
+    """A runner cannot record or compile what exact mode was admitted with; ``reason`` says what."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(
+            f"exact mode stops here: {reason}, and without that the same tokens would have other "
+            "bits. Decode with SPECFRAME_RUNNER=eager"
+        )
+        self.reason = reason

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from specframe._engine import Engine, Filled
 from specframe._placement import Placement
+from specframe._transfer import to_device
 
 BLOCK = 16  # tokens of every pass, padding included
 SLOTS = 64  # cache lengths are multiples of this, so that all buffers are aligned alike
@@ -43,6 +44,7 @@ class ExactEngine(Engine):
         self.context = engine.context
         self.device, self.dtype = engine.device, engine.dtype
         self._rows: list[RowEngine] = []
+        self._engines: list[Engine] = []
         self._most: list[int] | None = None
 
     def expect(self, most: list[int]) -> None:
@@ -50,13 +52,16 @@ class ExactEngine(Engine):
         self._most = most
 
     def open(self, batch: int, slots: int) -> None:
-        """Give each row its cache, and the length that all of its passes read."""
+        """Give each row its cache, and the length that all of its passes read.
+
+        Row b has the engine that row b of the batch before had: what that recorded serves again.
+        """
         most, self._most = self._most or [slots] * batch, None
-        engines = [row.engine for row in self._rows[:batch]]
-        engines += [self._inner.twin() for _ in range(batch - len(engines))]
+        del self._engines[batch:]
+        self._engines += [self._inner.twin() for _ in range(batch - len(self._engines))]
         self._rows = [
             RowEngine.open(engine, rounded(count), slots)
-            for engine, count in zip(engines, most, strict=True)
+            for engine, count in zip(self._engines, most, strict=True)
         ]
 
     def fill(self, row: int, tokens: list[int], taps: Collection[int] = ()) -> Filled:
@@ -102,7 +107,7 @@ class ExactEngine(Engine):
             row.engine.gather([source], [start])
 
     def keep(self, kept: list[int]) -> None:
-        """Go on with the rows ``kept`` alone; the others' caches are freed."""
+        """Go on with the rows ``kept`` alone; the others' caches wait for the next ``open``."""
         self._rows = [self._rows[place] for place in kept]
 
     def row(self, place: int) -> Engine:
@@ -131,7 +136,7 @@ class RowEngine:
     @classmethod
     def open(cls, engine: Engine, length: int, slots: int) -> RowEngine:
         """Have a cache of ``slots`` slots and one for padding, at least ``length`` of them."""
-        slots = rounded(max(slots, length) + 1)
+        slots = engine.rounded(rounded(max(slots, length) + 1))
         engine.open(1, slots)
         return cls(engine, length, slots)
 
@@ -146,7 +151,7 @@ class RowEngine:
         order = sorted(range(len(far)), key=far.__getitem__)  # ancestors stay before descendants
         answers = []
         for tokens, reach in self._blocks(order, sum(far)):
-            index = torch.tensor(tokens, device=hidden.device)
+            index = to_device(tokens, hidden.device)
             answer = layers(padded(hidden[:, index]), self._placed(placement, index, reach))
             answers.append(_picked(answer, slice(len(tokens))))
         answer = _joined(answers, dim=1)

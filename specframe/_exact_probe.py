@@ -23,7 +23,8 @@ def admit_exact(engine: Engine) -> ExactEngine:
     """Return ``engine`` in exact mode, or raise ModelError naming what its bits depend on.
 
     Random tokens are scored one by one, as plain decoding does; then in other ways that strategies
-    score them, each of which must give the same bits.
+    score them, each of which must give the same bits. The first passes of each shape are among
+    them, where the engine records; so are those on buffers that were taken anew.
     """
     exact = ExactEngine(engine.twin())
     for length in LENGTHS:
@@ -31,17 +32,21 @@ def admit_exact(engine: Engine) -> ExactEngine:
         plain = probe.one_by_one(probe.chain)
         for what, logits in probe.variants():
             if not torch.equal(logits, plain[:, : logits.shape[1]]):
-                raise _refusal(engine, what)
+                raise NotExactError(engine, what)
     return exact
 
 
-def _refusal(engine: Engine, what: str) -> ModelError:
-    dtype = str(engine.dtype).removeprefix("torch.")
-    other = "float64" if dtype == "float32" else "float32"
-    return ModelError(
-        f"exact mode is refused: in {dtype} on {engine.device}, {what} changes the bits of a "
-        f"token's logits. Take another dtype (--dtype {other}), or decode without --exact"
-    )
+class NotExactError(ModelError):
+    """Exact mode cannot be kept by an engine; ``reason`` says what its bits depend on."""
+
+    def __init__(self, engine: Engine, what: str) -> None:
+        dtype = str(engine.dtype).removeprefix("torch.")
+        other = "float64" if dtype == "float32" else "float32"
+        self.reason = f"{what} changes the bits of a token's logits"
+        super().__init__(
+            f"exact mode is refused: in {dtype} on {engine.device}, {self.reason}. Take another "
+            f"dtype (--dtype {other}), or decode without --exact"
+        )
 
 
 @attrs.frozen

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -11,10 +10,17 @@ from torch import Tensor
 
 from specframe._attention import Pass
 from specframe._cache import SlotCache
+from specframe._fallback import FallBack, go_on
 from specframe._family import Layer
 from specframe._placement import Placement
 
 SHAPES = 256  # kinds of layers times shapes; the compiler's own limit is made for fewer
+# The last two have the compiler raise where it would run a layer uncompiled in silence.
+SETTINGS: dict[str, Any] = {
+    "recompile_limit": SHAPES,
+    "fail_on_recompile_limit_hit": True,
+    "suppress_errors": False,
+}
 
 
 class Fusion:
@@ -24,9 +30,15 @@ class Fusion:
     are left out, since there is nothing to fuse in them and their shapes change as the text grows.
     """
 
-    def __init__(self, backend: str | Callable[..., Any] = "inductor") -> None:
-        """Compile nothing yet; that happens in the first call of each shape."""
+    def __init__(
+        self, backend: str | Callable[..., Any] = "inductor", fall_back: FallBack = go_on
+    ) -> None:
+        """Compile nothing yet; that happens in the first call of each shape.
+
+        Where ``fall_back`` raises, no layer ever runs uncompiled.
+        """
         self.has_failed = False
+        self._fall_back = fall_back
         self._run = torch.compile(_run_layer, backend=backend, dynamic=False)
 
     def of(self, layer: Layer) -> Layer:
@@ -42,17 +54,11 @@ class Fusion:
             return layer(hidden, apart.cache, apart.index, apart.shared)
         try:
             # The compiler's settings have no public name.
-            with torch._dynamo.config.patch(recompile_limit=SHAPES):  # noqa: SLF001
+            with torch._dynamo.config.patch(SETTINGS):  # noqa: SLF001
                 return self._run(layer, hidden, apart)
         except Exception as error:  # noqa: BLE001 (compilers raise anything)
+            self._fall_back("fused kernels", "torch.compile failed", error)
             self.has_failed = True
-            reason = " ".join(str(error).split())[:300]
-            warnings.warn(
-                "decoding goes on without fused kernels, more slowly: torch.compile failed "
-                f"({type(error).__name__}: {reason})",
-                RuntimeWarning,
-                stacklevel=2,
-            )
             return self._call(layer, hidden, apart)
 
 

@@ -13,7 +13,7 @@ from specframe._family import Split
 from specframe._fusion import Fusion
 from specframe._placement import Placement
 from specframe._recording import Outputs, Recorder
-from specframe._static import SLOTS, Replays
+from specframe._static import SLOTS, Replays, Shape, ShapeOf, StaticStep
 
 
 @attrs.frozen
@@ -40,13 +40,20 @@ class GraphEngine(LayerEngine):
     allocated anew. The board's last slot takes the padding, as in any engine.
     """
 
-    def __init__(self, split: Split, recorder: Recorder, fusion: Fusion | None = None) -> None:
+    def __init__(
+        self,
+        split: Split,
+        recorder: Recorder,
+        fusion: Fusion | None = None,
+        shape_of: ShapeOf = Shape.of,
+    ) -> None:
         """Take the model apart; nothing is recorded before the first pass of a shape.
 
         ``fusion`` compiles the layers for their recordings; prompts are filled without it.
+        ``shape_of`` gives passes their static shapes.
         """
         super().__init__(split)
-        self._recorder, self._fusion = recorder, fusion
+        self._recorder, self._fusion, self._shape_of = recorder, fusion, shape_of
         self._plain = split
         self._fused = split if fusion is None else _fused(split, fusion)
         self._opened = 0
@@ -103,10 +110,13 @@ class GraphEngine(LayerEngine):
                 self._split = self._plain
             return hidden, *(tapped[layer] for layer in stretch.kept)
 
-        return Replays(layers, self._recorder, lambda: self._opened)
+        return self._replayed(layers)
 
     def _by_token(self, part: Callable[[Tensor], Tensor]) -> Replays:
-        return Replays(lambda states, _: (part(states),), self._recorder, lambda: self._opened)
+        return self._replayed(lambda states, _: (part(states),))
+
+    def _replayed(self, step: StaticStep) -> Replays:
+        return Replays(step, self._recorder, lambda: self._opened, self._shape_of)
 
     def norm(
         self, hidden: Float[Tensor, "batch token hidden"]
@@ -127,7 +137,7 @@ class GraphEngine(LayerEngine):
             assert placement is not None
             return (step(states, placement),)
 
-        replays = Replays(outputs, self._recorder, lambda: self._opened)
+        replays = self._replayed(outputs)
         return lambda states, placement: replays(states, placement)[0]
 
     def recorded(self, step: Decide) -> Decide | None:
@@ -137,7 +147,7 @@ class GraphEngine(LayerEngine):
 
     def twin(self) -> GraphEngine:
         """Return an engine on the same split."""
-        return GraphEngine(self._plain, self._recorder, self._fusion)
+        return GraphEngine(self._plain, self._recorder, self._fusion, self._shape_of)
 
 
 def _fused(split: Split, fusion: Fusion) -> Split:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import warnings
 import weakref
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -12,6 +11,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from specframe._fallback import FallBack, go_on
 
 Outputs = tuple[Tensor, ...]
 Body = Callable[[], Outputs]
@@ -131,9 +132,9 @@ class Recorder:
     in one shape rarely can in another, and half a decode on recordings is hard to reason about.
     """
 
-    def __init__(self, capturer: Capturer) -> None:
-        """Record on ``capturer``."""
-        self.capturer = capturer
+    def __init__(self, capturer: Capturer, fall_back: FallBack = go_on) -> None:
+        """Record on ``capturer``; where ``fall_back`` raises, nothing ever runs unrecorded."""
+        self.capturer, self._fall_back = capturer, fall_back
         self.has_failed = False
         self.count = 0
 
@@ -144,14 +145,8 @@ class Recorder:
         try:
             replay = self.capturer.record(body)
         except RuntimeError as error:
+            self._fall_back("recorded graphs", f"{what} could not be recorded", error)
             self.has_failed = True
-            reason = " ".join(str(error).split())[:300]
-            warnings.warn(
-                f"decoding goes on without recorded graphs, more slowly: {what} could not be "
-                f"recorded ({type(error).__name__}: {reason})",
-                RuntimeWarning,
-                stacklevel=2,
-            )
             return None
         self.count += 1
         return replay

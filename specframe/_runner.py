@@ -6,9 +6,10 @@ import os
 
 from specframe._engine import Engine, LayerEngine
 from specframe._errors import InputError
+from specframe._fallback import go_on, stop
 
 VARIABLE = "SPECFRAME_RUNNER"
-RUNNERS = ("eager", "graph", "fused")
+RUNNERS = ("eager", "graph", "fused")  # each does all that those before it do, and more
 
 
 def runner_on(device_type: str) -> str:
@@ -27,17 +28,28 @@ def on_runner(engine: Engine) -> Engine:
     ``eager`` runs, ``fused`` compiles the layers for it at the first decode, which takes a while.
     On a CPU both round shapes and copy as on CUDA, but record nothing: they are there for tests.
     """
-    name = runner_on(engine.device.type)
+    return _on(runner_on(engine.device.type), engine, is_exact=False)
+
+
+def on_exact_runner(engine: Engine, name: str) -> Engine:
+    """Return an engine on the same weights, on runner ``name``, for passes of exact mode.
+
+    Those have few shapes as they come. None is rounded: that would be bounded by the buffers, whose
+    size is the strategy's. A recording or a compilation that fails is a RunnerError.
+    """
+    return _on(name, engine, is_exact=True)
+
+
+def _on(name: str, engine: Engine, *, is_exact: bool) -> Engine:
     if name == "eager" or not isinstance(engine, LayerEngine):
         return engine
-    return _recorded(engine, is_fused=name == "fused")
-
-
-def _recorded(engine: LayerEngine, *, is_fused: bool) -> Engine:
     # torch's compiler takes a second to import, which eager decoding must not pay.
     from specframe._fusion import Fusion  # noqa: PLC0415
     from specframe._graph import GraphEngine  # noqa: PLC0415
     from specframe._recording import CudaGraphs, Recorder, StandIn  # noqa: PLC0415
+    from specframe._static import Shape  # noqa: PLC0415
 
+    fall_back, shape_of = (stop, Shape.as_given) if is_exact else (go_on, Shape.of)
     capturer = CudaGraphs(engine.device) if engine.device.type == "cuda" else StandIn()
-    return GraphEngine(engine.split, Recorder(capturer), Fusion() if is_fused else None)
+    fusion = Fusion(fall_back=fall_back) if name == "fused" else None
+    return GraphEngine(engine.split, Recorder(capturer, fall_back), fusion, shape_of)

@@ -10,7 +10,7 @@ import sys
 import pytest
 import torch
 
-from specframe import PluginError
+from specframe import PluginError, _recording
 from specframe import _diagnosis as diagnosis
 from specframe._registry import PluginInfo, Registry
 from specframe.cli import main
@@ -245,6 +245,22 @@ def test_model_that_fits_is_described_with_what_is_ready_on_it(doctor, tiny, tmp
     code, topics = doctor("-m", str(folder), "--strategy", "kangaroo")
     assert (code, topics["strategy kangaroo"][0]["state"]) == (0, "fine")
     assert "; exit_layer=2, steps=6, threshold=0.6" in topics["strategy kangaroo"][0]["text"]
+
+
+class Unrecordable(_recording.StandIn):
+    def record(self, body):
+        raise RuntimeError("operation not permitted when stream is capturing")
+
+
+@pytest.mark.models
+def test_exact_mode_that_another_runner_keeps_is_a_note(doctor, tiny, tmp_path, monkeypatch):
+    monkeypatch.setenv("SPECFRAME_RUNNER", "graph")
+    monkeypatch.setattr(_recording, "StandIn", Unrecordable)
+    folder = tiny.saved(tmp_path / "model", tiny.model())
+    code, topics = doctor("-m", str(folder), "--exact", "--strategy", "none")
+    (told,) = topics["exact mode"]
+    assert (code, told["state"]) == (0, "note")
+    assert "; more slowly, on the eager runner: on the graph runner, a pass of" in told["text"]
 
 
 @pytest.mark.models

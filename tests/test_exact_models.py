@@ -1,89 +1,29 @@
 """Exact mode on real models: drafting changes no bit of the logits, whatever the dtype."""
 
-import attrs
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import specframe
-from specframe import Capabilities, Drafter, SequenceDrafter, StopPolicy
+from exact_cases import (
+    LEVELS,
+    MODELS,
+    PROMPTS,
+    ROUNDS,
+    Case,
+    Scripted,
+    ScriptedTree,
+    ask,
+    check_same,
+)
+from specframe import StopPolicy
 
 pytestmark = pytest.mark.models
-ODD = {
-    "hidden_size": 42,
-    "intermediate_size": 37,
-    "vocab_size": 59,
-    "num_attention_heads": 3,
-    "num_key_value_heads": 1,
-    "head_dim": 24,
-}
-SLIDING = {"use_sliding_window": True, "sliding_window": 6, "max_window_layers": 2}
-MODELS = {
-    "llama": ("llama", {}),
-    "llama-odd-widths": ("llama", ODD),
-    "mistral-window": ("mistral", {"sliding_window": 7}),
-    "qwen3-window": ("qwen3", SLIDING | {"head_dim": 24}),
-}
 DTYPES = ["float32", "bfloat16", "float16", "float64"]
 CASES = [(name, dtype, "handed over") for name in MODELS for dtype in DTYPES[:2]]
 CASES += [("llama", dtype, "handed over") for dtype in DTYPES[2:]]
 # Packed weights: the engine owns what it loads from a folder.
 CASES += [("llama", dtype, "from a folder") for dtype in ("float32", "bfloat16")]
-# right tokens, then wrong ones, of one round's chain after another
-ROUNDS = [(3, 1), (0, 2), (0, 0), (20, 0), (5, 12), (17, 3), (1, 0)]
-PROMPTS = [[7], [(7 * place * place + 11 * place + 3) % 59 for place in range(14)]]
-
-
-class Case:
-    """One model in exact mode, and what plain decoding says in it."""
-
-    def __init__(self, tiny, folder, name, dtype, way):
-        family, changes = MODELS[name]
-        self._tiny, self._folder = tiny, folder
-        self._model = tiny.model(family, dtype=dtype, **changes)
-        source = self._model if way == "handed over" else tiny.saved(folder / "model", self._model)
-        asked = "auto" if way == "handed over" else dtype
-        self.decoder = specframe.load(source, strategy="none", dtype=asked, exact=True)
-        self._told = {}
-
-    def plain(self, prompt, count):
-        """Return what a fresh decoder says, so that nothing was decoded before."""
-        key = (tuple(prompt), count)
-        if key not in self._told:
-            with self.decoder.plain() as plain:
-                self._told[key] = ask(plain, prompt, count)
-        return self._told[key]
-
-    def with_drafter(self, drafter):
-        return self._with(drafter, StopPolicy(), {})
-
-    def kangaroo(self, verifier=None, **options):
-        folder = self._folder / "adapter"
-        adapter = str(folder)
-        if not folder.exists():
-            adapter = self._tiny.adapter(folder, self._model)
-        return self._with("kangaroo", None, {"adapter": adapter, **options}, verifier)
-
-    def _with(self, strategy, stop_policy, options, verifier=None):
-        from specframe._assembly import assemble
-        from specframe._decoder import Decoder
-        from specframe._plugins import load_registry
-
-        loaded = self.decoder._open()[0]
-        twin = attrs.evolve(loaded, engine=loaded.engine.twin())
-        return Decoder(twin, assemble(load_registry(), strategy, verifier, stop_policy, options))
-
-
-def ask(decoder, prompt, count):
-    return decoder.decode(prompt, max_new_tokens=count, eos_token_id=(), output_logits=True)
-
-
-def check_same(ours, theirs):
-    import torch
-
-    assert ours.token_ids == theirs.token_ids
-    assert ours.logits.dtype == theirs.logits.dtype
-    assert torch.equal(ours.logits, theirs.logits)
 
 
 @pytest.fixture(scope="module", params=CASES, ids=" ".join)
@@ -98,74 +38,15 @@ def case(request, tiny, tmp_path_factory):
         pytest.skip(str(refusal))
 
 
-@pytest.fixture(scope="module", params=["float32", "bfloat16"])
+@pytest.fixture(
+    scope="module",
+    params=[("float32", "eager"), ("bfloat16", "eager"), ("bfloat16", "graph")],
+    ids=" ".join,
+)
 def llama(request, tiny, tmp_path_factory):
-    return Case(tiny, tmp_path_factory.mktemp("exact"), "llama", request.param, "from a folder")
-
-
-class Scripted(SequenceDrafter):
-    """Guess on along a script: in each round some tokens right, then some wrong."""
-
-    def __init__(self, script, rounds):
-        self._script, self._rounds, self._round = script, rounds, -1
-
-    def guess(self, tokens, room):
-        self._round += 1
-        right, wrong = self._rounds[self._round % len(self._rounds)]
-        at = len(tokens)
-        following = self._script[at + right : at + right + wrong]
-        return [*self._script[at : at + right], *((token + 1) % 59 for token in following)]
-
-
-class ScriptedTree(Drafter):
-    """Grow the script's tokens among wrong siblings: ``before`` and ``after`` of them a level.
-
-    ``exit``: layers that run while the tree grows; None leaves all of them to the target.
-    """
-
-    capabilities = Capabilities(tree=True, max_nodes=64)
-
-    def __init__(self, script, rounds, exit=None):
-        self._script, self._rounds, self._round = script, rounds, -1
-        self._exit = exit
-        self.paths = []
-
-    def start(self, target, rows, captured):
-        self._target = target
-
-    def propose(self, rows, stop, sampler):
-        import torch
-
-        self._round += 1
-        tree = self._target.tree(rows)
-        self._run(tree.root)
-        ((at, room),) = zip(rows.lengths, rows.rooms, strict=True)
-        levels = self._rounds[self._round % len(self._rounds)]
-        newest, width = 0, 1
-        following = self._script[at : at + room]
-        for (before, after), token in zip(levels, following, strict=False):
-            beside = [(token + miss) % 59 for miss in range(1, before + after + 1)]
-            level = [*beside[:before], token, *beside[before:]]
-            self._run(tree.add(torch.tensor([level]), [[newest] * len(level)]))
-            newest, width = width + before, width + len(level)
-        return tree.draft()
-
-    def _run(self, nodes):
-        if self._exit is not None:
-            self._target.run(nodes, 0, self._exit)
-
-    def update(self, rows, draft, scores, commit):
-        self.paths.append(commit.path_lists[0])
-
-
-LEVELS = [
-    [(1, 1), (2, 0), (0, 2), (1, 0)],
-    [(0, 1), (0, 1), (3, 0)],
-    [],
-    [(0, 3), (1, 0)],
-    [(2, 2)] * 7,
-    [(0, 0)] * 3,
-]
+    dtype, runner = request.param
+    folder = tmp_path_factory.mktemp("exact")
+    return Case(tiny, folder, "llama", dtype, "from a folder", runner=runner)
 
 
 @pytest.mark.parametrize("prompt", PROMPTS, ids=len)

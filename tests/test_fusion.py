@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from specframe import Board
+from specframe import Board, _fusion
 from specframe._fusion import Fusion
 from specframe._graph import GraphEngine
 from specframe._recording import Recorder, StandIn
@@ -81,3 +81,17 @@ def test_a_failed_compilation_is_told_once_and_decoding_goes_on(tiny):
     assert engine._recorder.count > 0, "what cannot be fused is recorded all the same"
     for one, other in zip(fused, states_of(eager), strict=True):
         torch.testing.assert_close(one, other)
+
+
+@torch.inference_mode()
+def test_more_shapes_than_are_compiled_are_told_once_too(tiny, monkeypatch):
+    """The compiler by itself would run the layers as they are from there on, in silence."""
+    monkeypatch.setitem(_fusion.SETTINGS, "recompile_limit", 1)
+    engine = GraphEngine(
+        loaded_engine(tiny, "llama", 2).split, Recorder(StandIn()), Fusion(Counting())
+    )
+    with pytest.warns(
+        RuntimeWarning, match=r"without fused kernels.*torch\.compile failed"
+    ) as told:
+        states_of(engine)
+    assert len(told) == 1
