@@ -205,6 +205,7 @@ class Draft:
         ``rooms`` is the most levels of each row.
         """
         self.check_trees(rooms)
+        self.check_laws()
         self.check_tokens(vocab_size)
 
     def check_trees(self, rooms: list[int]) -> None:
@@ -232,7 +233,6 @@ class Draft:
                     f"malformed draft: row {row} has room for {room} levels and was given "
                     f"{max(depths)}"
                 )
-        self._check_laws(batch)
 
     def check_tokens(self, vocab_size: int) -> None:
         """Raise PluginError unless the tokens exist, and were drawn as the laws say."""
@@ -254,7 +254,9 @@ class Draft:
                         "and no q that they were drawn from, which the verifier needs"
                     )
 
-    def _check_laws(self, batch: int) -> None:
+    def check_laws(self) -> None:
+        """Raise PluginError unless laws are laws, and what is said of nodes is said of each."""
+        batch = self.tokens.shape[0]
         for name in ("candidates", "confidences"):
             value = getattr(self, name)
             if value is not None and value.shape != self.tokens.shape:

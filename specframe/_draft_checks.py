@@ -17,10 +17,21 @@ if TYPE_CHECKING:
     from specframe._rows import Rows
 
 
-def check_proposal(draft: Draft, engine: Engine, rows: Rows, declared: Capabilities) -> None:
-    """Raise PluginError unless a drafter's answer can be scored for these rows."""
-    check_draft(draft, engine)
-    draft.check_trees(rows.rooms)
+def check_proposal(
+    draft: Draft, engine: Engine, rows: Rows, declared: Capabilities, *, is_built: bool = False
+) -> None:
+    """Raise PluginError unless a drafter's answer can be scored for these rows.
+
+    ``is_built``: the round's TreeBuilder made it, and saw to shapes and room.
+    """
+    if is_built:
+        _expect_whole("tokens", draft.tokens, dims=2)
+        if draft.probs is not None:
+            _expect_q(draft, engine)
+    else:
+        check_draft(draft, engine)
+        draft.check_trees(rows.rooms)
+    draft.check_laws()
     if draft.is_told:
         check_told(draft, engine, rows)
     if not declared.max_nodes:

@@ -193,7 +193,8 @@ class Target:
 
         A recorded one is not waited for, unless the verifier is not ``capturable``.
         """
-        check_proposal(draft, self.engine, rows, self._declared)
+        is_built = self._tree is not None and self._tree.closed is draft
+        check_proposal(draft, self.engine, rows, self._declared, is_built=is_built)
         self.clock.lap("draft")
         scores = self._score(rows, draft)
         if self._waits:

@@ -47,8 +47,10 @@ class TreeBuilder:
     """Grow one token tree per row; owns the nodes' slots, positions and visibility.
 
     ``rooms`` is how many levels each row may get. A row that was once left out stays out for the
-    rest of the round. ``draft`` closes the tree.
+    rest of the round. ``draft`` closes the tree; ``closed`` is what it made.
     """
+
+    closed: Draft | None = None
 
     def __init__(
         self, board: Board, rows: Rows, device: torch.device, most: list[int] | None = None
@@ -176,6 +178,7 @@ class TreeBuilder:
             draft = self._without_dropped(draft)
         if not draft.is_told:
             draft.read_ahead()
+        self.closed = draft
         return draft
 
     def _shape(self) -> tuple[Tensor, Tensor]:

@@ -377,6 +377,43 @@ def test_a_tree_with_more_levels_than_room_names_the_line_that_grew_it(is_compos
     assert f"(at {here('# ' + 'GROW')})" in message
 
 
+class Grown(Drafter):
+    """Grow a tree of one node, whose token is a given one, by a given law."""
+
+    def __init__(self, tokens, law=Law.DETERMINISTIC, **level):
+        self._tokens, self._law, self._level = torch.tensor([tokens]), law, level
+
+    def start(self, target, rows, captured):
+        self.target = target
+
+    def propose(self, rows, stop, sampler):
+        tree = self.target.tree(rows)
+        # Past the checks of annotations, which users do not have.
+        unchecked = getattr(tree.add, "__wrapped__", type(tree).add)
+        unchecked(tree, self._tokens.long(), **self._level)
+        tree._tokens[-1] = self._tokens
+        return tree.draft(self._law)
+
+
+UNIFORM = torch.full((1, 1, VOCAB), 1 / VOCAB)
+
+
+@pytest.mark.parametrize(
+    ("drafter", "words"),
+    [
+        (Grown([1.0]), "tokens must be whole numbers in 2 dimension(s); got torch.float32 [1, 2]"),
+        (Grown([VOCAB]), f"node 1 holds token {VOCAB}, out of vocabulary"),
+        (Grown([1], torch.tensor([7])), "law must be a Law, or one for each of 1 row(s), got [7]"),
+        (Grown([1], Law.IID, probs=UNIFORM), "capabilities.sampling is not set"),
+        (Grown([1], probs=UNIFORM.int()), "probs must be floating point numbers"),
+    ],
+)
+def test_a_tree_of_the_builder_is_checked_too(drafter, words):
+    message = str(decoded(drafter))
+    assert message.startswith("drafter Grown: ")
+    assert words in message
+
+
 class Chain(SequenceDrafter):
     def guess(self, tokens, room):
         return [1, 2]
