@@ -200,7 +200,8 @@ class Bench:
         setting = self._setting
         row = Row(0, len(setting.prompt), list(setting.prompt), Stops(setting.tokens, CONTEXT))
         sampler, rows = PlantedSampler(script), Rows([row])
-        loop = specframe.decode(target, drafter, GreedyVerifier(), stop, sampler, rows)
+        verifier = target.confirming(GreedyVerifier())
+        loop = specframe.decode(target, drafter, verifier, stop, sampler, rows)
         next(loop)
         last: deque[tuple[int, object]] = deque(maxlen=1)
         seconds = measured(lambda: last.extend(enumerate(loop, start=1)))

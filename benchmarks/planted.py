@@ -58,7 +58,6 @@ class PlantedSampler(Sampler):
         """Follow ``script``, greedily."""
         super().__init__()
         self._script, self._guesses = script, script.guesses
-        self._told = script.text.cpu()  # choices are on the host
 
     def first(self, rows: Rows, logits: Tensor) -> Tensor:
         """Replace the token behind each prompt."""
@@ -71,7 +70,7 @@ class PlantedSampler(Sampler):
             [row.count + depth for depth in depths] + [0] * (chosen.shape[1] - len(depths))
             for row, depths in zip(rows.active, draft.depths, strict=True)
         ]
-        return self._told[torch.tensor(index)] + 0 * chosen
+        return self._script.text[_on(chosen.device, index)] + 0 * chosen
 
     def draft(self, rows: Rows, tree: Paths, node: int, logits: Tensor) -> tuple[Tensor, None]:
         """Replace the drafter's guess behind a node."""

@@ -24,7 +24,7 @@ Accept = Callable[["Draft", Tensor], Verdict]
 def acceptance_on(engine: Engine) -> Accept:
     """Return what accepts on this engine: on the host, unless the engine records steps."""
     step = engine.recorded(follow)
-    return accept if step is None else partial(accept_on_device, step)
+    return accept if step is None else partial(accept_on_device, step, engine.device)
 
 
 def accept(draft: Draft, choices: Int[Tensor, "batch node"]) -> Verdict:
@@ -52,24 +52,32 @@ def walk(draft: Draft, row: int, choices: list[int]) -> list[int]:
 
 
 def accept_on_device(
-    step: Callable[[Tensor], Tensor], draft: Draft, choices: Int[Tensor, "batch node"]
+    step: Callable[[Tensor], Tensor],
+    device: torch.device,
+    draft: Draft,
+    choices: Int[Tensor, "batch node"],
 ) -> Verdict:
     """Return what ``accept`` does, from a device that nobody waits for before it is read.
 
     ``step`` is ``follow``, recorded.
     """
-    device, width = choices.device, choices.shape[1]
-    ways = to_device(torch.from_numpy(_ways(draft, width)), device)
-    tokens = to_device(draft.tokens, device)[:, :width, None]
-    return AwaitedVerdict(step(torch.cat([tokens, choices[..., None], ways], dim=2)))
+    width = choices.shape[1]
+    # Whatever is recorded must read the device's own memory: a verifier may hand in the host's.
+    parts = (
+        draft.tokens[:, :width, None],
+        choices[..., None],
+        torch.from_numpy(_ways(draft, width)),
+    )
+    return AwaitedVerdict(step(torch.cat([to_device(part, device) for part in parts], dim=2)))
 
 
 def _ways(draft: Draft, width: int) -> np.ndarray:
     """Return what the host knows of each node, before the device knows what was chosen.
 
-    That is its parent, its depth, what it takes to stand on a path (nothing for the root, 1 for a
-    candidate, 2 for what never does), and the path that leads to it, itself included, padded with
-    the root to a power of two. Padding is the root over again.
+    That is its parent, its depth, how many reasons it needs to stand, and the path that leads to
+    it, itself included, padded with the root to a power of two. The root needs no reason, a
+    candidate one, that it was chosen, and other nodes two, which they never have. Padding is the
+    root over again.
     """
     batch, longest = draft.tokens.shape[0], 1 << (width - 1).bit_length()
     ways = np.zeros((batch, width, 3 + longest), dtype=np.int64)
@@ -91,9 +99,9 @@ def follow(nodes: Int[Tensor, "batch node any"]) -> Int[Tensor, "batch node 4"]:
     with 0), the choices, and in every node of a row how many were accepted and the token behind.
     """
     width = nodes.shape[1]
-    tokens, choices, parents, depths, takes = nodes[..., :5].unbind(dim=2)
+    tokens, choices, parents, depths, reasons = nodes[..., :5].unbind(dim=2)
     paths = nodes[..., 5:]
-    stands = (tokens == choices.gather(1, parents)) >= takes
+    stands = (tokens == choices.gather(1, parents)) >= reasons
     is_way = stands[:, None].expand(-1, width, -1).gather(2, paths).all(dim=2)
     # The first of the deepest, as on the host.
     last = torch.where(is_way, depths, -1).argmax(dim=1, keepdim=True)

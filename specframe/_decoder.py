@@ -251,14 +251,15 @@ class Decoder:
     def _rounds(self, rows: Rows, request: Request) -> Generator[Round]:
         """Run the loop on ``rows``; refuses to serve two calls at a time."""
         (_, target), parts = self._open(), self._parts
-        verifier = target.confirming(parts.verifier_at(request.temperature).verifier)
-        sampler = Sampler(request.sampling, wants_q=verifier.needs_q)
-        run = decode_measured if request.output_probs else run_loop
-        rounds = run(target, watched(parts.drafter), verifier, parts.stop_policy, sampler, rows)
         if not self._serving.acquire(blocking=False):
             raise InputError("this decoder is serving another call: load a second one, or wait")
         try:
+            verifier = target.confirming(parts.verifier_at(request.temperature).verifier)
+            sampler = Sampler(request.sampling, wants_q=verifier.needs_q)
+            run = decode_measured if request.output_probs else run_loop
             target.keeps_logits = request.output_logits
+            drafter = watched(parts.drafter)
+            rounds = run(target, drafter, verifier, parts.stop_policy, sampler, rows)
             yield from self._guarded(rounds)
         finally:
             self._serving.release()

@@ -95,7 +95,7 @@ class MeasuringSampler(Sampler):
 
     def measure(self, rows: Rows, draft: Draft, scores: Scores, verdict: Verdict) -> None:
         """Measure a verdict before it is committed; forget what the drafter saw."""
-        self._clock.lap("verify")
+        wait(draft, verdict, self._clock)
         p = self.warped(rows, draft, scores).softmax(dim=-1)
         ends = [path[-1] if path else 0 for path in verdict.path_lists]
         self.probs = Probs(
@@ -163,3 +163,12 @@ def _behind(p: Float[Tensor, "node vocab"], draft: Draft, place: int) -> list[fl
     tokens = torch.tensor(draft.token_lists[place][1:], dtype=torch.long, device=p.device)
     chances: list[float] = p[above, tokens].tolist()
     return chances
+
+
+def wait(draft: Draft, verdict: Verdict, clock: Clock) -> None:
+    """Wait for what a device still works on, and book it where it belongs."""
+    if verdict.is_awaited and not draft.is_told:
+        _ = draft.token_lists
+        clock.lap("draft")
+    _ = verdict.path_lists
+    clock.lap("verify")

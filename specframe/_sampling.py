@@ -13,6 +13,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from specframe._errors import InputError
+from specframe._transfer import to_device
 
 Processor = Callable[[Int[Tensor, "1 token"], Float[Tensor, "1 vocab"]], Float[Tensor, "1 vocab"]]
 
@@ -121,7 +122,7 @@ class Sampling:
         then: Sequence[Processor] = (),
     ) -> Float[Tensor, " vocab"]:
         """Return the logits behind ``prefix`` after penalty and processors, ``then`` last."""
-        ids = torch.tensor([list(prefix)], device=logits.device)
+        ids = to_device([list(prefix)], logits.device)
         scores = logits[None].clone()  # a processor may write into what it is given
         for processor in (*self.by_prefix, *then):
             scores = processor(ids, scores)

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from specframe._acceptance import accept, acceptance_on
+from specframe._acceptance import Accept, accept, acceptance_on
 from specframe._draft import Draft
 from specframe._draft_checks import check_proposal, check_told, with_nodes
 from specframe._drafter import Capabilities, Needs
@@ -59,8 +59,8 @@ class Target:
         self._board = Board(SPARE_SLOTS)
         self._tree: TreeBuilder | None = None
         self._scores: Scores | None = None
-        self._accept = acceptance_on(engine)
-        self._waits = True
+        self._on_device = acceptance_on(engine)
+        self._accept: Accept = accept
 
     def open(
         self, model: str, *, trust_remote_code: bool = False, revision: str | None = None
@@ -185,7 +185,7 @@ class Target:
 
         Before one that reads logits on the host, the target waits for them and checks them.
         """
-        self._waits = self._accept is accept or not verifier.capturable
+        self._accept = self._on_device if verifier.capturable else accept
         return verifier
 
     def score(self, rows: Rows, draft: Draft) -> Scores:
@@ -197,7 +197,7 @@ class Target:
         check_proposal(draft, self.engine, rows, self._declared, is_built=is_built)
         self.clock.lap("draft")
         scores = self._score(rows, draft)
-        if self._waits:
+        if self._accept is accept:
             self._wait(rows, draft)
         return scores
 
@@ -209,7 +209,10 @@ class Target:
         placement = self._board.trees(bases, draft.parent_lists, slots)
         used = max(draft.size_list)  # a draft may have more padding than its largest tree needs
         if exit is None:
-            lo, hidden = 0, self.embed(to_device(_first(used, draft.tokens), self.engine.device))
+            tokens = to_device(_first(used, draft.tokens), self.engine.device)
+            if not draft.is_told:  # a token that there is not would end the device, not the decode
+                tokens = tokens.clamp(0, self.engine.vocab_size - 1)
+            lo, hidden = 0, self.embed(tokens)
         else:
             lo, hidden = exit.layer, _first(used, exit.hidden)
         hidden, taps = self.engine.run(
@@ -218,8 +221,7 @@ class Target:
         normed = self.norm(hidden)
         earlier = {layer: _first(used, tap) for layer, tap in exit.taps.items()} if exit else {}
         captured = Captured({**taps, **earlier}, normed if self._needs.normed else None)
-        accepts = accept if self._waits else self._accept
-        scores = self._scores = Scores(self.logits(normed), captured, accepts)
+        scores = self._scores = Scores(self.logits(normed), captured, self._accept)
         scores.read_ahead()
         return scores
 
@@ -242,7 +244,7 @@ class Target:
         starts = rows.lengths
         if verdict.is_awaited:
             settle_ahead(self.engine, draft, verdict, slots)
-        if not self._waits:
+        if self._accept is not accept:
             self._wait(rows, draft)
         check_verdict(verdict, draft, self.engine.vocab_size)
         self.clock.lap("verify")

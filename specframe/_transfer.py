@@ -33,7 +33,7 @@ class Reading:
             for value in values
         )
         self._event = torch.cuda.Event()  # type: ignore[no-untyped-call]
-        self._event.record()
+        self._event.record(torch.cuda.current_stream(values[0].device))
 
     def wait(self) -> tuple[Tensor, ...]:
         """Return the values on the host."""
@@ -50,4 +50,4 @@ def to_device(values: Any, device: torch.device) -> Tensor:
         return tensor
     if device.type != "cuda" or tensor.is_cuda:
         return tensor.to(device)
-    return tensor.pin_memory().to(device, non_blocking=True)
+    return tensor.contiguous().pin_memory().to(device, non_blocking=True)

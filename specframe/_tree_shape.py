@@ -8,17 +8,27 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
+Shape = tuple[Int[Tensor, "batch node"], Int[Tensor, " batch"]]
 
-@cache
-def chain_shape(
-    batch: int, nodes: int, device: torch.device
-) -> tuple[Int[Tensor, "batch node"], Int[Tensor, " batch"]]:
+
+def chain_shape(batch: int, nodes: int, device: torch.device) -> Shape:
     """Return parents and sizes of chains of one length, nearly every draft's.
 
-    They are kept and shared: behind a forward each tensor that is made costs 20 us.
+    They are kept and shared: behind a forward each tensor that is made costs 20 us. Whoever writes
+    to them spoils his own draft; the next one gets others.
     """
-    parents = torch.arange(-1, nodes - 1, device=device).repeat(batch, 1)
-    return parents, torch.full((batch,), nodes, device=device)
+    shape = _kept_shape(batch, nodes, device)
+    if shape[0]._version or shape[1]._version:  # noqa: SLF001 (it counts writes, and has no other name)
+        _kept_shape.cache_clear()
+        shape = _kept_shape(batch, nodes, device)
+    return shape
+
+
+@cache
+def _kept_shape(batch: int, nodes: int, device: torch.device) -> Shape:
+    with torch.inference_mode(mode=False):  # inference tensors do not count writes
+        parents = torch.arange(-1, nodes - 1, device=device).repeat(batch, 1)
+        return parents, torch.full((batch,), nodes, device=device)
 
 
 def depths_of(parents: list[int]) -> list[int]:

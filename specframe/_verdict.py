@@ -48,7 +48,9 @@ class AwaitedVerdict(Verdict):
     """A verdict that a device still works on: its lists are read when they are first asked for.
 
     ``told [batch, node, 4]`` holds the path, padded with 0, the choices, and in every node of a row
-    how many nodes were accepted and the token behind them.
+    how many nodes were accepted and the token behind them. ``path`` is as wide as the draft, and
+    the tensors but ``choices`` are the device's. Only a ``capturable`` verifier meets one; it hands
+    it on as it is, since a copy would have to be read.
     """
 
     is_awaited: ClassVar[bool] = True

@@ -54,12 +54,33 @@ def test_planted_acceptance_is_what_was_asked_for(gpu):
     assert tree.length == pytest.approx(chain.length, abs=0.05)
 
 
+@pytest.mark.usefixtures("gpu")
+def test_planted_choices_stay_on_the_device():
+    import torch
+    from planted import PlantedSampler, Script
+
+    from specframe import Draft, Scores, Stops
+    from specframe.testing import make_rows
+
+    sampler = PlantedSampler(Script.of(0.5, 20, 9, torch.device("meta")))
+    scores = Scores(torch.empty(1, 3, 9, device="meta"))
+    rows = make_rows([[1]], Stops(9, 99))
+    assert sampler.choose(rows, Draft.chains([1], [[2, 3]]), scores).is_meta
+
+
 @pytest.mark.parametrize("runner", ["eager", "graph"])
 def test_it_runs_at_toy_sizes(gpu, runner, monkeypatch, capsys):
+    from specframe._verdict import AwaitedVerdict
+
+    begun, begin = [], AwaitedVerdict.__init__
+    monkeypatch.setattr(
+        AwaitedVerdict, "__init__", lambda self, told: (begun.append(told), begin(self, told))[1]
+    )
     monkeypatch.setenv("SPECFRAME_RUNNER", runner)
     given = ["gpu.py", "--tiny", "--max-new-tokens", "8", "--repeats", "1", "--acceptance", "0.8"]
     monkeypatch.setattr(sys, "argv", given)
     assert gpu.main() == 0
+    assert bool(begun) == (runner == "graph"), "acceptance is measured where it will be"
     lines = capsys.readouterr().out.splitlines()
     assert sum("PLANTED" in line for line in lines) == 2
     assert sum("of the bound" in line for line in lines) == 2

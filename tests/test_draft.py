@@ -165,3 +165,12 @@ def test_padding_beyond_the_largest_tree_is_not_run():
     (row,) = rows.active
     run(table, Padded(), rows)
     assert row.new_tokens == table.continuation(row.stops, [1, 2])[0]
+
+
+def test_who_writes_to_a_draft_spoils_his_own():
+    spoilt = Draft.chains([1], [[2, 3]])
+    with torch.inference_mode():
+        spoilt.parents[:, 2] = 0
+        spoilt.sizes[:] = 9
+    whole = Draft.chains([1], [[2, 3]])
+    assert (whole.parent_lists, whole.size_list) == ([[-1, 0, 1]], [3])

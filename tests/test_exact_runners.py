@@ -57,6 +57,8 @@ def case(request, tiny, tmp_path_factory):
     except (ModelError, RuntimeWarning) as refusal:
         if device == "cpu":
             raise
+        if any(words in str(refusal) for words in ("could not be recorded", "compile failed")):
+            raise
         pytest.skip(f"the probe does not admit it: {refusal}")
     assert isinstance(made.decoder.target.engine._inner, GraphEngine)
     return made

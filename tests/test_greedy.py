@@ -16,8 +16,9 @@ from specframe._acceptance import accept, accept_on_device, follow
 from specframe_verifiers._match import GreedyVerifier
 
 VOCAB = 3
+CPU = torch.device("cpu")
 WAYS = pytest.mark.parametrize(
-    "way", [accept, partial(accept_on_device, follow)], ids=["host", "device"]
+    "way", [accept, partial(accept_on_device, follow, CPU)], ids=["host", "device"]
 )
 
 
@@ -137,6 +138,6 @@ def test_the_walk_of_a_device_knows_its_way_at_any_depth(width, data):
     depth = data.draw(st.integers(0, width - 1))
     tokens = [1] * (depth + 1) + [2] * (width - 1 - depth)
     verdict = accept_on_device(
-        follow, Draft.chains([1], [tokens[1:]]), torch.ones(1, width, dtype=torch.long)
+        follow, CPU, Draft.chains([1], [tokens[1:]]), torch.ones(1, width, dtype=torch.long)
     )
     assert verdict.path_lists == [list(range(1, depth + 1))]

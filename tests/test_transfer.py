@@ -11,8 +11,9 @@ import pytest
 import torch
 
 import specframe
-from specframe import PluginError, Reading, Sampler, _chain, to_device
+from specframe import Drafter, PluginError, Reading, Sampler, _chain, to_device
 from specframe._tree_shape import depths_of
+from specframe._verdict import AwaitedVerdict
 
 READS = ("tolist", "item", "numpy", "__bool__", "__int__", "__float__", "__index__")
 FORBIDDEN = {getattr(torch.Tensor, name) for name in READS}
@@ -83,9 +84,9 @@ def watch(decoder):
     engine.logits = lambda normed: logits(normed).as_subclass(OnDevice)
     engine.embed = lambda tokens: embed(tokens).as_subclass(OnDevice)
     if isinstance(target._accept, partial):
-        (step,) = target._accept.args
+        step, device = target._accept.args
         target._accept = partial(
-            target._accept.func, lambda numbers: step(numbers).as_subclass(OnDevice)
+            target._accept.func, lambda numbers: step(numbers).as_subclass(OnDevice), device
         )
 
 
@@ -139,6 +140,21 @@ def test_a_round_waits_once_and_once_for_each_level_that_is_asked_about(
         log.clear()
 
 
+@pytest.mark.models
+@pytest.mark.usefixtures("log")
+@pytest.mark.parametrize("tree", [False, True])
+@pytest.mark.parametrize(
+    "stop_policy", ["heuristic", "svip", "adaedl", "adaptive-confidence", "cost-aware"]
+)
+def test_no_stop_policy_reads_by_itself(tiny, tmp_path, stop_policy, tree):
+    options = {"adapter": tiny.adapter(tmp_path, tiny.model()), "tree": tree}
+    decoder = specframe.load(tiny.model(), stop_policy=stop_policy, options=options)
+    stream = decoder.stream([1, 2, 3], max_new_tokens=30)
+    next(stream)
+    watch(decoder)
+    assert sum(len(round.committed) for round in stream) == 29
+
+
 @pytest.fixture
 def guessing(tiny, tmp_path, monkeypatch, log):  # noqa: ARG001 (the log is at work meanwhile)
     """Return a stream whose drafts a device chooses, nobody asking; the prompt is read."""
@@ -179,6 +195,47 @@ def test_a_token_that_there_is_not_is_refused_when_the_device_has_told_it(guessi
         list(guessing)
 
 
+@pytest.mark.models
+@pytest.mark.parametrize("output_probs", [False, True])
+def test_waiting_for_a_verdict_is_verifying(tiny, monkeypatch, output_probs):
+    monkeypatch.setenv("SPECFRAME_RUNNER", "graph")
+    now, wait = [0.0], AwaitedVerdict.path_lists.fget
+    monkeypatch.setattr(time, "perf_counter", lambda: now[0])
+
+    def slow(verdict):
+        now[0] += 0.0 if hasattr(verdict, "is_there") else 3.0
+        verdict.__dict__["is_there"] = True
+        return wait(verdict)
+
+    monkeypatch.setattr(AwaitedVerdict, "path_lists", property(slow))
+    result = specframe.load(tiny.model(), strategy="none").decode(
+        [1, 2, 3], max_new_tokens=5, output_probs=output_probs
+    )
+    assert result.metrics.seconds["verify"] == 4 * 3.0
+
+
+class Head(Drafter):
+    """Draft a token that there is not, on the device, without running a layer."""
+
+    def start(self, target, rows, captured):
+        self.target = target
+
+    def propose(self, rows, stop, sampler):
+        tree = self.target.tree(rows)
+        if all(rows.rooms):
+            tree.add(on_device([[1000]] * len(rows)))
+        return tree.draft()
+
+
+@pytest.mark.models
+@pytest.mark.usefixtures("log")
+def test_what_a_device_cannot_embed_is_told_by_name(tiny, monkeypatch):
+    monkeypatch.setenv("SPECFRAME_RUNNER", "graph")
+    decoder = specframe.load(tiny.model(), strategy=Head())
+    with pytest.raises(PluginError, match="row 0, node 1 holds token 1000, out of vocabulary"):
+        decoder.decode([1, 2, 3], max_new_tokens=5)
+
+
 ROUNDS = [
     path
     for folder in ("strategies", "verifiers")
@@ -213,7 +270,9 @@ def test_no_round_waits_for_the_device_in_any_other_way(
     tiny, tmp_path, strategy, stop_policy, temperature
 ):
     model = tiny.model().to("cuda")
-    options = {"adapter": tiny.adapter(tmp_path, model)} if strategy == "kangaroo" else None
+    options = {"early-exit": {"exit_layer": 1}}.get(strategy)
+    if strategy == "kangaroo":
+        options = {"adapter": tiny.adapter(tmp_path, model)}
     decoder = specframe.load(model, strategy=strategy, options=options, stop_policy=stop_policy)
     asked = {"max_new_tokens": 60, "temperature": temperature, "seed": 1}
     decoder.decode([1, 2, 3], **asked)  # records

@@ -20,8 +20,8 @@ from specframe.testing._rows import make_rows
 from specframe.testing._strategies import draft_trees
 from specframe.testing._subject import for_all
 
-READS = ("tolist", "item", "numpy", "nonzero", "__bool__", "__int__", "__float__", "__index__")
-FORBIDDEN = {getattr(Tensor, name): name for name in READS}
+READS = {"tolist", "item", "numpy", "cpu", "__bool__", "__int__", "__float__", "__index__"}
+READS |= {"equal", "allclose", "nonzero", "argwhere", "masked_select", "unique"}
 
 
 class HostReadError(Exception):
@@ -40,9 +40,15 @@ class Unread(Tensor):
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
         """Compute, but for what a host would have to wait for."""
-        if function in FORBIDDEN:
-            raise HostReadError(f"Tensor.{FORBIDDEN[function]}")
+        name = function.__name__
+        if name in READS or (name == "__getitem__" and _has_mask(args[1])):
+            raise HostReadError(name)
         return super().__torch_function__(function, types, args, kwargs or {})  # type: ignore[no-untyped-call]
+
+
+def _has_mask(index: Any) -> bool:
+    parts = index if isinstance(index, tuple) else (index,)
+    return any(isinstance(part, Tensor) and part.dtype == torch.bool for part in parts)
 
 
 def check_capturable_reads_nothing(subject: VerifierSubject) -> None:
@@ -57,7 +63,8 @@ def check_capturable_reads_nothing(subject: VerifierSubject) -> None:
         rows = make_rows([[int(draft.tokens[0, 0])]], Stops(9, CONTEXT), 0)
         drafted = attrs.evolve(draft, tokens=draft.tokens.as_subclass(Unread))
         logits = torch.zeros(1, draft.tokens.shape[1], VOCAB, dtype=torch.float64)
-        scores = Scores(logits.as_subclass(Unread), accept=partial(accept_on_device, follow))
+        way = partial(accept_on_device, follow, logits.device)
+        scores = Scores(logits.as_subclass(Unread), accept=way)
         sampler = Sampler(Sampling(temperature=temperature), wants_q=subject.verifier.needs_q)
         try:
             subject.verifier.verify(rows, drafted, scores, sampler)

@@ -193,6 +193,16 @@ class ReadsByItself(Walker):
     capturable: ClassVar[bool] = True
 
 
+class AsksTheHost(Walker):
+    """Have the core walk, by choices that were brought to the host first."""
+
+    capturable: ClassVar[bool] = True
+
+    def verify(self, rows: Rows, draft: Draft, scores: Scores, sampler: Sampler) -> Verdict:
+        """Return what is accepted, later than it could be."""
+        return scores.accept(draft, sampler.choose(rows, draft, scores).cpu())
+
+
 def normed(mass: Tensor, otherwise: Tensor) -> Tensor:
     """Return mass as a distribution."""
     total = mass.sum()
@@ -206,5 +216,5 @@ FAKE_VERIFIERS: dict[str, tuple[type[Walker], ...]] = {
     "check_law_of_chosen_trees": (RatioOnTheLikeliest, KeepsARefusedChoice),
     "check_greedy_walk": (OnePastTheMismatch, BonusFromTheRoot, TakesTheFirstTwin),
     "check_padding_is_never_accepted": (AcceptsPadding,),
-    "check_capturable_reads_nothing": (ReadsByItself,),
+    "check_capturable_reads_nothing": (ReadsByItself, AsksTheHost),
 }

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import torch
 
-from specframe import Round, Rows, Step, StopPolicy, to_device
+from specframe import Reading, Round, Rows, Step, StopPolicy, to_device
 from specframe_stops._estimates import EDGES, Chances, Costs
 from specframe_stops._outcome import outcomes
 
@@ -55,7 +55,7 @@ class CostAwarePolicy(StopPolicy):
         self._chances = Chances()
         self._costs: dict[int, Costs] = {}
         self._by_bin = self._edges = torch.empty(0)
-        self._levels: list[Tensor] = []  # the bin of each level of this round
+        self._levels: list[Reading] = []  # of the bin of each level of this round
         self._path = self._score = torch.empty(0)
         self._bound: float | None = None  # in chances of the path; None: this round explores
         self._rows: Rows | None = None
@@ -76,7 +76,7 @@ class CostAwarePolicy(StopPolicy):
     def after(self, step: Step) -> Bool[Tensor, " batch"] | None:
         """End drafting where one more level is expected to bring less than its time is worth."""
         place = self._bin_of(self._confidence_of(step))
-        self._levels.append(place)
+        self._levels.append(Reading(place))
         if self._bound is None:
             return None
         chance = self._by_bin.index_select(0, place)
@@ -115,7 +115,7 @@ class CostAwarePolicy(StopPolicy):
     def _bin_of(self, confidence: Tensor) -> Tensor:
         if self._edges.device != confidence.device or not len(self._edges):
             self._edges = to_device(EDGES, confidence.device)
-        self._by_bin = self._by_bin.to(confidence.device)
+        self._by_bin = to_device(self._by_bin, confidence.device)
         return torch.bucketize(confidence, self._edges)
 
     def _who_goes_on(self, step: Step) -> Tensor:
@@ -127,5 +127,6 @@ class CostAwarePolicy(StopPolicy):
         """Return the bin of each level's confidence, for each row."""
         if not self._levels:
             return []
-        bins: list[list[int]] = torch.stack(self._levels, dim=-1).tolist()  # [batch, level]
+        levels = [level.wait()[0] for level in self._levels]
+        bins: list[list[int]] = torch.stack(levels, dim=-1).tolist()  # [batch, level]
         return bins
