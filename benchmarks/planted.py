@@ -9,13 +9,12 @@ Replaced values are computed from the real ones, so that no work can be left out
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import attrs
 import torch
 from torch import Tensor
 
-from specframe import Draft, Paths, Rows, Sampler, Scores, Step, StopPolicy
+from specframe import Draft, Paths, Rows, Sampler, Scores, Step, StopPolicy, to_device
 
 CONFIDENT_WHEN_RIGHT, CONFIDENT_WHEN_WRONG = 0.95, 0.2  # how good the planted confidences are
 
@@ -70,13 +69,13 @@ class PlantedSampler(Sampler):
             [row.count + depth for depth in depths] + [0] * (chosen.shape[1] - len(depths))
             for row, depths in zip(rows.active, draft.depths, strict=True)
         ]
-        return self._script.text[_on(chosen.device, index)] + 0 * chosen
+        return self._script.text[to_device(index, chosen.device)] + 0 * chosen
 
     def draft(self, rows: Rows, tree: Paths, node: int, logits: Tensor) -> tuple[Tensor, None]:
         """Replace the drafter's guess behind a node."""
         tokens, _ = super().draft(rows, tree, node, logits)
         index = [row.count + tree.depth(place, node) for place, row in enumerate(rows.active)]
-        return self._guesses[_on(tokens.device, index)] + 0 * tokens, None
+        return self._guesses[to_device(index, tokens.device)] + 0 * tokens, None
 
     def ranked(
         self, rows: Rows, tree: Paths, nodes: Sequence[Sequence[int]], logits: Tensor
@@ -86,7 +85,7 @@ class PlantedSampler(Sampler):
             [row.count + tree.depth(place, node) for node in ids]
             for place, (row, ids) in enumerate(zip(rows.active, nodes, strict=True))
         ]
-        at = _on(logits.device, index)
+        at = to_device(index, logits.device)
         moved = logits.clone()
         # A level without the right token must not hold it by chance either.
         moved.scatter_(2, self._script.text[at][..., None], -torch.inf)
@@ -115,10 +114,4 @@ class PlantedStop(StopPolicy):
         if self._script is None:
             return None
         confident = [self._script.is_confident[count + step.level - 1] for count in self._counts]
-        return (step.confidence < 0) | ~_on(step.confidence.device, confident)
-
-
-def _on(device: torch.device, values: Any) -> Tensor:
-    """Return values on a device without waiting for it."""
-    tensor = torch.tensor(values)
-    return tensor if device.type == "cpu" else tensor.pin_memory().to(device, non_blocking=True)
+        return (step.confidence < 0) | ~to_device(confident, step.confidence.device)
