@@ -70,13 +70,18 @@ class Case:
         return self._with(name, None, options)
 
     def _with(self, strategy, stop_policy, options, verifier=None):
-        from specframe._assembly import assemble
-        from specframe._decoder import Decoder
-        from specframe._plugins import load_registry
+        return beside(self.decoder, strategy, stop_policy, options, verifier)
 
-        loaded = self.decoder._open()[0]
-        twin = attrs.evolve(loaded, engine=loaded.engine.twin())
-        return Decoder(twin, assemble(load_registry(), strategy, verifier, stop_policy, options))
+
+def beside(decoder, strategy, stop_policy, options, verifier=None):
+    """Return another strategy on a decoder's weights, which need not be probed again."""
+    from specframe._assembly import assemble
+    from specframe._decoder import Decoder
+    from specframe._plugins import load_registry
+
+    loaded = decoder.loaded
+    twin = attrs.evolve(loaded, engine=loaded.engine.twin())
+    return Decoder(twin, assemble(load_registry(), strategy, verifier, stop_policy, options))
 
 
 def ask(decoder, prompt, count):
