@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 PROBE_TOKENS = 24  # enough to leave a small window behind, and for rotary tables to differ
 # Largest difference of logits between two ways to compute the same, relative to the largest logit.
 TOLERANCE = {
-    torch.float64: 1e-5,  # transformers keeps norms and rotary tables in float32
+    torch.float64: 1e-4,  # transformers keeps norms and rotary tables in float32
     torch.float32: 1e-4,
     torch.bfloat16: 1e-1,
     torch.float16: 2e-2,
