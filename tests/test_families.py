@@ -146,4 +146,6 @@ def test_rounding_in_the_float32_parts_of_a_float64_model_is_no_other_architectu
     """Found by the property above: of four numbers, the norm's rounding shows as 1.04e-5."""
     narrow = {"num_attention_heads": 1, "num_key_value_heads": 1, "head_dim": 4, "hidden_size": 4}
     rest = {"intermediate_size": 34, "num_hidden_layers": 4, "vocab_size": 65, "mlp_bias": True}
-    specframe.load(tiny.model("llama", dtype="float64", seed=80, **narrow, **rest), strategy="none")
+    model = tiny.model("llama", dtype="float64", seed=80, **narrow, **rest)
+    result = specframe.load(model, strategy="none").decode([1, 2, 3], max_new_tokens=8)
+    assert result.token_ids == tiny.generate(model, [1, 2, 3], 8)
