@@ -237,16 +237,6 @@ class LayerEngine(Engine):
         assert self._cache is not None
         self._cache.gather(sources, starts)
 
-    def move(
-        self,
-        sources: Int[Tensor, "batch depth"],
-        starts: Int[Tensor, " batch"],
-        counts: Int[Tensor, " batch"],
-    ) -> None:
-        """Commit accepted paths in the cache; nobody waits for the numbers."""
-        assert self._cache is not None
-        self._cache.move(sources, starts, counts)
-
     def keep(self, kept: list[int]) -> None:
         """Go on with the rows ``kept`` alone."""
         assert self._cache is not None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 
 import attrs
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from specframe._engine import Decide, Filled, LayerEngine, Step
@@ -144,6 +144,16 @@ class GraphEngine(LayerEngine):
         """Return the step, recorded; compiling it would take seconds for each width."""
         replays = self._by_token(step)
         return lambda numbers: replays(numbers)[0]
+
+    def move(
+        self,
+        sources: Int[Tensor, "batch depth"],
+        starts: Int[Tensor, " batch"],
+        counts: Int[Tensor, " batch"],
+    ) -> None:
+        """Commit accepted paths in the cache; nobody waits for the numbers."""
+        assert self._cache is not None
+        self._cache.move(sources, starts, counts)
 
     def twin(self) -> GraphEngine:
         """Return an engine on the same split."""
