@@ -16,9 +16,9 @@ from transformers import AutoConfig, AutoModelForCausalLM
 
 import specframe
 from specframe import Drafter, Row, Rows, StopPolicy, Stops, Target
-from specframe._plugins import load_plugins
-from specframe._probe import admit
-from specframe._runner import on_runner
+from specframe._engine.runners.choice import on_runner
+from specframe._loading.probe import admit
+from specframe._plugins.discovery import load_plugins
 from specframe_kangaroo import Adapter, AdapterConfig, Checkpoint, KangarooOptions
 from specframe_kangaroo._drafter import KangarooDrafter
 from specframe_verifiers._match import GreedyVerifier

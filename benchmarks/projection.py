@@ -2,7 +2,7 @@
 
     python benchmarks/projection.py
 
-Explains why the engine packs the weights that it owns (``specframe/_projection.py``).
+Explains why the engine packs the weights that it owns (``specframe/_engine/projection.py``).
 """
 
 from __future__ import annotations

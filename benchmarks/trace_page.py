@@ -19,7 +19,7 @@ import trace_records
 import trace_times
 from browser import Browser
 from specframe._trace import read_trace, render_trace
-from specframe._trace._reading import trace_of
+from specframe._trace.reading import trace_of
 
 LENGTHS = (1_000, 10_000)
 WIDTH, HEIGHT = 1180, 860

@@ -6,17 +6,25 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from specframe._assembly import Setup
-    from specframe._attention import Pass, RotaryTable
-    from specframe._cache import SlotCache
-    from specframe._chain import Look, grow_chain
-    from specframe._composed_drafter import FirstDrafter, LongestDrafter
-    from specframe._composed_policy import AllPolicy, AnyPolicy
-    from specframe._custom_generate import custom_generate
-    from specframe._decoder import Decoder, load
-    from specframe._draft import Draft, Exit, Law
-    from specframe._drafter import Capabilities, Drafter, Needs, SequenceDrafter
-    from specframe._engine import Engine, Filled
+    from specframe._assembly.assembly import Setup
+    from specframe._assembly.named import NamedPart, build_drafter, build_stop_policy, named_parts
+    from specframe._contracts.drafter import Capabilities, Drafter, Needs, SequenceDrafter
+    from specframe._contracts.stop_policy import Step, StopPolicy
+    from specframe._contracts.verifier import Guarantee, Verifier
+    from specframe._decoder.decoder import Decoder, load
+    from specframe._decoder.stream import Result, Stream
+    from specframe._drafting.chain import Look, grow_chain
+    from specframe._drafting.composed_drafter import FirstDrafter, LongestDrafter
+    from specframe._drafting.composed_policy import AllPolicy, AnyPolicy
+    from specframe._engine.attention import Pass, RotaryTable
+    from specframe._engine.cache import SlotCache
+    from specframe._engine.engine import Engine, Filled
+    from specframe._engine.family import Family, Layer, Split
+    from specframe._engine.norm import RMSNorm
+    from specframe._engine.packing import Packing, packed, unpacked
+    from specframe._engine.placement import Board, Placement
+    from specframe._engine.projection import Projection
+    from specframe._engine.transfer import Reading, to_device
     from specframe._errors import (
         AdapterError,
         InputError,
@@ -28,32 +36,24 @@ if TYPE_CHECKING:
         SpecframeError,
         UnknownNameError,
     )
-    from specframe._family import Family, Layer, Split
-    from specframe._fingerprint import fingerprint
-    from specframe._hooks import API_VERSION, RegisterComponent, RegisterStrategy, hookimpl
-    from specframe._loop import decode
-    from specframe._metrics import Metrics
-    from specframe._noise import Purpose
-    from specframe._norm import RMSNorm
-    from specframe._options import Check, at_least, at_most, not_nan, not_negative, option
-    from specframe._packing import Packing, packed, unpacked
-    from specframe._parts import NamedPart, build_drafter, build_stop_policy, named_parts
-    from specframe._placement import Board, Placement
-    from specframe._projection import Projection
-    from specframe._registry import Strategy
-    from specframe._round import Round, RowRound
-    from specframe._rows import Row, Rows
-    from specframe._sampler import Paths, Sampler
-    from specframe._sampling import Sampling
-    from specframe._scores import Captured, Scores
-    from specframe._stop_policy import Step, StopPolicy
-    from specframe._stops import Stops
-    from specframe._stream import Result, Stream
-    from specframe._target import Target
-    from specframe._transfer import Reading, to_device
-    from specframe._tree import Nodes, TreeBuilder
-    from specframe._verdict import Commit, Verdict
-    from specframe._verifier import Guarantee, Verifier
+    from specframe._generate.custom_generate import custom_generate
+    from specframe._loading.fingerprint import fingerprint
+    from specframe._loop.rounds import decode
+    from specframe._plugins.hooks import API_VERSION, RegisterComponent, RegisterStrategy, hookimpl
+    from specframe._plugins.options import Check, at_least, at_most, not_nan, not_negative, option
+    from specframe._plugins.registry import Strategy
+    from specframe._results.metrics import Metrics
+    from specframe._round.draft import Draft, Exit, Law
+    from specframe._round.round import Round, RowRound
+    from specframe._round.rows import Row, Rows
+    from specframe._round.scores import Captured, Scores
+    from specframe._round.stops import Stops
+    from specframe._round.tree_builder import Nodes, TreeBuilder
+    from specframe._round.verdict import Commit, Verdict
+    from specframe._sampling.noise import Purpose
+    from specframe._sampling.sampler import Paths, Sampler
+    from specframe._sampling.warping import Sampling
+    from specframe._target.target import Target
 
 __all__ = [
     "API_VERSION",
@@ -143,89 +143,89 @@ __all__ = [
 
 # Public names are imported on first use, so that `import specframe` stays fast and torch-free.
 _HOMES = {
-    "API_VERSION": "_hooks",
+    "API_VERSION": "_plugins.hooks",
     "AdapterError": "_errors",
-    "AllPolicy": "_composed_policy",
-    "AnyPolicy": "_composed_policy",
-    "Board": "_placement",
-    "Capabilities": "_drafter",
-    "Captured": "_scores",
-    "Check": "_options",
-    "Commit": "_verdict",
-    "Decoder": "_decoder",
-    "Draft": "_draft",
-    "Drafter": "_drafter",
-    "Engine": "_engine",
-    "Exit": "_draft",
-    "Family": "_family",
-    "Filled": "_engine",
-    "FirstDrafter": "_composed_drafter",
-    "Guarantee": "_verifier",
+    "AllPolicy": "_drafting.composed_policy",
+    "AnyPolicy": "_drafting.composed_policy",
+    "Board": "_engine.placement",
+    "Capabilities": "_contracts.drafter",
+    "Captured": "_round.scores",
+    "Check": "_plugins.options",
+    "Commit": "_round.verdict",
+    "Decoder": "_decoder.decoder",
+    "Draft": "_round.draft",
+    "Drafter": "_contracts.drafter",
+    "Engine": "_engine.engine",
+    "Exit": "_round.draft",
+    "Family": "_engine.family",
+    "Filled": "_engine.engine",
+    "FirstDrafter": "_drafting.composed_drafter",
+    "Guarantee": "_contracts.verifier",
     "InputError": "_errors",
-    "Law": "_draft",
-    "Layer": "_family",
-    "LongestDrafter": "_composed_drafter",
-    "Look": "_chain",
+    "Law": "_round.draft",
+    "Layer": "_engine.family",
+    "LongestDrafter": "_drafting.composed_drafter",
+    "Look": "_drafting.chain",
     "MemoryShortageError": "_errors",
-    "Metrics": "_metrics",
+    "Metrics": "_results.metrics",
     "ModelError": "_errors",
-    "NamedPart": "_parts",
-    "Needs": "_drafter",
-    "Nodes": "_tree",
+    "NamedPart": "_assembly.named",
+    "Needs": "_contracts.drafter",
+    "Nodes": "_round.tree_builder",
     "NumericsError": "_errors",
     "OptionError": "_errors",
-    "Packing": "_packing",
-    "Pass": "_attention",
-    "Paths": "_sampler",
-    "Placement": "_placement",
+    "Packing": "_engine.packing",
+    "Pass": "_engine.attention",
+    "Paths": "_sampling.sampler",
+    "Placement": "_engine.placement",
     "PluginError": "_errors",
-    "Projection": "_projection",
-    "Purpose": "_noise",
-    "RMSNorm": "_norm",
-    "Reading": "_transfer",
-    "RegisterComponent": "_hooks",
-    "RegisterStrategy": "_hooks",
-    "Result": "_stream",
-    "RotaryTable": "_attention",
-    "Round": "_round",
-    "Row": "_rows",
-    "RowRound": "_round",
-    "Rows": "_rows",
-    "Sampler": "_sampler",
-    "Sampling": "_sampling",
-    "Scores": "_scores",
-    "SequenceDrafter": "_drafter",
-    "Setup": "_assembly",
-    "SlotCache": "_cache",
+    "Projection": "_engine.projection",
+    "Purpose": "_sampling.noise",
+    "RMSNorm": "_engine.norm",
+    "Reading": "_engine.transfer",
+    "RegisterComponent": "_plugins.hooks",
+    "RegisterStrategy": "_plugins.hooks",
+    "Result": "_decoder.stream",
+    "RotaryTable": "_engine.attention",
+    "Round": "_round.round",
+    "Row": "_round.rows",
+    "RowRound": "_round.round",
+    "Rows": "_round.rows",
+    "Sampler": "_sampling.sampler",
+    "Sampling": "_sampling.warping",
+    "Scores": "_round.scores",
+    "SequenceDrafter": "_contracts.drafter",
+    "Setup": "_assembly.assembly",
+    "SlotCache": "_engine.cache",
     "SpecframeError": "_errors",
-    "Split": "_family",
-    "Step": "_stop_policy",
-    "StopPolicy": "_stop_policy",
-    "Stops": "_stops",
-    "Strategy": "_registry",
-    "Stream": "_stream",
-    "Target": "_target",
-    "TreeBuilder": "_tree",
+    "Split": "_engine.family",
+    "Step": "_contracts.stop_policy",
+    "StopPolicy": "_contracts.stop_policy",
+    "Stops": "_round.stops",
+    "Strategy": "_plugins.registry",
+    "Stream": "_decoder.stream",
+    "Target": "_target.target",
+    "TreeBuilder": "_round.tree_builder",
     "UnknownNameError": "_errors",
-    "Verdict": "_verdict",
-    "Verifier": "_verifier",
-    "at_least": "_options",
-    "at_most": "_options",
-    "build_drafter": "_parts",
-    "build_stop_policy": "_parts",
-    "custom_generate": "_custom_generate",
-    "decode": "_loop",
-    "fingerprint": "_fingerprint",
-    "grow_chain": "_chain",
-    "hookimpl": "_hooks",
-    "load": "_decoder",
-    "named_parts": "_parts",
-    "not_nan": "_options",
-    "not_negative": "_options",
-    "option": "_options",
-    "packed": "_packing",
-    "to_device": "_transfer",
-    "unpacked": "_packing",
+    "Verdict": "_round.verdict",
+    "Verifier": "_contracts.verifier",
+    "at_least": "_plugins.options",
+    "at_most": "_plugins.options",
+    "build_drafter": "_assembly.named",
+    "build_stop_policy": "_assembly.named",
+    "custom_generate": "_generate.custom_generate",
+    "decode": "_loop.rounds",
+    "fingerprint": "_loading.fingerprint",
+    "grow_chain": "_drafting.chain",
+    "hookimpl": "_plugins.hooks",
+    "load": "_decoder.decoder",
+    "named_parts": "_assembly.named",
+    "not_nan": "_plugins.options",
+    "not_negative": "_plugins.options",
+    "option": "_plugins.options",
+    "packed": "_engine.packing",
+    "to_device": "_engine.transfer",
+    "unpacked": "_engine.packing",
 }
 
 

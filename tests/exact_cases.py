@@ -7,7 +7,7 @@ import pytest
 
 import specframe
 from specframe import Capabilities, Drafter, SequenceDrafter, StopPolicy, _fusion
-from specframe._fusion import Fusion
+from specframe._engine.runners.fusion import Fusion
 
 ODD = {
     "hidden_size": 42,
@@ -75,9 +75,9 @@ class Case:
 
 def beside(decoder, strategy, stop_policy, options, verifier=None):
     """Return another strategy on a decoder's weights, which need not be probed again."""
-    from specframe._assembly import assemble
-    from specframe._decoder import Decoder
-    from specframe._plugins import load_registry
+    from specframe._assembly.assembly import assemble
+    from specframe._decoder.decoder import Decoder
+    from specframe._plugins.discovery import load_registry
 
     loaded = decoder.loaded
     twin = attrs.evolve(loaded, engine=loaded.engine.twin())

@@ -5,7 +5,7 @@ import torch
 
 import specframe
 from specframe import Drafter, Exit, Purpose, SequenceDrafter, Verdict, Verifier
-from specframe._noise import Key, gumbels
+from specframe._sampling.noise import Key, gumbels
 
 
 class Scripted(SequenceDrafter):

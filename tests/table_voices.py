@@ -9,7 +9,7 @@ import attrs
 import torch
 
 from specframe import Drafter, Law, Sampler, Sampling, StopPolicy, Target, decode
-from specframe._noise import Key, Purpose, gumbels
+from specframe._sampling.noise import Key, Purpose, gumbels
 from specframe_verifiers._match import GreedyVerifier, MatchVerifier
 from table_drafters import SelfDrafter, TreeDrafter, grow
 from table_engine import Table, TableEngine, make_rows

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from specframe import Board, Pass, RotaryTable, SlotCache, packed, unpacked
-from specframe._attention import WIDE
-from specframe._engine import PREFILL_CHUNK, LayerEngine
+from specframe._engine.attention import WIDE
+from specframe._engine.engine import PREFILL_CHUNK, LayerEngine
 from table_engine import seen_slots
 from tiny_split import (
     HEAD_DIM,

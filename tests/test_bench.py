@@ -16,7 +16,7 @@ from specframe.bench import read_results
 from specframe.bench._order import slots
 from specframe.bench._records import ALL, Summary
 from specframe.cli import main
-from specframe.cli._bench_prompts import read_bench_prompts
+from specframe.cli.bench._prompts import read_bench_prompts
 
 pytestmark = [pytest.mark.cli, pytest.mark.models]
 

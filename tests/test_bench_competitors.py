@@ -23,8 +23,8 @@ def folder(tmp_path_factory, tiny):
 @pytest.fixture
 def line_up(folder):
     """Return what loads contestants by name."""
-    from specframe._loading import Source
-    from specframe._plugins import load_registry
+    from specframe._loading.loading import Source
+    from specframe._plugins.discovery import load_registry
     from specframe.bench._competitor import Draws
     from specframe.bench._field import line_up
 
@@ -174,17 +174,18 @@ def test_our_seconds_are_those_of_the_wall_clock(line_up):
 
     import pluggy
 
-    from specframe import _hooks, hookimpl
-    from specframe._plugins import Member, load_plugins
-    from specframe._registry import PluginInfo
+    from specframe import hookimpl
+    from specframe._plugins import hooks
+    from specframe._plugins.discovery import Member, load_plugins
+    from specframe._plugins.registry import PluginInfo
 
     class Slow:
         @hookimpl
         def specframe_decode_finished(self, result):
             time.sleep(0.3)
 
-    manager = pluggy.PluginManager(_hooks.GROUP)
-    manager.add_hookspecs(_hooks)
+    manager = pluggy.PluginManager(hooks.GROUP)
+    manager.add_hookspecs(hooks)
     manager.register(Slow())
     field = line_up("none")
     observers = load_plugins().observers["specframe_decode_finished"]
@@ -258,8 +259,8 @@ def test_the_resident_set_is_told_on_linux():
 def test_a_terminal_sees_a_table_that_only_moves_between_runs(monkeypatch):
     import io
 
-    from specframe.cli import _bench_watch
     from specframe.cli._display import Notes
+    from specframe.cli.bench import _watch as _bench_watch
 
     screen = io.StringIO()
     screen.isatty = lambda: True
@@ -283,8 +284,8 @@ def test_a_terminal_sees_a_table_that_only_moves_between_runs(monkeypatch):
 def test_judging_has_a_bar_of_its_own_that_an_end_takes_away(monkeypatch):
     import io
 
-    from specframe.cli import _bench_watch
     from specframe.cli._display import Notes
+    from specframe.cli.bench import _watch as _bench_watch
 
     screen = io.StringIO()
     screen.isatty = lambda: True
@@ -301,8 +302,8 @@ def test_judging_has_a_bar_of_its_own_that_an_end_takes_away(monkeypatch):
 
 
 def test_a_pipe_hears_of_judging_in_a_few_lines(capsys):
-    from specframe.cli._bench_watch import watch
     from specframe.cli._display import Notes
+    from specframe.cli.bench._watch import watch
 
     watcher = watch(Notes())
     for done in range(61):
@@ -314,8 +315,8 @@ def test_a_pipe_hears_of_judging_in_a_few_lines(capsys):
 
 
 def test_a_pipe_gets_a_few_plain_lines(capsys):
-    from specframe.cli._bench_watch import watch
     from specframe.cli._display import Notes
+    from specframe.cli.bench._watch import watch
 
     watcher = watch(Notes())
     prompts = [(f"p{number}", "x") for number in range(40)]

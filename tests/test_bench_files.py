@@ -257,7 +257,7 @@ def test_comparing_names_options_that_a_strategys_name_does_not_show():
 
 
 def test_a_comparison_states_what_every_table_states(capsys):
-    from specframe.cli._bench_report import HEADER, cells, comparison_lines
+    from specframe.cli.bench._report import HEADER, cells, comparison_lines
 
     found = with_other_tokens("tokens")
     comparison_lines(compare(found, found), ("A", "B"))
@@ -273,7 +273,7 @@ def test_a_comparison_states_what_every_table_states(capsys):
 
 
 def test_an_interrupted_benchmark_says_what_its_whole_lines_come_to(tmp_path, capsys):
-    from specframe.cli._bench_report import progress_lines
+    from specframe.cli.bench._report import progress_lines
 
     assert read_progress(tmp_path) is None
     lost = attrs.evolve(a_header(repeats=2), strategies=[*STRATEGIES, strategy("lost", error="no")])
@@ -322,7 +322,7 @@ def with_other_tokens(guarantee):
 )
 def test_other_tokens_are_a_fault_where_they_were_promised(guarantee, is_sound, tmp_path, capsys):
     from specframe.bench._benchmark import Outcome, _is_sound
-    from specframe.cli._bench_report import outcome_lines
+    from specframe.cli.bench._report import outcome_lines
 
     found = with_other_tokens(guarantee)
     assert _is_sound(found) is is_sound

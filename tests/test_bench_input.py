@@ -7,7 +7,7 @@ import pytest
 from specframe._errors import InputError, OptionError
 from specframe.bench import read_contestants
 from specframe.bench._prompts import BenchPrompt, Conversation, check_prompts, refuse_text
-from specframe.cli._bench_prompts import read_bench_prompts
+from specframe.cli.bench._prompts import read_bench_prompts
 
 # --- prompts
 

@@ -59,8 +59,8 @@ def folder(tmp_path_factory, tiny):
 @pytest.fixture
 def court(folder):
     """Return what loads contestants by name."""
-    from specframe._loading import Source
-    from specframe._plugins import load_registry
+    from specframe._loading.loading import Source
+    from specframe._plugins.discovery import load_registry
     from specframe.bench._competitor import Draws
     from specframe.bench._field import line_up
 
@@ -128,7 +128,7 @@ def test_a_16_bit_difference_that_does_not_come_again_is_judged_as_it_was_record
 def test_tokens_that_nobody_would_choose_do_not_widen_the_bound():
     import torch
 
-    from specframe._certificate import Choice
+    from specframe._judging.certificate import Choice
     from specframe.bench._referee import swing
 
     sure = Choice(torch.tensor([5.0, 4.5, -9.0, 0.0], dtype=torch.float64))
@@ -163,7 +163,7 @@ def test_a_verifier_that_promises_no_tokens_is_not_acquitted(court):
 
 @pytest.mark.parametrize("error", [MemoryShortageError("no room for float64"), MemoryError("full")])
 def test_a_fault_of_the_judge_costs_its_words_alone(court, error):
-    from specframe._reference import Reference
+    from specframe._judging.reference import Reference
 
     class Failing(Reference):
         def rows(self, prompt, tokens):

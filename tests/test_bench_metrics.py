@@ -19,10 +19,10 @@ from specframe.bench._records import (
     Seconds,
     Turn,
 )
-from specframe.bench._report_words import differences_in_words
 from specframe.bench._statistics import median_ratio, repeated_grams
 from specframe.bench._summary import Summaries
 from specframe.bench._verdict import Costs, outcome, reservation, verdict, verdict_without_parts
+from specframe.bench.report._words import differences_in_words
 
 positive = st.floats(0.01, 100)
 

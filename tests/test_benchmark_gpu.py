@@ -70,7 +70,7 @@ def test_planted_choices_stay_on_the_device():
 
 @pytest.mark.parametrize("runner", ["eager", "graph"])
 def test_it_runs_at_toy_sizes(gpu, runner, monkeypatch, capsys):
-    from specframe._verdict import AwaitedVerdict
+    from specframe._round.verdict import AwaitedVerdict
 
     begun, begin = [], AwaitedVerdict.__init__
     monkeypatch.setattr(

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from specframe import Board
-from specframe._graph import GraphEngine
-from specframe._recording import Recorder, StandIn
+from specframe._engine.runners.graph import GraphEngine
+from specframe._engine.runners.recording import Recorder, StandIn
 from specframe.testing._strategies import parent_lists
 from table_drafters import way_up
 from tiny_split import VOCAB, TinyModel

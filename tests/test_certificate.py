@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from specframe._certificate import (
+from specframe._judging.certificate import (
     FEWEST_ROWS,
     Bounds,
     Choice,
@@ -14,7 +14,7 @@ from specframe._certificate import (
     noise_bound,
     rounding,
 )
-from specframe._sampling import Sampling
+from specframe._sampling.warping import Sampling
 
 BOUNDS = Bounds(runs=0.1, reference=0.1, rows=200, reference_rows=200)
 SPOT = Spot([1, 2], 0, 7)

@@ -5,7 +5,7 @@ import pytest
 import planted_faults as faults
 import specframe
 from specframe import InputError
-from specframe._check import check
+from specframe._judging.check import check
 
 pytestmark = pytest.mark.models
 PROMPTS = [[3, 14, 15, 9, 26, 5], [1, 2, 30], [7, 8, 7, 8], [50, 3]]
@@ -184,7 +184,7 @@ def test_no_memory_for_float64_is_said_in_one_sentence(tiny):
 def test_the_reference_computes_a_prompt_once_and_other_tokens_anew(tiny, monkeypatch):
     import torch
 
-    from specframe._reference import Reference
+    from specframe._judging.reference import Reference
 
     loaded, asked = specframe.load(tiny.model(), strategy="none").loaded, []
     reference = Reference(loaded)

@@ -12,7 +12,7 @@ import pytest
 
 import planted_faults as faults
 import specframe
-from specframe._findings import PromptCheck, Report
+from specframe._judging.findings import PromptCheck, Report
 from specframe.cli import main
 from specframe.cli._check import run
 from specframe.cli._display import Notes, judgement

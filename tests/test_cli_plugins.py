@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from specframe import API_VERSION
-from specframe._plugins import _discover_once
+from specframe._plugins.discovery import _discover_once
 from specframe.cli import main
 
 ABLE = """from specframe import hookimpl

@@ -31,7 +31,7 @@ from specframe import (
     build_stop_policy,
     named_parts,
 )
-from specframe._merging import merged
+from specframe._drafting.merging import merged
 from specframe.testing import StrategyConformance, check_strategy, checks
 from specframe.testing._honest import EarlyExit
 from specframe.testing._suite import make_subject, run_check

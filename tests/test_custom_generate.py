@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 import specframe
 from specframe import InputError, OptionError, UnknownNameError
-from specframe._generate_rows import Chain
-from specframe._sampling import Sampling
+from specframe._generate.rows import Chain
+from specframe._sampling.warping import Sampling
 
 pytestmark = [pytest.mark.models, pytest.mark.usefixtures("tiny")]
 VOCAB, PAD, CONTEXT = 61, 60, 64

@@ -193,8 +193,8 @@ def test_a_tokenizer_in_the_folder_is_found(tiny, model, tokenizer, tmp_path):
 
 def test_any_bytes_in_any_portions_add_up(tokenizer):
     from specframe import Stops
-    from specframe._request import decode_with
-    from specframe._text import TextStream, text_of
+    from specframe._decoder.request import decode_with
+    from specframe._results.text import TextStream, text_of
 
     decode = decode_with(tokenizer)
     encode = tokenizer.backend_tokenizer.encode

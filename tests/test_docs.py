@@ -10,8 +10,8 @@ from typer.main import get_command
 import specframe
 import specframe.testing
 import specframe.training
-from specframe._options import describe_options
-from specframe._plugins import load_registry
+from specframe._plugins.discovery import load_registry
+from specframe._plugins.options import describe_options
 from specframe.cli._app import build_app
 
 ROOT = Path(__file__).parent.parent

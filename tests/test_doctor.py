@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from specframe import PluginError, _recording
-from specframe import _diagnosis as diagnosis
-from specframe._registry import PluginInfo, Registry
+from specframe._doctor import machine as diagnosis
+from specframe._plugins.registry import PluginInfo, Registry
 from specframe.cli import main
 from specframe.cli._doctor import show
 

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from specframe import Board
-from specframe._loading import Source, load_model
-from specframe._plugins import load_registry
+from specframe._loading.loading import Source, load_model
+from specframe._plugins.discovery import load_registry
 
 
 @pytest.mark.models

@@ -16,9 +16,9 @@ from specframe import (
     Verifier,
     decode,
 )
-from specframe import _exact as exact
-from specframe._exact_target import ExactVerifier, _on_draft, target_on
-from specframe._origin import UNKNOWN
+from specframe._engine.model_origin import UNKNOWN
+from specframe._exact import engine as exact
+from specframe._exact.target import ExactVerifier, _on_draft, target_on
 from specframe_verifiers._match import GreedyVerifier
 from table_drafters import (
     Growth,

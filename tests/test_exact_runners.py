@@ -13,16 +13,16 @@ from hypothesis import strategies as st
 import specframe
 from exact_cases import LEVELS, PROMPTS, Case, ScriptedTree, ask, check_same
 from specframe import Board, MemoryShortageError, ModelError, SpecframeError, _fusion, _recording
+from specframe._engine.runners.choice import on_exact_runner
+from specframe._engine.runners.fallback import stop
+from specframe._engine.runners.fusion import Fusion
+from specframe._engine.runners.graph import GraphEngine
+from specframe._engine.runners.recording import Recorder, StandIn
+from specframe._engine.runners.static import Shape
 from specframe._errors import RunnerError
-from specframe._exact import BLOCK, ExactEngine
-from specframe._exact_probe import admit_exact
-from specframe._exact_runner import admit_on_runner, exact_on_runner
-from specframe._fallback import stop
-from specframe._fusion import Fusion
-from specframe._graph import GraphEngine
-from specframe._recording import Recorder, StandIn
-from specframe._runner import on_exact_runner
-from specframe._static import Shape
+from specframe._exact.engine import BLOCK, ExactEngine
+from specframe._exact.probe import admit_exact
+from specframe._exact.runner import admit_on_runner, exact_on_runner
 from tiny_split import TinyModel
 
 pytestmark = pytest.mark.usefixtures("tiny")  # which leaves one thread to torch
@@ -308,8 +308,8 @@ class Compiler:
 
 
 def loaded_engine(tiny):
-    from specframe._loading import Source, load_model
-    from specframe._plugins import load_plugins
+    from specframe._loading.loading import Source, load_model
+    from specframe._plugins.discovery import load_plugins
 
     return load_model(Source(tiny.model(dtype="float64")), load_plugins().registry).engine
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from specframe import _hooks
+from specframe._plugins import hooks
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES = sorted(path.parent for path in ROOT.glob("examples/*/pyproject.toml"))
@@ -38,7 +38,7 @@ def imported(paths):
                 yield from ((node.module, alias.name) for alias in node.names)
 
 
-@pytest.mark.parametrize("hook", sorted(name for name in vars(_hooks) if "specframe_" in name))
+@pytest.mark.parametrize("hook", sorted(name for name in vars(hooks) if "specframe_" in name))
 def test_every_hook_but_that_of_commands_has_an_example(hook):
     entries = [(package_of(example) / "__init__.py").read_text("utf-8") for example in EXAMPLES]
     users = [text for text in entries if f"def {hook}(" in text]

@@ -78,7 +78,7 @@ def test_one_decoder_serves_prompts_of_all_lengths_after_one_another(configured)
 
 @pytest.mark.parametrize("chunk", [1, 5])
 def test_a_prompt_read_in_chunks_gives_the_same_text(configured, chunk, monkeypatch):
-    monkeypatch.setattr("specframe._engine.PREFILL_CHUNK", chunk)
+    monkeypatch.setattr("specframe._engine.engine.PREFILL_CHUNK", chunk)
     for decoder in (configured.plain(), configured.kangaroo(2, 0.6, 4)):
         for length in (14, 30):
             result = decoder.decode(prompt_of(length), max_new_tokens=COUNT)

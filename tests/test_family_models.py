@@ -7,7 +7,7 @@ import pytest
 import specframe
 from configurations import LLAMAS, OTHERS
 from configured import caps_are_left_out
-from specframe._plugins import load_registry
+from specframe._plugins.discovery import load_registry
 
 pytestmark = [pytest.mark.models, pytest.mark.usefixtures("tiny")]
 PROMPT = [3, 14, 15, 9, 26, 5]
@@ -137,7 +137,7 @@ def test_every_family_is_registered_under_the_types_that_it_names():
 def test_weights_that_the_engine_owns_are_held_once(tiny, family):
     import torch
 
-    from specframe._projection import can_pack
+    from specframe._engine.projection import can_pack
 
     if not can_pack(torch.zeros(16, 16)):
         pytest.skip("this machine's torch has no packed kernels")

@@ -29,12 +29,12 @@ from specframe import (
     Verdict,
     Verifier,
 )
-from specframe._assembly import assemble
-from specframe._blame import blame
-from specframe._exact import ExactEngine
-from specframe._exact_target import target_on
-from specframe._origin import UNKNOWN
-from specframe._plugins import discover
+from specframe._assembly.assembly import assemble
+from specframe._assembly.blame import blame
+from specframe._engine.model_origin import UNKNOWN
+from specframe._exact.engine import ExactEngine
+from specframe._exact.target import target_on
+from specframe._plugins.discovery import discover
 from table_engine import Table, TableEngine, make_rows
 
 VOCAB = 6
@@ -173,7 +173,7 @@ def test_a_fault_at_load_names_plugin_distribution_version_cause_and_line(plugin
 def test_the_message_about_another_api_says_which_side_to_upgrade(
     plugin, monkeypatch, ours, theirs, words
 ):
-    monkeypatch.setattr("specframe._hooks.API_VERSION", ours)
+    monkeypatch.setattr("specframe._plugins.hooks.API_VERSION", ours)
     _, registry = plugin(
         f'specframe_api = "{theirs}"\n'
         "from specframe import hookimpl\n"
@@ -709,7 +709,7 @@ class Leaks(SequenceDrafter):
 def test_a_drafter_that_writes_to_the_targets_cache_is_caught_while_debugging(
     monkeypatch, method, is_exact
 ):
-    from specframe._watch import watched
+    from specframe._decoder.cache_watch import watched
     from specframe.testing import TinyModel
 
     drafter = Leaks(method)
@@ -789,7 +789,7 @@ def test_a_copy_of_what_was_committed_may_be_changed(copied):
 
 
 def test_a_watched_drafter_decodes_as_it_does_alone(monkeypatch):
-    from specframe._watch import watched
+    from specframe._decoder.cache_watch import watched
     from specframe.testing._honest import Echo
 
     said = []

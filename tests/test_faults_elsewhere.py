@@ -11,8 +11,8 @@ import pytest
 
 import specframe
 from specframe import ModelError, PluginError
-from specframe._loading import Source, load_model
-from specframe._plugins import _discover_once, load_registry
+from specframe._loading.loading import Source, load_model
+from specframe._plugins.discovery import _discover_once, load_registry
 from specframe.cli import main
 
 pytestmark = pytest.mark.models

@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from specframe import Board, _fusion
-from specframe._fusion import Fusion
-from specframe._graph import GraphEngine
-from specframe._recording import Recorder, StandIn
+from specframe._engine.runners.fusion import Fusion
+from specframe._engine.runners.graph import GraphEngine
+from specframe._engine.runners.recording import Recorder, StandIn
 
 pytestmark = pytest.mark.models
 SLOTS, BASES = 640, (30, 200, 290)  # three reaches
@@ -31,8 +31,8 @@ class Counting:
 
 
 def loaded_engine(tiny, family, layers):
-    from specframe._loading import Source, load_model
-    from specframe._plugins import load_plugins
+    from specframe._loading.loading import Source, load_model
+    from specframe._plugins.discovery import load_plugins
 
     model = tiny.model(
         family, dtype="float64", max_position_embeddings=SLOTS, num_hidden_layers=layers

@@ -10,10 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from specframe import Board, InputError, SlotCache
-from specframe._graph import GraphEngine
-from specframe._recording import Recorder, StandIn
-from specframe._runner import on_runner
-from specframe._static import Replays, Shape, StaticInputs, rounded_reach, rounded_width
+from specframe._engine.runners.choice import on_runner
+from specframe._engine.runners.graph import GraphEngine
+from specframe._engine.runners.recording import Recorder, StandIn
+from specframe._engine.runners.static import (
+    Replays,
+    Shape,
+    StaticInputs,
+    rounded_reach,
+    rounded_width,
+)
 from tiny_split import TinyModel
 
 MODEL = TinyModel()
@@ -173,11 +179,11 @@ def test_a_cache_keeps_its_addresses_when_rows_leave_and_when_it_is_opened_again
 def test_eager_decoding_does_not_import_the_compiler():
     code = """
 import sys, specframe
-from specframe._runner import on_runner
+from specframe._engine.runners.choice import on_runner
 from specframe.testing._tiny import TinyModel
 on_runner(TinyModel().engine())
-import specframe._decoder
-assert 'specframe._graph' not in sys.modules and 'specframe._fusion' not in sys.modules
+import specframe._decoder.decoder
+assert not {f'specframe._engine.runners.{name}' for name in ('graph', 'fusion')} & {*sys.modules}
 """
     subprocess.run([sys.executable, "-c", code], check=True)
 

@@ -6,9 +6,9 @@ import pytest
 import torch
 
 import specframe
-from specframe import _fusion
-from specframe._engine import PREFILL_CHUNK
-from specframe._fusion import Fusion
+from specframe._engine.engine import PREFILL_CHUNK
+from specframe._engine.runners import fusion as _fusion
+from specframe._engine.runners.fusion import Fusion
 
 pytestmark = [pytest.mark.models, pytest.mark.usefixtures("tiny")]
 PROMPTS = [[3, 14, 15, 9], [26, 5], [8] * 9, [1, 2, 3, 1, 2, 3, 1, 2], [7]]

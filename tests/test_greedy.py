@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from specframe import Draft, Rows, Sampler, Scores
-from specframe._acceptance import accept, accept_on_device, follow
+from specframe._round.acceptance import accept, accept_on_device, follow
 from specframe_verifiers._match import GreedyVerifier
 
 VOCAB = 3

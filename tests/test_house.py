@@ -11,18 +11,18 @@ from pathlib import Path
 
 import pytest
 
-from specframe import _hooks
+from specframe._plugins import hooks
 
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 PACKAGED = PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
 PLUGIN_ROOTS = ("strategies", "verifiers", "models")
 SOURCES = sorted(path for package in PACKAGED for path in (ROOT / package).rglob("*.py"))
-HOOKS = sorted(name for name in vars(_hooks) if name.startswith("specframe_"))
+HOOKS = sorted(name for name in vars(hooks) if name.startswith("specframe_"))
 HEAVY = ("torch", "transformers", "numpy", "safetensors", "cattrs", "copier")
 LISTING = """
-from specframe._options import describe_options
-from specframe._plugins import load_registry
+from specframe._plugins.options import describe_options
+from specframe._plugins.discovery import load_registry
 
 for drafter in load_registry().drafters.values():
     describe_options(drafter.options)
@@ -99,7 +99,7 @@ def test_files_and_functions_stay_short(path):
 @pytest.mark.parametrize("hook", HOOKS)
 def test_every_hook_is_documented_and_tested(hook):
     pages = "".join(path.read_text(encoding="utf-8") for path in ROOT.glob("docs/**/*.md"))
-    assert inspect.getdoc(getattr(_hooks, hook))
+    assert inspect.getdoc(getattr(hooks, hook))
     assert f"`{hook}(" in pages
     assert hook in (ROOT / "tests" / "test_plugins.py").read_text(encoding="utf-8")
 
@@ -107,7 +107,7 @@ def test_every_hook_is_documented_and_tested(hook):
 def test_hook_parameters_are_those_of_the_documentation():
     page = (ROOT / "docs" / "plugins.md").read_text(encoding="utf-8")
     for hook in HOOKS:
-        parameters = ", ".join(inspect.signature(getattr(_hooks, hook)).parameters)
+        parameters = ", ".join(inspect.signature(getattr(hooks, hook)).parameters)
         assert f"`{hook}({parameters})`" in page
 
 
@@ -115,7 +115,7 @@ def test_hook_parameters_are_those_of_the_documentation():
     "code",
     [
         "import specframe",
-        "from specframe._plugins import load_registry; load_registry().strategies",
+        "from specframe._plugins.discovery import load_registry; load_registry().strategies",
         LISTING,
     ],
 )
@@ -126,8 +126,8 @@ def test_importing_and_listing_loads_nothing_heavy(code):
 
 def test_options_are_read_without_torch():
     code = (
-        "from specframe._plugins import load_registry as load\n"
-        "from specframe._options import structure_options\n"
+        "from specframe._plugins.discovery import load_registry as load\n"
+        "from specframe._plugins.options import structure_options\n"
         "r = load(); o = r.strategy_options(r.strategy('kangaroo'))\n"
         "print(structure_options(o, {'steps': '4'}, owner='x').steps)\n"
         "import sys; print('torch' in sys.modules)"

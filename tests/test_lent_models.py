@@ -7,8 +7,8 @@ import pytest
 
 import specframe
 from specframe import ModelError, OptionError
-from specframe._lent import MOST_DECODERS, Lent, Wanted
-from specframe._weights import refuse_scattered
+from specframe._generate.borrowed import MOST_DECODERS, Lent, Wanted
+from specframe._loading.weights import refuse_scattered
 
 pytestmark = [pytest.mark.models, pytest.mark.usefixtures("tiny")]
 PROMPT = [3, 14, 15, 9, 26, 5]

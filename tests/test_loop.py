@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from specframe import Stops
-from specframe._metrics import measure
+from specframe._results.metrics import measure
 from table_drafters import (
     Growth,
     Guess,

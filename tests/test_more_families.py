@@ -45,7 +45,7 @@ def test_kangaroo_says_what_generate_says(configured, way):
 
 @pytest.mark.parametrize("chunk", [1, 5])
 def test_a_prompt_read_in_chunks_gives_the_same_text(configured, chunk, monkeypatch):
-    monkeypatch.setattr("specframe._engine.PREFILL_CHUNK", chunk)
+    monkeypatch.setattr("specframe._engine.engine.PREFILL_CHUNK", chunk)
     decoder = configured.kangaroo(2, 0.6, 4)
     for length in (14, 30, 2):
         result = decoder.decode(prompt_of(length), max_new_tokens=COUNT)

@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from packaging.utils import canonicalize_name
 
-from specframe import _new
-from specframe._new import _PLAIN_NAME, KINDS, LICENCES, Names
-from specframe._options import describe_options
-from specframe._plugins import discover
+from specframe._plugins.discovery import discover
+from specframe._plugins.options import describe_options
+from specframe._scaffold import package as _new
+from specframe._scaffold.package import _PLAIN_NAME, KINDS, LICENCES, Names
 from specframe.cli import _new as command
 from specframe.cli import main
 

@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from specframe._noise import Key, Purpose, between, gumbels, uniforms
+from specframe._sampling.noise import Key, Purpose, between, gumbels, uniforms
 
 WORD = (1 << 64) - 1
 often = settings(max_examples=200, deadline=None)

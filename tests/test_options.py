@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from specframe._errors import OptionError
-from specframe._option_faults import refuse_broken_options
-from specframe._options import (
+from specframe._plugins.option_faults import refuse_broken_options
+from specframe._plugins.options import (
     at_least,
     at_most,
     describe_options,

@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 
 import specframe
 from specframe._files import is_same_file, write_atomically
-from specframe._hub import is_hub_id
+from specframe._loading.hub import is_hub_id
 from specframe.cli import _listing, main
-from specframe.cli._config_paths import is_path
 from specframe.cli._output_file import OutputFile
 from specframe.cli._prompt_file import read_prompt_file
+from specframe.cli.config._paths import is_path
 
 BOM = b"\xef\xbb\xbf"
 FOLDERS = [

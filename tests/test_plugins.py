@@ -9,9 +9,9 @@ import attrs
 import pytest
 
 from specframe._errors import PluginError, UnknownNameError
-from specframe._options import option
-from specframe._plugins import discover, load_plugins
-from specframe._registry import Component, PluginInfo, Registry, Strategy
+from specframe._plugins.discovery import discover, load_plugins
+from specframe._plugins.options import option
+from specframe._plugins.registry import Component, PluginInfo, Registry, Strategy
 
 OURS = PluginInfo("mine", "specframe-mine", "2.0", "mine")
 DRAFTER = """
@@ -235,7 +235,7 @@ def test_every_kind_has_its_hook(install, hook, table):
 def test_an_entry_module_that_imports_torch_gets_a_warning(tmp_path, install):
     install("slow", "import torch\n" + textwrap.dedent(DRAFTER))
     (tmp_path / "torch.py").write_text("")  # a stand-in: real torch takes seconds
-    code = "from specframe._plugins import discover; print(*discover().registry.warnings)"
+    code = "from specframe._plugins.discovery import discover; print(*discover().registry.warnings)"
     done = subprocess.run(
         [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(tmp_path)!r}); {code}"],
         capture_output=True,

@@ -72,7 +72,7 @@ def stock_without_last_norm():
 def admit(model, family, *, owned=False):
     import torch
 
-    from specframe._probe import admit
+    from specframe._loading.probe import admit
 
     with torch.inference_mode():
         return admit(model, family(), "planted", owned=owned)

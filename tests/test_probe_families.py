@@ -6,8 +6,8 @@ import torch
 
 from configurations import LLAMAS, OTHERS
 from specframe import ModelError, RMSNorm
-from specframe._plugins import load_registry
-from specframe._probe import admit
+from specframe._loading.probe import admit
+from specframe._plugins.discovery import load_registry
 from specframe_models._blocks import PreNormLayer
 from specframe_models._gpt_neox import ParallelLayer
 

@@ -22,7 +22,7 @@ from specframe import (
     _round,
     decode,
 )
-from specframe._probs import decode_measured
+from specframe._loop.measured import decode_measured
 from specframe_verifiers import TypicalOptions
 from specframe_verifiers._match import GreedyVerifier, MatchVerifier
 from specframe_verifiers._rejection import RejectionVerifier

@@ -19,20 +19,20 @@ from hypothesis import strategies as st
 import report_results
 from browser import PATH, Browser
 from specframe import InputError
-from specframe.bench._chart import Scale, fitted, words_width
-from specframe.bench._chart_acceptance import Share
 from specframe.bench._picture import draw_picture
-from specframe.bench._report import render_report, write_report
-from specframe.bench._report_charts import split_of
-from specframe.bench._report_results import Strategy, read_strategies
-from specframe.bench._report_theory import (
+from specframe.bench.report._chart import Scale, fitted, words_width
+from specframe.bench.report._chart_acceptance import Share
+from specframe.bench.report._charts import split_of
+from specframe.bench.report._page import render_report, write_report
+from specframe.bench.report._results import Strategy, read_strategies
+from specframe.bench.report._theory import (
     Costs,
     acceptance_rate,
     expected_tokens,
     measure_costs,
     seconds_of_token,
 )
-from specframe.bench._report_values import Values
+from specframe.bench.report._values import Values
 
 EVIL = "<script>alert(1)</script><b onclick='x'>\"&amp;\x00\x1b[31m\ud800"
 SIGHT = """[document.documentElement.scrollWidth, innerWidth,

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from specframe import InputError, Row, Rows, Sampler, Sampling, Stops
-from specframe._sampler import ROOTS
-from specframe._sampling import processors_of
+from specframe._sampling.sampler import ROOTS
+from specframe._sampling.warping import processors_of
 from specframe_verifiers._rejection import RejectionVerifier
 from table_drafters import (
     Guess,
@@ -229,7 +229,7 @@ class KeyLog:
 @pytest.fixture
 def drawn(monkeypatch):
     """Return the keys of all noise that a sampler draws."""
-    from specframe import _sampler
+    from specframe._sampling import sampler as _sampler
 
     log = []
     for name in ("gumbels", "uniforms"):

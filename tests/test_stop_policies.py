@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import specframe
 from specframe import Capabilities, Draft, Drafter, Step, Stops
-from specframe._plugins import load_registry
+from specframe._plugins.discovery import load_registry
 from specframe.testing import check_strategy
 from specframe_stops import (
     AdaedlOptions,

@@ -6,7 +6,7 @@ import pytest
 
 import specframe
 from specframe import InputError
-from specframe._loading import demo_folder
+from specframe._loading.loading import demo_folder
 
 pytestmark = [pytest.mark.models, pytest.mark.usefixtures("tiny")]
 PROMPT = 'def read_config(path):\n    """Read the'

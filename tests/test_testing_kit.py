@@ -9,7 +9,7 @@ import pytest
 from hypothesis import find, given, settings
 
 from specframe import Drafter, InputError, StopPolicy
-from specframe._registry import Component, PluginInfo, Registry
+from specframe._plugins.registry import Component, PluginInfo, Registry
 from specframe.testing import (
     CheckResult,
     ConformanceError,
@@ -102,7 +102,7 @@ def registered(monkeypatch, *, options=None, summary="a drafter", module=KIT):
     component = Component("drafter", "fake", where, options=options, summary=summary, plugin=plugin)
     if options:
         monkeypatch.setattr(Component, "load", lambda _: Optioned)
-    from specframe._plugins import load_registry
+    from specframe._plugins.discovery import load_registry
 
     real = load_registry()
     tables = {kind: dict(table) for kind, table in real.tables.items()}

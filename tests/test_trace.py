@@ -11,10 +11,10 @@ import specframe
 import trace_records
 from specframe import InputError
 from specframe._trace import TraceFile, check_path, read_trace
-from specframe._trace._reading import trace_of
-from specframe._trace._shown import named, shown
-from specframe._trace._texts import TokenTexts
-from specframe._trace._tokens import chunks_of, counts_of, tokens_of
+from specframe._trace.reading import trace_of
+from specframe._trace.shown import named, shown
+from specframe._trace.texts import TokenTexts
+from specframe._trace.tokens import chunks_of, counts_of, tokens_of
 from specframe.cli import main
 from specframe.cli._json import versions
 

@@ -18,7 +18,7 @@ import trace_times
 from browser import PATH, Browser
 from specframe import InputError
 from specframe._trace import read_trace, render_comparison, render_trace
-from specframe._trace._reading import trace_of
+from specframe._trace.reading import trace_of
 from specframe.cli import main
 
 EVIL = "</script><script>window.ran=1</script><b onclick='x'>\"&amp;\x00\x1b[31m\u202e\ud800"

@@ -12,8 +12,8 @@ import torch
 
 import specframe
 from specframe import Drafter, PluginError, Reading, Sampler, _chain, to_device
-from specframe._tree_shape import depths_of
-from specframe._verdict import AwaitedVerdict
+from specframe._engine.tree_shape import depths_of
+from specframe._round.verdict import AwaitedVerdict
 
 READS = ("tolist", "item", "numpy", "__bool__", "__int__", "__float__", "__index__")
 FORBIDDEN = {getattr(torch.Tensor, name) for name in READS}

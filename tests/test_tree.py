@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from specframe import Law, Needs, PluginError, Sampler, Stops, Target
-from specframe._pruning import select_nodes
+from specframe._round.pruning import select_nodes
 from specframe.testing._strategies import parent_lists
 from table_drafters import way_up
 from table_engine import Table, TableEngine, make_rows

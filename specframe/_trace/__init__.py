@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from specframe._trace._page import render_comparison, render_trace
-from specframe._trace._reading import read_trace
-from specframe._trace._records import SCHEMA, Header, RoundRecord, Trace
-from specframe._trace._writing import TraceFile, check_path
+from specframe._trace.page import render_comparison, render_trace
+from specframe._trace.reading import read_trace
+from specframe._trace.records import SCHEMA, Header, RoundRecord, Trace
+from specframe._trace.writing import TraceFile, check_path
 
 __all__ = [
     "SCHEMA",

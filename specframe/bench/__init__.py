@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from specframe.bench._prompts import BenchPrompt, check_prompts
     from specframe.bench._reading import read_results
     from specframe.bench._records import Results, Run, StrategyRecord, Summary
-    from specframe.bench._report_words import differences_in_words
+    from specframe.bench.report._words import differences_in_words
 
 __all__ = [
     "MEMORY_IN_WORDS",
@@ -53,7 +53,7 @@ _HOMES = {
     "Summary": "_records:Summary",
     "check_prompts": "_prompts:check_prompts",
     "compare": "_comparison:compare",
-    "differences_in_words": "_report_words:differences_in_words",
+    "differences_in_words": "report._words:differences_in_words",
     "read_contestants": "_contestants:read_contestants",
     "read_progress": "_progress:read_progress",
     "read_results": "_reading:read_results",

@@ -8,7 +8,7 @@ import attrs
 
 from specframe import _defaults
 from specframe._errors import OptionError
-from specframe._options import at_least, not_nan, option, structure_options
+from specframe._plugins.options import at_least, not_nan, option, structure_options
 from specframe.bench._contestants import Contestant
 
 

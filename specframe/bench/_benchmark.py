@@ -9,8 +9,8 @@ from pathlib import Path
 import attrs
 
 from specframe._files import to_line, write_atomically
-from specframe._loading import Source
-from specframe._plugins import load_registry
+from specframe._loading.loading import Source
+from specframe._plugins.discovery import load_registry
 from specframe.bench._answers import write_answers
 from specframe.bench._competitor import Draws
 from specframe.bench._contestants import Contestant
@@ -171,7 +171,7 @@ def _is_sound(results: Results) -> bool:
 
 def write_results(results: Results, folder: Path) -> None:
     """Write results.json, summary.csv and report.html."""
-    from specframe.bench._report import write_report  # noqa: PLC0415 (templates, and only at the end)
+    from specframe.bench.report._page import write_report  # noqa: PLC0415 (templates, and only at the end)
 
     content = results.as_dict()
     write_atomically(folder / RESULTS, to_line(content) + "\n")

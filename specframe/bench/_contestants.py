@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 
 import attrs
 
+from specframe._assembly.named import NamedPart
 from specframe._errors import InputError, OptionError
-from specframe._parts import NamedPart
 
 VERIFIER, STOP_POLICY = "verifier", "stop-policy"  # keys that name a part, not an option
 

@@ -8,7 +8,7 @@ from functools import cached_property
 import attrs
 
 from specframe import _defaults
-from specframe._reference import Reference
+from specframe._judging.reference import Reference
 from specframe.bench._competitor import Competitor, Draws
 from specframe.bench._ours import OurCompetitor
 from specframe.bench._prompts import BenchPrompt

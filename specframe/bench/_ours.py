@@ -6,11 +6,11 @@ import time
 
 import attrs
 
-from specframe._assembly import assemble
-from specframe._decoder import Decoder
-from specframe._loading import Loaded
-from specframe._registry import Registry
-from specframe._stream import Result
+from specframe._assembly.assembly import assemble
+from specframe._decoder.decoder import Decoder
+from specframe._decoder.stream import Result
+from specframe._loading.loading import Loaded
+from specframe._plugins.registry import Registry
 from specframe.bench._competitor import Draws, wait_for
 from specframe.bench._contestants import Contestant
 from specframe.bench._records import Level, Round, Seconds, StrategyRecord, Turn

@@ -7,14 +7,14 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 from specframe._errors import InputError
-from specframe.bench._chart import WIDTH, Chart, fitted, place
-from specframe.bench._chart_speedup import Bar, bars_height, draw_bars, highest_speedup
-from specframe.bench._report_charts import speedup_bar
-from specframe.bench._report_results import ALL, Strategy, read_strategies
-from specframe.bench._report_values import Values
-from specframe.bench._report_words import moment, percent
+from specframe.bench.report._chart import WIDTH, Chart, fitted, place
+from specframe.bench.report._chart_speedup import Bar, bars_height, draw_bars, highest_speedup
+from specframe.bench.report._charts import speedup_bar
+from specframe.bench.report._results import ALL, Strategy, read_strategies
+from specframe.bench.report._values import Values
+from specframe.bench.report._words import moment, percent
 
-STYLE = Path(__file__).parent / "templates" / "chart.css"
+STYLE = Path(__file__).parent / "report" / "templates" / "chart.css"
 PADDING = 16.0
 HEADING = 48.0
 FOOT, FOOT_LINE = 36.0, 14.0

@@ -7,11 +7,11 @@ from collections.abc import Iterator, Sequence
 import attrs
 import torch
 
-from specframe._certificate import Bounds, Choice, Spot, Trial, certify, rounding
-from specframe._check import NOISE_PROMPTS, NOISE_TOKENS, too_many_ties
-from specframe._reference import Reference
-from specframe._sampling import Sampling
-from specframe._stream import Result
+from specframe._decoder.stream import Result
+from specframe._judging.certificate import Bounds, Choice, Spot, Trial, certify, rounding
+from specframe._judging.check import NOISE_PROMPTS, NOISE_TOKENS, too_many_ties
+from specframe._judging.reference import Reference
+from specframe._sampling.warping import Sampling
 from specframe.bench._competitor import Draws
 from specframe.bench._ours import OurCompetitor
 from specframe.bench._prompts import BenchPrompt

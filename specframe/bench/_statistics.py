@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import attrs
 import numpy as np
 
-from specframe._metrics import ratio
+from specframe._results.metrics import ratio
 from specframe.bench._records import Level, Run, Turn
 
 RESAMPLES = 2000

@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 
 from specframe import _defaults
-from specframe._metrics import ratio
+from specframe._results.metrics import ratio
 from specframe.bench._records import (
     ALL,
     DIFFERENT,

@@ -13,7 +13,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from specframe._errors import InputError
-from specframe._loading import Loaded, demo_folder, quiet_transformers, read_model
+from specframe._loading.loading import Loaded, demo_folder, quiet_transformers, read_model
 from specframe.bench._baselines import (
     AssistedOptions,
     BaselineOptions,

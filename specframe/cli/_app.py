@@ -15,14 +15,12 @@ from typer.main import get_command, get_command_name, get_group
 
 from specframe._debug import is_debugging
 from specframe._errors import PluginError, SpecframeError, UnknownNameError
-from specframe._plugins import load_plugins
-from specframe._registry import cause
-from specframe._where import line_in, raiser
+from specframe._plugins.discovery import load_plugins
+from specframe._plugins.registry import cause
+from specframe._plugins.source_lines import line_in, raiser
 from specframe.cli import _listing, _listing_plugins, _startup
-from specframe.cli._bench import bench
 from specframe.cli._check import check
 from specframe.cli._choices import shells
-from specframe.cli._config import ConfiguredCommand
 from specframe.cli._decode import decode
 from specframe.cli._display import say, tell
 from specframe.cli._doctor import doctor
@@ -31,10 +29,12 @@ from specframe.cli._json import version_of
 from specframe.cli._new import new
 from specframe.cli._trace import trace
 from specframe.cli._train import train
+from specframe.cli.bench._command import bench
+from specframe.cli.config._command import ConfiguredCommand
 
 if TYPE_CHECKING:
-    from specframe._plugins import Member
-    from specframe._registry import Registry
+    from specframe._plugins.discovery import Member
+    from specframe._plugins.registry import Registry
 
 
 ASKING_SHELL = "_SPECFRAME_COMPLETE"  # set by the scripts in shells/

@@ -20,8 +20,8 @@ from specframe.cli._run_file import progress
 
 if TYPE_CHECKING:
     from specframe import Decoder
-    from specframe._check import Checker
-    from specframe._pair import Pair
+    from specframe._judging.check import Checker
+    from specframe._judging.pairs import Pair
 
 RANDOM_TOKENS = 16  # of each prompt for a model without a tokenizer
 
@@ -78,9 +78,9 @@ def check(  # noqa: PLR0913 (one parameter a flag)
 
 def refuse_before_loading(loading: _flags.Loading, temperature: float) -> None:
     """Raise for options that do not fit, and for a verifier that promises no tokens."""
-    from specframe._assembly import assemble  # noqa: PLC0415 (imports torch)
-    from specframe._check import require_tokens  # noqa: PLC0415
-    from specframe._plugins import load_registry  # noqa: PLC0415
+    from specframe._assembly.assembly import assemble  # noqa: PLC0415 (imports torch)
+    from specframe._judging.check import require_tokens  # noqa: PLC0415
+    from specframe._plugins.discovery import load_registry  # noqa: PLC0415
 
     registry, options = load_registry(), dict(loading.options)
     parts = assemble(registry, loading.strategy, loading.verifier, loading.stop_policy, options)
@@ -97,7 +97,7 @@ def run(
     json: bool,
 ) -> int:
     """Load, decode everything both ways, judge, print, and return the exit code."""
-    from specframe._check import Checker  # noqa: PLC0415 (imports torch)
+    from specframe._judging.check import Checker  # noqa: PLC0415 (imports torch)
 
     notes = Notes()
     notes.note(f"loading {loading.model or 'the demo model'}")
@@ -146,7 +146,7 @@ def stand_ins(decoder: Decoder, count: int, limits: _flags.Limits) -> list[Promp
 
     They keep to half of the context window, so that there is room to decode.
     """
-    from specframe._loading import demo_prompt_file  # noqa: PLC0415 (imports torch)
+    from specframe._loading.loading import demo_prompt_file  # noqa: PLC0415 (imports torch)
 
     engine, tokenizer = decoder.target.engine, decoder.tokenizer
     most = max(1, engine.context // 2)

@@ -14,7 +14,7 @@ from specframe.cli._listing import print_table
 
 if TYPE_CHECKING:
     from specframe import Setup
-    from specframe._findings import Finding, PromptCheck, Report
+    from specframe._judging.findings import Finding, PromptCheck, Report
     from specframe.cli._flags import Limits, Loading
     from specframe.cli._prompt_file import PromptLine
 

@@ -11,7 +11,7 @@ import attrs
 
 if TYPE_CHECKING:
     from specframe import Result, RowRound, Setup
-    from specframe._findings import Report
+    from specframe._judging.findings import Report
 
 DRAFTED = "\x1b[32m"  # green: drafted and accepted
 PLAIN = "\x1b[0m"

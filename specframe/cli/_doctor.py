@@ -11,14 +11,14 @@ import typer
 
 from specframe._errors import InputError
 from specframe._files import to_line
-from specframe._plugins import load_registry
+from specframe._plugins.discovery import load_registry
 from specframe.cli import _choices, _flags
 from specframe.cli._display import Notes, say, terminal_width
 from specframe.cli._exit_code import FAULT, FINE
 from specframe.cli._json import SCHEMA, versions
 
 if TYPE_CHECKING:
-    from specframe._diagnosis import Observation
+    from specframe._doctor.machine import Observation
 
 WORDS = {"fine": "ok", "note": "note", "refused": "REFUSED"}
 Strategy = Annotated[
@@ -100,9 +100,9 @@ def refuse_without_model(loading: _flags.Loading, named: str | None) -> None:
 def examine(loading: _flags.Loading, named: str | None) -> list[Observation]:
     """Look at everything that was asked for."""
     Notes().note("looking around" if loading.model is None else f"loading {loading.model}")
-    from specframe._diagnosis import examine_machine  # noqa: PLC0415 (imports torch)
-    from specframe._diagnosis_model import Asked, examine_model  # noqa: PLC0415
-    from specframe._loading import DEMO, Source  # noqa: PLC0415
+    from specframe._doctor.machine import examine_machine  # noqa: PLC0415 (imports torch)
+    from specframe._doctor.model import Asked, examine_model  # noqa: PLC0415
+    from specframe._loading.loading import DEMO, Source  # noqa: PLC0415
 
     registry = load_registry()
     observations = list(examine_machine(registry))

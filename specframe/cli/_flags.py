@@ -209,15 +209,15 @@ class Loading:
 
         Before anything heavy is imported, and anything is said.
         """
-        from specframe._choice import check_choice  # noqa: PLC0415 (one per command)
-        from specframe._plugins import load_registry  # noqa: PLC0415
+        from specframe._plugins.discovery import load_registry  # noqa: PLC0415
+        from specframe._plugins.option_routing import check_choice  # noqa: PLC0415 (one per command)
 
         registry = load_registry()
         check_choice(registry, self.strategy, self.verifier, self.stop_policy, self.options)
 
     def check_names(self) -> None:
         """Raise for names that nothing registers, where options are looked at later."""
-        from specframe._plugins import load_registry  # noqa: PLC0415 (one per command)
+        from specframe._plugins.discovery import load_registry  # noqa: PLC0415 (one per command)
 
         registry = load_registry()
         registry.strategy(self.strategy)

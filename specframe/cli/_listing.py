@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from specframe import _defaults
-from specframe._options import describe_options
-from specframe._plugins import load_registry
+from specframe._plugins.discovery import load_registry
+from specframe._plugins.options import describe_options
 from specframe.cli import _choices
 from specframe.cli._display import is_terminal, say, wants_colour
 
 if TYPE_CHECKING:
-    from specframe._registry import Component, PluginInfo, Strategy
+    from specframe._plugins.registry import Component, PluginInfo, Strategy
 
 Row = tuple[str, ...]
 strategies = typer.Typer(help="List the strategies, or show one.", invoke_without_command=True)

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from specframe._debug import is_debugging
-from specframe._hooks import API_VERSION
-from specframe._options import describe_options
-from specframe._plugins import load_plugins
+from specframe._plugins.discovery import load_plugins
+from specframe._plugins.hooks import API_VERSION
+from specframe._plugins.options import describe_options
 from specframe.cli._display import say
 from specframe.cli._listing import Row, print_table
 
 if TYPE_CHECKING:
-    from specframe._plugins import Plugins
-    from specframe._registry import Component, PluginInfo, Registry
+    from specframe._plugins.discovery import Plugins
+    from specframe._plugins.registry import Component, PluginInfo, Registry
 
 
 def plugins(

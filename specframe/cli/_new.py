@@ -13,7 +13,8 @@ from typing import Annotated
 import typer
 
 from specframe._errors import InputError
-from specframe._new import (
+from specframe._plugins.discovery import load_registry
+from specframe._scaffold.package import (
     KINDS,
     LICENCES,
     Author,
@@ -26,7 +27,6 @@ from specframe._new import (
     summary_of,
     write_package,
 )
-from specframe._plugins import load_registry
 from specframe.cli._display import is_terminal, say
 
 

@@ -34,7 +34,7 @@ def read_prompt(argument: str | None, file: Path | None, notes: Notes) -> str:
 
 def bundled_prompt() -> str:
     """Return the prompt that stands in where none is given."""
-    from specframe._loading import demo_prompt  # noqa: PLC0415 (imports torch)
+    from specframe._loading.loading import demo_prompt  # noqa: PLC0415 (imports torch)
 
     return demo_prompt()
 

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from specframe import Decoder, Result, RowRound, Setup, Stream
-    from specframe._compare import Comparison
-    from specframe._findings import Report
+    from specframe._judging.compare import Comparison
+    from specframe._judging.findings import Report
     from specframe._trace import TraceFile
     from specframe.cli._display import Notes
     from specframe.cli._flags import Limits, Loading
@@ -81,9 +81,9 @@ def start(
         arguments["output_probs"] = True
     if not show.compare:
         return decoder.stream(prompt, **arguments)
-    from specframe import _compare  # noqa: PLC0415 (imports torch)
+    from specframe._judging import compare  # noqa: PLC0415 (imports torch)
 
-    return _compare.compare(decoder, prompt, **arguments)
+    return compare.compare(decoder, prompt, **arguments)
 
 
 @contextlib.contextmanager
@@ -133,9 +133,9 @@ def judged(decoder: Decoder, result: Result, setup: Setup, limits: Limits) -> Re
     """
     if result.metrics.identical or setup.guarantee != "tokens" or setup.exact:
         return None
-    from specframe import _compare  # noqa: PLC0415 (imports torch)
+    from specframe._judging import compare  # noqa: PLC0415 (imports torch)
 
-    return _compare.judge(decoder, result, **limits.arguments())
+    return compare.judge(decoder, result, **limits.arguments())
 
 
 def exit_code(result: Result, setup: Setup, report: Report | None = None) -> int:

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from specframe._plugins import load_registry
+from specframe._plugins.discovery import load_registry
 from specframe.cli import _choices
 from specframe.cli._flags import DeviceFlag, DtypeFlag
 
 if TYPE_CHECKING:
-    from specframe._component import Component
+    from specframe._plugins.component import Component
     from specframe.training import TrainRequest
 
 Name = Annotated[
@@ -83,7 +83,7 @@ def train(  # noqa: PLR0913 (one parameter a flag)
 
 def _run(trainer: Component, request: TrainRequest) -> None:
     """Hand the request over; what the trainer raises is named as its own."""
-    from specframe._blame import blaming_component  # noqa: PLC0415 (it imports torch)
+    from specframe._assembly.blame import blaming_component  # noqa: PLC0415 (it imports torch)
 
     start = trainer.load()
     if not callable(start):

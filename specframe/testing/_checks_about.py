@@ -10,7 +10,7 @@ from typing import Any
 
 import attrs
 
-from specframe._options import describe_options, structure_options
+from specframe._plugins.options import describe_options, structure_options
 from specframe.testing._outcome import Broken, NotApplicable
 from specframe.testing._subject import Subject
 

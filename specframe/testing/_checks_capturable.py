@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from specframe import Draft, Sampler, Sampling, Scores, Stops
-from specframe._acceptance import accept_on_device, follow
+from specframe._round.acceptance import accept_on_device, follow
 from specframe.testing._checks_verifier import VOCAB, VerifierSubject, words_of
 from specframe.testing._oracle import CONTEXT
 from specframe.testing._outcome import Broken, NotApplicable

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from specframe import Drafter, FirstDrafter, LongestDrafter, RowRound, Sampling, Stops
-from specframe._metrics import measure
+from specframe._results.metrics import measure
 from specframe.testing._honest import Sometimes
 from specframe.testing._machine import check_machine
 from specframe.testing._oracle import CONTEXT, Oracle

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from specframe import Purpose, Rows, Sampler, TreeBuilder
-from specframe._noise import Key, uniforms
+from specframe._sampling.noise import Key, uniforms
 from specframe.testing._honest import EarlyExit
 
 

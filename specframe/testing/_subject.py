@@ -27,9 +27,9 @@ from specframe import (
     Verifier,
     decode,
 )
-from specframe._assembly import Parts, assemble
-from specframe._plugins import load_registry
-from specframe._registry import Component, Registry, cause
+from specframe._assembly.assembly import Parts, assemble
+from specframe._plugins.discovery import load_registry
+from specframe._plugins.registry import Component, Registry, cause
 from specframe.testing._oracle import Oracle
 from specframe.testing._outcome import Broken, NotApplicable
 from specframe.testing._rows import make_rows

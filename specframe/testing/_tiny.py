@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from specframe import Pass, RotaryTable, SlotCache, Split
-from specframe._engine import LayerEngine
+from specframe._engine.engine import LayerEngine
 
 HEADS, KV_HEADS, HEAD_DIM, WIDTH, VOCAB = 4, 2, 4, 8, 11
 WINDOWS = (None, 4, None)  # one a layer

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Literal
 
 from specframe import InputError, Verifier
-from specframe._options import structure_options
-from specframe._plugins import load_registry
+from specframe._plugins.discovery import load_registry
+from specframe._plugins.options import structure_options
 from specframe.testing import _checks_verifier as checks_of
 from specframe.testing._checks_capturable import check_capturable_reads_nothing
 from specframe.testing._checks_verifier import VerifierSubject

@@ -1,0 +1,153 @@
+"""The contract of drafters."""
+
+from __future__ import annotations
+
+import abc
+import operator
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Self
+
+import attrs
+
+from specframe._contracts.stop_policy import NO_LIMIT
+from specframe._errors import PluginError
+from specframe._round.draft import Draft
+
+if TYPE_CHECKING:
+    from specframe._contracts.stop_policy import StopPolicy
+    from specframe._round.rows import Rows
+    from specframe._round.scores import Captured, Scores
+    from specframe._round.verdict import Commit
+    from specframe._sampling.sampler import Sampler
+    from specframe._target.target import Target
+
+
+@attrs.frozen
+class Needs:
+    """Say what a drafter wants captured from the target; it captures that and nothing else.
+
+    ``taps`` are hidden states by the number of layers run (0 = embeddings), of every node;
+    ``normed`` the last ones after the final norm; ``prompt``: of the prompt's tokens too.
+    """
+
+    taps: frozenset[int] = frozenset()
+    normed: bool = False
+    prompt: bool = False
+
+
+@attrs.frozen
+class Capabilities:
+    """Say what a drafter can do.
+
+    ``tree``: its drafts may branch; ``batch``: it drafts for several rows; ``sampling``: it gives
+    the distribution q that it drew from; ``max_nodes``: most nodes of one draft, root included
+    (needed for trees: a chain has at most one node a level); ``shows``: what of Step it can show a
+    stop policy; ``learns``: its drafts depend on earlier rounds or decodes too, not on the
+    committed tokens alone.
+    """
+
+    tree: bool = False
+    batch: bool = True
+    sampling: bool = False
+    max_nodes: int | None = None
+    shows: frozenset[str] = frozenset()
+    learns: bool = False
+
+
+class Drafter(abc.ABC):
+    """Guess tokens; ``propose`` is the one method that a drafter must have.
+
+    Life of a drafter: ``prepare`` once at load; then for each decode ``start`` once and, round by
+    round, ``propose`` and ``update``. It never touches the target's cache but through a
+    TreeBuilder.
+    """
+
+    capabilities: Capabilities = Capabilities()
+    needs: Needs = Needs()
+    most_levels: int = NO_LIMIT
+    """Most levels of one draft, whatever the stop policy says; final after ``prepare``."""
+
+    @classmethod
+    def for_testing(cls, options: object | None = None) -> Self:
+        """Return a drafter that fits any target, which the conformance kit asks for.
+
+        A drafter with weights makes random ones of the target's size in its ``prepare``.
+        """
+        build: Any = cls
+        made: Self = build() if options is None else build(options)
+        return made
+
+    def prepare(self, target: Target) -> None:
+        """Read and check weights; called once, before anything else. ``needs`` is valid after."""
+
+    def stop_settings(self) -> Mapping[str, object]:
+        """Return values for options of the stop policy that fit this drafter, after ``prepare``.
+
+        Options that the policy does not have are passed over; the user's own values win.
+        """
+        return {}
+
+    def settings(self) -> Mapping[str, object]:
+        """Return the options in force, defaults resolved, after ``prepare``."""
+        return {}
+
+    def start(self, target: Target, rows: Rows, captured: Captured) -> None:
+        """Begin a decode; called once, after the prefill, with what ``needs`` asked of it."""
+
+    @abc.abstractmethod
+    def propose(self, rows: Rows, stop: StopPolicy, sampler: Sampler) -> Draft:
+        """Return a token tree per row, at most ``row.room`` levels deep.
+
+        Called once a round, in a composition at most once. The root alone is a legal draft, and
+        the only one where the room is 0. A drafted EOS may be drafted on: stops are the target's
+        business.
+        """
+
+    def discard(self, rows: Rows) -> None:
+        """Take back what ``propose`` has just returned: it is not scored as it stands.
+
+        Called right behind ``propose``, and in compositions alone (``FirstDrafter``). What was
+        stored for the nodes of that draft is void, the root's included.
+        """
+
+    def update(self, rows: Rows, draft: Draft, scores: Scores, commit: Commit) -> None:
+        """See what became of the draft; called once a round, before finished rows leave.
+
+        In a composition, where ``propose`` was not called or ``discard`` was, it is another
+        drafter's draft, without an exit: what ``needs`` asks for stands in ``scores.captured``.
+        """
+
+    def keep(self, kept: list[int]) -> None:
+        """Go on with the rows ``kept`` alone."""
+
+    def reset(self) -> None:
+        """Forget what outlives a sequence."""
+
+
+class SequenceDrafter(Drafter):
+    """Draft a chain by looking at one sequence at a time; ``guess`` is all that it takes."""
+
+    def propose(self, rows: Rows, stop: StopPolicy, sampler: Sampler) -> Draft:
+        """Ask ``guess`` for every row that has room."""
+        guesses = [
+            self._guessed(list(row.tokens), row.room)[: row.room] if row.room else []
+            for row in rows.active
+        ]
+        return Draft.chains(rows.roots, guesses)
+
+    def _guessed(self, tokens: list[int], room: int) -> list[int]:
+        guess: Any = self.guess(tokens, room)
+        try:
+            return [operator.index(token) for token in guess]
+        except TypeError as error:
+            raise PluginError(
+                f"guess must return a list of token ids, got {guess!r}", part=self, method="guess"
+            ) from error
+
+    @abc.abstractmethod
+    def guess(self, tokens: list[int], room: int) -> list[int]:
+        """Return the tokens that may follow ``tokens``, at most ``room`` of them are used.
+
+        ``tokens`` is the prompt and all that is committed; an empty answer means that the target
+        decides alone.
+        """

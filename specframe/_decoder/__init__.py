@@ -1,0 +1,1 @@
+"""load() and Decoder: the loop, made ready for people."""

@@ -1,0 +1,299 @@
+"""load() and Decoder: the loop, made ready for people."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Self, cast
+
+import attrs
+import torch
+
+from specframe import _defaults
+from specframe._assembly.assembly import Parts, Setup, assemble
+from specframe._assembly.blame import blame
+from specframe._contracts.drafter import Drafter
+from specframe._decoder.cache_watch import watched
+from specframe._decoder.request import Prompt, Request, is_many, make_row
+from specframe._decoder.stream import Result, RowLog, Stream, drain
+from specframe._decoder.streamers import Feed
+from specframe._engine.runners.choice import on_runner
+from specframe._engine.shortage import ran_out_of_memory, shortage_while_decoding
+from specframe._errors import InputError
+from specframe._exact.runner import exact_on_runner
+from specframe._exact.target import target_on
+from specframe._loading.draft_models import Beside
+from specframe._loading.loading import Loaded, Source, load_model
+from specframe._loop.measured import decode_measured
+from specframe._loop.rounds import decode as run_loop
+from specframe._plugins.discovery import load_plugins
+from specframe._round.round import Round
+from specframe._round.rows import Row, Rows
+from specframe._sampling.sampler import Sampler
+from specframe._target.target import Target
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+    from specframe._contracts.stop_policy import StopPolicy
+    from specframe._contracts.verifier import Verifier
+
+
+def load(  # noqa: PLR0913 (the public entry point)
+    model: str | os.PathLike[str] | PreTrainedModel | None = None,
+    *,
+    strategy: str | Drafter = _defaults.STRATEGY,
+    options: Mapping[str, object] | None = None,
+    tokenizer: PreTrainedTokenizerBase | None = None,
+    verifier: str | Verifier | None = None,
+    stop_policy: str | StopPolicy | None = None,
+    dtype: str = "auto",
+    device: str = "auto",
+    exact: bool = False,
+    trust_remote_code: bool = False,
+    revision: str | None = None,
+) -> Decoder:
+    """Return a decoder for ``model``: a folder, a hub id, a loaded model, or None for the demo.
+
+    ``strategy``, ``verifier`` and ``stop_policy`` are names or instances; ``options`` are the
+    strategy's, with ``verifier.x`` and ``stop.y`` for those of the other two. ``dtype`` and
+    ``device`` "auto": CUDA where present and there the checkpoint's dtype, float32 on a CPU; a
+    loaded model is never cast or moved. ``exact``: logits bitwise equal to those of plain decoding
+    in that mode, slower; refused where a probe finds that they are not. Raises SpecframeError in
+    one sentence.
+    """
+    registry = load_plugins().registry
+    source = Source(model, tokenizer, dtype, device, trust_remote_code, revision)
+    # Names and options are checked before the model is loaded, which takes seconds.
+    parts = assemble(registry, strategy, verifier, stop_policy, dict(options or {}))
+    loaded = load_model(source, registry)
+    engine = (exact_on_runner if exact else on_runner)(loaded.engine)
+    return Decoder(attrs.evolve(loaded, engine=engine), parts)
+
+
+LARGEST_DEFAULT_BATCH = 8
+
+
+class Decoder:
+    """Decode prompts with one model and one strategy, one call at a time.
+
+    Owns the drafter, the target's cache and the buffers; ``close`` (or leaving ``with``) releases
+    them. ``setup`` names everything that is in force.
+    """
+
+    def __init__(self, loaded: Loaded, parts: Parts) -> None:
+        """Prepare the drafter for the model; use ``specframe.load``."""
+        self._loaded: Loaded | None = loaded
+        self._parts = parts
+        self._serving = threading.Lock()
+        beside = Beside(loaded, parts.registry)
+        target = target_on(loaded.engine, origin=loaded.origin, opener=beside)
+        self._target: Target | None = target
+        with torch.inference_mode():
+            parts.prepare(target)
+        self.setup: Setup = parts.setup(loaded)
+
+    @property
+    def tokenizer(self) -> PreTrainedTokenizerBase | None:
+        """Return the model's tokenizer, or None."""
+        return self._open()[0].tokenizer
+
+    @property
+    def loaded(self) -> Loaded:
+        """Return the model as it was loaded, and where it came from."""
+        return self._open()[0]
+
+    @property
+    def target(self) -> Target:
+        """Return the target, for inspection and benchmarks."""
+        return self._open()[1]
+
+    @property
+    def drafter(self) -> Drafter:
+        """Return the drafter, for inspection and benchmarks."""
+        return self._parts.drafter
+
+    def decode(  # noqa: PLR0913 (the public entry point)
+        self,
+        prompt: Prompt | Sequence[Prompt],
+        *,
+        max_new_tokens: int | Sequence[int] = 128,
+        eos_token_id: int | Sequence[int] | None = None,
+        stop: Sequence[str] = (),
+        seed: int | Sequence[int] | None = None,
+        temperature: float = 0.0,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        min_p: float | None = None,
+        repetition_penalty: float | None = None,
+        logits_processor: object = None,
+        stopping_criteria: Sequence[Callable[..., Any]] | Callable[..., Any] | None = None,
+        batch_size: int | None = None,
+        output_logits: bool = False,
+        output_probs: bool = False,
+        streamer: object = None,
+    ) -> Any:
+        """Decode one prompt (str or token ids) to a Result, or a list of prompts to a list.
+
+        ``eos_token_id=None``: the model's own; an empty tuple: never. ``stop``: strings.
+        ``temperature`` 0 is greedy; the sampling arguments mean what they mean in transformers.
+        ``seed`` and ``max_new_tokens`` serve every row alike, or are lists with one for each.
+        ``batch_size`` prompts are decoded at a time (None: all, at most 8). ``output_probs``: the
+        rounds carry p and q, which takes time and changes no token. ``streamer``: one of
+        transformers', for one prompt. Raises InputError for what cannot be served; nothing is
+        decoded then.
+        """
+        request = Request(
+            max_new_tokens=max_new_tokens,
+            eos_token_id=eos_token_id,
+            stop=stop,
+            seed=seed,
+            temperature=temperature,
+            top_k=top_k,
+            top_p=top_p,
+            min_p=min_p,
+            repetition_penalty=repetition_penalty,
+            logits_processor=logits_processor,
+            stopping_criteria=stopping_criteria,
+            batch_size=batch_size,
+            output_logits=output_logits,
+            output_probs=output_probs,
+            feed=None if streamer is None else Feed(streamer),
+        )
+        prompts = cast("Sequence[Prompt]", prompt if is_many(prompt) else [prompt])
+        request.check_lists(len(prompts))
+        loaded, _ = self._open()
+        # All prompts are checked before the first is decoded.
+        rows = [make_row(one, index, request, loaded) for index, one in enumerate(prompts)]
+        size = self.rows_together(request.batch_size, len(rows))
+        results = [
+            result
+            for start in range(0, len(rows), size)
+            for result in self.decode_rows(rows[start : start + size], request)
+        ]
+        return results if is_many(prompt) else results[0]
+
+    def stream(  # noqa: PLR0913 (takes what decode takes)
+        self,
+        prompt: Prompt,
+        *,
+        max_new_tokens: int = 128,
+        eos_token_id: int | Sequence[int] | None = None,
+        stop: Sequence[str] = (),
+        seed: int | None = None,
+        temperature: float = 0.0,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        min_p: float | None = None,
+        repetition_penalty: float | None = None,
+        logits_processor: object = None,
+        stopping_criteria: Sequence[Callable[..., Any]] | Callable[..., Any] | None = None,
+        batch_size: int | None = None,
+        output_logits: bool = False,
+        output_probs: bool = False,
+    ) -> Stream:
+        """Return an iterator over the rounds of one prompt; the prefill's token comes first.
+
+        Its ``result`` is the Result of what has been decoded so far.
+        """
+        request = Request(
+            max_new_tokens=max_new_tokens,
+            eos_token_id=eos_token_id,
+            stop=stop,
+            seed=seed,
+            temperature=temperature,
+            top_k=top_k,
+            top_p=top_p,
+            min_p=min_p,
+            repetition_penalty=repetition_penalty,
+            logits_processor=logits_processor,
+            stopping_criteria=stopping_criteria,
+            batch_size=batch_size,
+            output_logits=output_logits,
+            output_probs=output_probs,
+        )
+        if is_many(prompt):
+            raise InputError("stream takes one prompt; use decode for a list of prompts")
+        request.check_lists(1)
+        row = make_row(prompt, 0, request, self._open()[0])
+        return Stream(RowLog(row, self.tokenizer), self._rounds(Rows([row]), request))
+
+    def plain(self) -> Decoder:
+        """Return a decoder without drafting on the same weights, with a cache of its own."""
+        loaded, _ = self._open()
+        parts = assemble(load_plugins().registry, _defaults.PLAIN, None, None, {})
+        return Decoder(attrs.evolve(loaded, engine=loaded.engine.twin()), parts)
+
+    def setup_at(self, temperature: float) -> Setup:
+        """Return what is in force at a temperature: without a name, the verifier follows it."""
+        return self._parts.setup(self._open()[0], temperature)
+
+    def rows_together(self, asked: int | None, prompts: int) -> int:
+        """Return how many of ``prompts`` rows are decoded together when ``asked`` is batch_size.
+
+        Raises InputError for more than one where the drafter drafts for one row at a time.
+        """
+        if self.drafter.capabilities.batch:
+            return max(1, min(asked or LARGEST_DEFAULT_BATCH, prompts))
+        if asked is not None and asked > 1:
+            raise InputError(
+                f"batch_size is {asked} and drafter '{self._parts.strategy}' drafts for one row at "
+                "a time: leave batch_size out"
+            )
+        return 1
+
+    def decode_rows(self, rows: list[Row], request: Request) -> list[Result]:
+        """Decode rows made from ``request`` together; return their results in the same order."""
+        logs = [RowLog(row, self.tokenizer) for row in rows]
+        return drain(logs, self._rounds(Rows(rows), request), request.feed)
+
+    def _rounds(self, rows: Rows, request: Request) -> Generator[Round]:
+        """Run the loop on ``rows``; refuses to serve two calls at a time."""
+        (_, target), parts = self._open(), self._parts
+        if not self._serving.acquire(blocking=False):
+            raise InputError("this decoder is serving another call: load a second one, or wait")
+        try:
+            verifier = target.confirming(parts.verifier_at(request.temperature).verifier)
+            sampler = Sampler(request.sampling, wants_q=verifier.needs_q)
+            run = decode_measured if request.output_probs else run_loop
+            target.keeps_logits = request.output_logits
+            drafter = watched(parts.drafter)
+            rounds = run(target, drafter, verifier, parts.stop_policy, sampler, rows)
+            yield from self._guarded(rounds)
+        finally:
+            self._serving.release()
+
+    @torch.inference_mode()
+    def _guarded(self, rounds: Iterator[Round]) -> Generator[Round]:
+        plugins = load_plugins()
+        try:
+            for round in rounds:
+                plugins.observe_round(round)
+                yield round
+        except Exception as error:
+            if ran_out_of_memory(error):
+                raise shortage_while_decoding(error) from error
+            raise blame(error, self._parts) from error
+
+    def reset(self) -> None:
+        """Clear what drafter and stop policy keep beyond a sequence."""
+        self._parts.reset()
+
+    def close(self) -> None:
+        """Release model, cache and drafter; the decoder cannot be used afterwards."""
+        self._loaded = None
+        self._target = None
+
+    def __enter__(self) -> Self:
+        """Return the decoder itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the decoder."""
+        self.close()
+
+    def _open(self) -> tuple[Loaded, Target]:
+        if self._loaded is None or self._target is None:
+            raise InputError("this decoder is closed: load another one")
+        return self._loaded, self._target

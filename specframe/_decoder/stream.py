@@ -1,0 +1,168 @@
+"""Results, and the iterator that leads to one."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Generator, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import attrs
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from specframe._decoder.request import decode_with
+from specframe._decoder.streamers import Feed
+from specframe._plugins.discovery import load_plugins
+from specframe._results import display
+from specframe._results.metrics import Metrics, measure
+from specframe._results.text import TextStream, text_of
+from specframe._round.round import Round, RowRound
+from specframe._round.rows import Row
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+
+@attrs.frozen(eq=False, repr=False)
+class Result:
+    """Hold what was decoded of one prompt.
+
+    ``token_ids`` are the new tokens, with the EOS or the token that completed a stop string;
+    ``text`` is decoded from them, special tokens skipped, cut before the stop string (None without
+    a tokenizer); ``finish_reason`` is eos, stop, length, criteria or context, or None where the
+    decoding was interrupted; ``rounds`` excludes the prefill.
+    """
+
+    token_ids: list[int]
+    text: str | None
+    finish_reason: str | None
+    prompt_token_ids: list[int]
+    seed: int
+    metrics: Metrics
+    rounds: list[RowRound]
+    logits: Float[Tensor, "new vocab"] | None = None
+
+    def __repr__(self) -> str:
+        return display.short(self)
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: the text, drafted and accepted parts marked."""
+        return display.html(self)
+
+
+class RowLog:
+    """Note what one row does, round by round; ``result`` is what has been decoded so far."""
+
+    def __init__(self, row: Row, tokenizer: PreTrainedTokenizerBase | None) -> None:
+        """Follow ``row``; owns its text."""
+        self.row = row
+        self._decode = None if tokenizer is None else decode_with(tokenizer)
+        self._text = None if self._decode is None else TextStream(self._decode, row.stops.strings)
+        self._prefill: dict[str, float] = {}
+        self._logits: list[Tensor] = []
+        self.rounds: list[RowRound] = []
+
+    def add(self, round: Round) -> RowRound | None:
+        """Note a round of the batch, if the row took part in it, and return it with its text."""
+        if self.row.index not in round.indices:
+            return None
+        place = round.indices.index(self.row.index)
+        row_round = self._with_text(round.row(place))
+        if round.logits is not None:
+            self._logits.append(round.logits[place, : len(row_round.committed)])
+        if round.draft is None:
+            self._prefill = row_round.seconds
+        else:
+            self.rounds.append(row_round)
+        return row_round
+
+    @property
+    def result(self) -> Result:
+        """Return the result of all rounds until now."""
+        row = self.row
+        new = row.new_tokens
+        decode = self._decode
+        return Result(
+            token_ids=new,
+            text=None if decode is None else text_of(new, decode, row.stops.strings),
+            finish_reason=row.finish_reason,
+            prompt_token_ids=row.tokens[: row.prompt_length],
+            seed=row.seed,
+            metrics=measure(row.prompt_length, len(new), self.rounds, self._prefill),
+            rounds=list(self.rounds),
+            logits=torch.cat(self._logits).clone() if self._logits else None,
+        )
+
+    def _with_text(self, round: RowRound) -> RowRound:
+        if self._text is None:
+            return round
+        pieces = [
+            (self._text.add([token]), place < round.accepted)
+            for place, token in enumerate(round.committed)
+        ]
+        if round.finish_reason is not None:
+            pieces.append((self._text.finish(), False))
+        pieces = [piece for piece in pieces if piece[0]]
+        return attrs.evolve(round, text="".join(text for text, _ in pieces), pieces=tuple(pieces))
+
+
+class Stream:
+    """Iterate over the rounds of one prompt; ``result`` is what has been decoded so far."""
+
+    def __init__(self, log: RowLog, rounds: Generator[Round]) -> None:
+        """Follow a row through ``rounds``; nothing runs before the first round is asked for."""
+        self._log = log
+        self._rounds = rounds
+        self._iterator = self._run()
+
+    def __iter__(self) -> Iterator[RowRound]:
+        """Return the iterator itself."""
+        return self
+
+    def __next__(self) -> RowRound:
+        """Return the next round."""
+        return next(self._iterator)
+
+    def close(self) -> None:
+        """Stop decoding and free the decoder for another call."""
+        self._iterator.close()
+        self._rounds.close()
+
+    @property
+    def rounds(self) -> list[RowRound]:
+        """Return the rounds until now, the prefill left out."""
+        return self._log.rounds
+
+    @property
+    def result(self) -> Result:
+        """Return the result of all rounds until now."""
+        return self._log.result
+
+    def _run(self) -> Generator[RowRound]:
+        for round in self._rounds:
+            seen = self._log.add(round)
+            assert seen is not None
+            yield seen
+        load_plugins().observe_finished(self.result)
+
+
+def drain(
+    logs: Sequence[RowLog], rounds: Generator[Round], feed: Feed | None = None
+) -> list[Result]:
+    """Run a batch to its end and return the result of each row; ``feed`` follows a single one."""
+    with contextlib.closing(rounds):  # a streamer may fail, and the decoder must be free then
+        for round in rounds:
+            for log in logs:
+                _follow(log, log.add(round), feed)
+    if feed is not None:
+        feed.end()
+    results = [log.result for log in logs]
+    for result in results:
+        load_plugins().observe_finished(result)
+    return results
+
+
+def _follow(log: RowLog, seen: RowRound | None, feed: Feed | None) -> None:
+    if feed is not None and seen is not None:
+        feed.put(log.row.tokens[: log.row.prompt_length], seen.committed)

@@ -1,0 +1,1 @@
+"""What `specframe doctor` looks at: the machine, the plug-ins, a model."""

@@ -1,0 +1,1 @@
+"""What drafters are built of: chains that grow, parts that are made of parts."""

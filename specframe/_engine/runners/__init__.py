@@ -1,0 +1,1 @@
+"""How passes run: as they come, recorded as CUDA graphs, or compiled and recorded."""

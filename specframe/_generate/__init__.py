@@ -1,0 +1,1 @@
+"""Inside transformers' `generate`: what `custom_generate` reads, refuses and returns."""

@@ -1,0 +1,77 @@
+"""Plain decoding beside a strategy, interleaved so that both meet the same machine."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from typing import Any
+
+import attrs
+
+from specframe._decoder.decoder import Decoder
+from specframe._decoder.request import Prompt
+from specframe._decoder.stream import Result, Stream
+from specframe._judging.check import check
+from specframe._judging.findings import Report
+from specframe._results.metrics import compared
+from specframe._round.round import RowRound
+
+
+class Comparison:
+    """Iterate over the strategy's rounds; after each, plain decoding catches up in tokens.
+
+    ``result`` carries ``speedup``, ``identical`` and the break-even acceptance length; the plain
+    result stands in ``result.metrics.plain``.
+    """
+
+    def __init__(self, fast: Stream, plain: Stream, plain_decoder: Decoder) -> None:
+        """Begin; nothing runs before the first round is asked for."""
+        self._fast = fast
+        self._plain = plain
+        self._plain_decoder = plain_decoder
+        self._iterator = self._run()
+
+    def __iter__(self) -> Iterator[RowRound]:
+        """Return the iterator itself."""
+        return self
+
+    def __next__(self) -> RowRound:
+        """Return the strategy's next round."""
+        return next(self._iterator)
+
+    def close(self) -> None:
+        """Stop both and free the decoder."""
+        self._fast.close()
+        self._plain.close()
+
+    @property
+    def result(self) -> Result:
+        """Return the strategy's result, with what the comparison says about it."""
+        result = self._fast.result
+        return attrs.evolve(result, metrics=compared(result.metrics, result, self._plain.result))
+
+    def _run(self) -> Iterator[RowRound]:
+        tokens = plain_tokens = 0
+        for round in self._fast:
+            yield round
+            tokens += len(round.committed)
+            while plain_tokens < tokens and (step := next(self._plain, None)) is not None:
+                plain_tokens += len(step.committed)
+        for _ in self._plain:
+            pass
+        self._plain_decoder.close()
+
+
+def compare(decoder: Decoder, prompt: Prompt, **arguments: Any) -> Comparison:
+    """Decode ``prompt`` with ``decoder``'s strategy and plainly; arguments as for ``stream``."""
+    plain = decoder.plain()
+    if arguments.get("seed") is None:  # both must draw the same noise
+        arguments["seed"] = secrets.randbits(31)
+    fast = decoder.stream(prompt, **arguments)
+    arguments["output_probs"] = False  # nobody looks at the plain rounds
+    return Comparison(fast, plain.stream(prompt, **arguments), plain)
+
+
+def judge(decoder: Decoder, result: Result, **arguments: Any) -> Report:
+    """Decode the prompt of a compared result once more, with logits, and judge the difference."""
+    return check(decoder, [result.prompt_token_ids], **{**arguments, "seed": result.seed})

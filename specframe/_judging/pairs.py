@@ -1,0 +1,134 @@
+"""One prompt decoded both ways, and the rows of logits that may have to be judged."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import attrs
+
+from specframe._decoder.stream import Result
+from specframe._judging.certificate import Choice, Spot, deviation
+from specframe._judging.findings import Finding
+from specframe._sampling.warping import Sampling
+
+
+@attrs.frozen(eq=False)
+class Row:
+    """Hold what both ways of decoding said behind one prefix."""
+
+    position: int
+    plain: Choice
+    fast: Choice
+    deviation: float
+
+
+@attrs.frozen(eq=False)
+class Pair:
+    """Hold a prompt decoded both ways; of the logits, only those that may have to be judged.
+
+    ``agreed`` tokens are the same on both sides, with ``deviations`` of the logits behind them;
+    ``furthest`` is the row of them that deviates most, ``differing`` the row behind the first token
+    that is another, ``largest`` the largest logit. ``broken`` needs no judgement.
+    """
+
+    prompt_token_ids: list[int]
+    plain_token_ids: list[int]
+    token_ids: list[int]
+    agreed: int
+    deviations: list[float]
+    largest: float
+    furthest: Row | None
+    differing: Row | None
+    broken: Finding | None
+
+    @property
+    def compared(self) -> int:
+        """Return how many tokens were chosen behind equal prefixes."""
+        return self.agreed + (self.differing is not None)
+
+    @property
+    def is_identical(self) -> bool:
+        """Tell whether there is no other token, and nothing else to see at once."""
+        return self.differing is None and self.broken is None
+
+
+def pair_up(fast: Result, plain: Result, sampling: Sampling) -> Pair:
+    """Compare two results of the same prompt and seed, both with their logits."""
+    agreed = _agreed(fast.token_ids, plain.token_ids)
+    deviations: list[float] = []
+    largest, furthest = 0.0, None
+    for ours, theirs in zip(
+        choices(fast, sampling, agreed), choices(plain, sampling, agreed), strict=True
+    ):
+        row = Row(len(deviations), theirs, ours, deviation(theirs, ours))
+        deviations.append(row.deviation)
+        largest = max(largest, theirs.largest)
+        furthest = row if furthest is None or row.deviation > furthest.deviation else furthest
+    return Pair(
+        fast.prompt_token_ids,
+        plain.token_ids,
+        fast.token_ids,
+        agreed,
+        deviations[1:],  # the prefill is the same pass on both sides and says nothing about noise
+        largest,
+        furthest,
+        _differing(fast, plain, sampling, agreed),
+        _wrong_choice(fast, plain, sampling, agreed) or _other_end(fast, plain, agreed),
+    )
+
+
+def choice_at(result: Result, sampling: Sampling, position: int) -> Choice:
+    """Return what the logits behind one new token say."""
+    assert result.logits is not None
+    prefix = [*result.prompt_token_ids, *result.token_ids[:position]]
+    return Choice.of(result.logits[position], sampling, Spot(prefix, position, result.seed))
+
+
+def choices(result: Result, sampling: Sampling, count: int) -> Iterator[Choice]:
+    """Yield what the logits behind each of the first ``count`` new tokens say."""
+    for position in range(count):
+        yield choice_at(result, sampling, position)
+
+
+def _agreed(ours: list[int], theirs: list[int]) -> int:
+    """Return how many tokens are the same from the first on."""
+    shorter = min(len(ours), len(theirs))
+    return next((at for at in range(shorter) if ours[at] != theirs[at]), shorter)
+
+
+def _differing(fast: Result, plain: Result, sampling: Sampling, agreed: int) -> Row | None:
+    if agreed == min(len(fast.token_ids), len(plain.token_ids)):
+        return None
+    ours, theirs = (choice_at(result, sampling, agreed) for result in (fast, plain))
+    return Row(agreed, theirs, ours, deviation(theirs, ours))
+
+
+def _wrong_choice(fast: Result, plain: Result, sampling: Sampling, agreed: int) -> Finding | None:
+    """Find the first token that the logits behind it do not choose: no rounding explains that.
+
+    It is looked for behind a difference too, since the rest of the text has logits of its own.
+    """
+    for position, choice in enumerate(choices(fast, sampling, len(fast.token_ids))):
+        token = fast.token_ids[position]
+        if not choice.chooses(token):
+            has_plain = position <= agreed and position < len(plain.token_ids)
+            reason = f"the target's own logits there choose {choice.token}, not {token}"
+            plain_token = plain.token_ids[position] if has_plain else None
+            gap = float(choice.keys[choice.token]) - float(choice.keys[token])
+            return Finding(position, token, plain_token, (reason,), gap)
+    return None
+
+
+def _other_end(fast: Result, plain: Result, agreed: int) -> Finding | None:
+    """Find that the same tokens end elsewhere, or for another reason."""
+    ours, theirs = fast.token_ids, plain.token_ids
+    if agreed < min(len(ours), len(theirs)):
+        return None
+    if len(ours) == len(theirs) and fast.finish_reason == plain.finish_reason:
+        return None
+    reason = (
+        f"it ends after {len(ours)} tokens ({fast.finish_reason}), plain decoding after "
+        f"{len(theirs)} ({plain.finish_reason})"
+    )
+    token, plain_token = (next(iter(tokens[agreed:]), None) for tokens in (ours, theirs))
+    return Finding(agreed, token, plain_token, (reason,))

@@ -1,0 +1,1 @@
+"""From a folder, a hub id or a loaded model to an engine that passed the probe."""

@@ -1,0 +1,79 @@
+"""Models that draft beside a target: loaded as it was, and only if their tokens are its tokens."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import attrs
+
+from specframe._engine.engine import Engine
+from specframe._engine.runners.choice import on_runner
+from specframe._errors import ModelError
+from specframe._loading.loading import Loaded, Source, load_model
+from specframe._plugins.registry import Registry
+
+PADDING = 512  # rows, at most, by which heads of one tokenizer differ: sizes are rounded up
+
+
+@attrs.frozen(eq=False)
+class Beside:
+    """Load models for the drafter of a target that was loaded as ``target``.
+
+    Nothing of the user's trust or revision, which are the target's, goes over to them.
+    """
+
+    target: Loaded
+    registry: Registry
+
+    def __call__(self, model: str, *, trust_remote_code: bool, revision: str | None) -> Engine:
+        """Return the engine of ``model``; raises ModelError for another vocabulary."""
+        engine = self.target.engine
+        dtype = str(engine.dtype).removeprefix("torch.")
+        source = Source(
+            model,
+            dtype=self.target.source.dtype if self._is_named else dtype,
+            device=str(engine.device),
+            trust_remote_code=trust_remote_code,
+            revision=revision,
+        )
+        other = load_model(source, self.registry)
+        refuse_other_tokens(self.target, other)
+        return on_runner(other.engine)
+
+    @property
+    def _is_named(self) -> bool:
+        """Tell whether the target was read from a checkpoint, by its rules for "auto"."""
+        model = self.target.source.model
+        return model is None or isinstance(model, str | os.PathLike)
+
+
+def refuse_other_tokens(target: Loaded, other: Loaded) -> None:
+    """Raise ModelError where one token id means two things; sizes decide where no words can.
+
+    A head may have more rows than there are tokens, and either tokenizer a few tokens more.
+    """
+    ours, theirs = _words(target.tokenizer), _words(other.tokenizer)
+    names = f"'{other.origin.name}' cannot draft for '{target.origin.name}'"
+    same = f"take a model with the tokenizer of '{target.origin.name}'"
+    if ours and theirs:
+        clash = next((i for i in sorted(ours.keys() & theirs.keys()) if ours[i] != theirs[i]), None)
+        if clash is not None:
+            raise ModelError(
+                f"{names}: token {clash} is {theirs[clash]!r} to the one and {ours[clash]!r} to "
+                f"the other, so {same}"
+            )
+        return
+    sizes = other.engine.vocab_size, target.engine.vocab_size
+    if abs(sizes[0] - sizes[1]) > PADDING:
+        raise ModelError(
+            f"{names}: their vocabularies have {sizes[0]} and {sizes[1]} tokens, which is more "
+            f"than padding explains, so {same}"
+        )
+
+
+def _words(tokenizer: Any) -> dict[int, str]:
+    """Return the tokens by id; nothing where there is no tokenizer, or it cannot tell."""
+    if not hasattr(tokenizer, "get_vocab"):
+        return {}
+    return {number: word for word, number in tokenizer.get_vocab().items()}

@@ -1,0 +1,1 @@
+"""The algorithm: the decode loop, and what happens between two rounds."""

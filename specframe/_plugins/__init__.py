@@ -1,0 +1,1 @@
+"""Hooks, the registry and options: what lists plug-ins; imports no torch."""

@@ -1,0 +1,172 @@
+"""What plug-ins are made of: a plug-in's name and origin, components, strategies."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from typing import Any, Literal, get_args
+
+import attrs
+
+from specframe import _defaults
+from specframe._errors import PluginError, SpecframeError
+from specframe._plugins.source_lines import line_in
+
+Kind = Literal["drafter", "verifier", "stop policy", "family", "trainer"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+
+@attrs.frozen
+class PluginInfo:
+    """Name a plug-in and where it came from."""
+
+    name: str
+    distribution: str
+    version: str
+    module: str
+
+    @property
+    def is_built_in(self) -> bool:
+        """Say whether it is part of specframe itself."""
+        return self.distribution == "specframe"
+
+    def __str__(self) -> str:
+        """Name it as every message does."""
+        return f"plug-in '{self.name}' ({self.distribution} {self.version})"
+
+    @property
+    def package(self) -> str:
+        """Return the top-level package that its code stands in."""
+        return self.module.partition(".")[0]
+
+    def fault(self, what: str, *, at: str = "") -> PluginError:
+        """Return the one message about a fault: who, what, the line, and how to go on."""
+        way_out = (
+            "It is part of specframe: reinstall specframe"
+            if self.is_built_in
+            else f"To go on without it, uninstall {self.distribution}, or name the plug-ins that "
+            "you do want in SPECFRAME_PLUGINS (empty: none)"
+        )
+        where = f" (at {at})" if at else ""
+        return PluginError(f"{self} {what}{where}. {way_out}.", is_named=True)
+
+
+def _is_import_string(_: object, _attribute: object, value: Any) -> None:
+    module, _, name = value.partition(":") if isinstance(value, str) else ("", "", "")
+    if not (module and name):
+        raise ValueError(f"an implementation is named 'module:attribute', got {value!r}")
+
+
+def _is_name(_: object, _attribute: object, value: Any) -> None:
+    if not isinstance(value, str) or not value or value != value.strip() or "=" in value:
+        raise ValueError(f"a name is a plain non-empty string, got {value!r}")
+
+
+def _is_options_class(_: object, _attribute: object, value: Any) -> None:
+    if value is not None and not (isinstance(value, type) and attrs.has(value)):
+        raise ValueError(f"options must be an attrs class, got {value!r}")
+    if value is not None:
+        from specframe._plugins.option_faults import refuse_broken_options  # noqa: PLC0415 (it names plug-ins)
+
+        refuse_broken_options(value)
+
+
+@attrs.frozen
+class Component:
+    """One registered implementation; nothing of it is imported before ``load``.
+
+    ``where`` is the line that registers it.
+    """
+
+    kind: Kind
+    name: str = attrs.field(validator=_is_name)
+    implementation: str = attrs.field(validator=_is_import_string)
+    options: type | None = attrs.field(default=None, validator=_is_options_class, kw_only=True)
+    summary: str = attrs.field(default="", kw_only=True)
+    lossy: bool = attrs.field(default=False, kw_only=True)
+    plugin: PluginInfo = attrs.field(kw_only=True)
+    where: str = attrs.field(default="", kw_only=True, eq=False, repr=False)
+
+    @property
+    def label(self) -> str:
+        """Return the name as listings show it."""
+        return f"{self.name} (LOSSY)" if self.lossy else self.name
+
+    @property
+    def module(self) -> str:
+        """Return the module that its implementation stands in."""
+        return self.implementation.partition(":")[0]
+
+    @property
+    def package(self) -> str:
+        """Return the top-level package of that module."""
+        return self.module.partition(".")[0]
+
+    def load(self) -> Any:
+        """Import the implementation and return it: a class, or a trainer's function.
+
+        Raises PluginError when it cannot be imported.
+        """
+        module, _, path = self.implementation.partition(":")
+        try:
+            found: Any = importlib.import_module(module)
+            for part in path.split("."):
+                found = getattr(found, part)
+        except Exception as error:
+            raise self._fault("cannot load", error) from error
+        return found
+
+    def build(self, options: object | None = None) -> Any:
+        """Build the component: ``implementation(options)`` if it has an options class.
+
+        ``options=None`` means its defaults. Raises PluginError when the constructor fails with
+        anything but an error of specframe's.
+        """
+        implementation = self.load()
+        try:
+            if self.options is None:
+                return implementation()
+            return implementation(self.options() if options is None else options)
+        except SpecframeError:
+            raise
+        except Exception as error:
+            raise self._fault("cannot build", error) from error
+
+    def _fault(self, what: str, error: Exception) -> PluginError:
+        return self.fault(
+            f"{what} {self.kind} '{self.name}' ({self.implementation}): {cause(error)}",
+            at=line_in(error, self.package),
+        )
+
+    def fault(self, what: str, *, at: str = "") -> PluginError:
+        """Return the message about a fault of it; ``at`` is the line, else where it registers."""
+        return self.plugin.fault(what, at=at or self.where)
+
+
+@attrs.frozen
+class Strategy:
+    """A named bundle of parts, each given by its registered name.
+
+    ``verifier=None`` leaves the choice to the way of sampling. ``plugin`` and
+    ``where``, the line, are filled in when the strategy is registered.
+    """
+
+    name: str = attrs.field(validator=_is_name)
+    drafter: str = attrs.field(validator=_is_name)
+    stop_policy: str = attrs.field(default=_defaults.STOP_POLICY, validator=_is_name, kw_only=True)
+    verifier: str | None = attrs.field(default=None, kw_only=True)
+    summary: str = attrs.field(default="", kw_only=True)
+    plugin: PluginInfo | None = attrs.field(default=None, kw_only=True, eq=False, repr=False)
+    where: str = attrs.field(default="", kw_only=True, eq=False, repr=False)
+
+
+def cause(error: BaseException) -> str:
+    """Return an exception as one line: its type and message."""
+    message = " ".join(str(error).split())
+    return f"{type(error).__name__}: {message}" if message else type(error).__name__
+
+
+def suggestion(name: str, known: list[str]) -> str:
+    """Return ": did you mean 'x'?" or a full stop, to follow an unknown name."""
+    near = difflib.get_close_matches(name, known, n=1)
+    return f": did you mean '{near[0]}'?" if near else "."

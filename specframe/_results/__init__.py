@@ -1,0 +1,1 @@
+"""What people get: a result, its rounds, its text and its metrics."""

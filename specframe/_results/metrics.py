@@ -1,0 +1,131 @@
+"""What a decode did and how fast, named as the field names it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from specframe._engine.tree_shape import depths_of
+from specframe._round.round import RowRound
+
+if TYPE_CHECKING:
+    from specframe._decoder.stream import Result
+
+PARTS = ("prefill", "draft", "verify", "other")
+
+
+@attrs.frozen
+class Metrics:
+    """Hold the numbers of one result; None stands for 0/0.
+
+    New tokens = 1 (the prefill's) + the sum of acceptance lengths. ``acceptance_histogram[k]`` are
+    the rounds that accepted k drafts; the mean acceptance length counts the bonus token. For trees,
+    ``num_draft_tokens`` counts nodes and a position counts levels. A row of a batch shares the
+    seconds of its rounds with its neighbours. The last three are known only where plain decoding
+    ran beside it.
+    """
+
+    num_prompt_tokens: int
+    num_new_tokens: int
+    num_spec_steps: int
+    num_draft_tokens: int
+    num_accepted_draft_tokens: int
+    draft_acceptance_rate: float | None
+    mean_acceptance_length: float | None
+    acceptance_histogram: list[int]
+    acceptance_by_position: list[dict[str, int]]
+    seconds: dict[str, float]
+    tokens_per_second: float | None
+    tokens_per_second_with_prefill: float | None
+    speedup: float | None = None
+    identical: bool | None = None
+    break_even_acceptance_length: float | None = None
+    plain: Result | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the numbers under their public names, comparison left out where there is none."""
+        numbers = {
+            field.name: getattr(self, field.name)
+            for field in attrs.fields(Metrics)
+            if field.name != "plain"
+        }
+        if self.plain is None:
+            for name in ("speedup", "identical", "break_even_acceptance_length"):
+                del numbers[name]
+        return numbers
+
+
+def measure(
+    num_prompt_tokens: int,
+    num_new_tokens: int,
+    rounds: Sequence[RowRound],
+    prefill: Mapping[str, float],
+) -> Metrics:
+    """Add up a row's rounds; ``prefill`` is the seconds by part of its prefill."""
+    accepted = [round.accepted for round in rounds]
+    drafted = sum(len(round.draft_tokens) for round in rounds)
+    seconds = {part: sum(round.seconds.get(part, 0.0) for round in rounds) for part in PARTS}
+    for part, spent in prefill.items():
+        seconds["prefill" if part == "prefill" else "other"] += spent
+    total = sum(seconds.values())
+    committed = sum(len(round.committed) for round in rounds)
+    return Metrics(
+        num_prompt_tokens=num_prompt_tokens,
+        num_new_tokens=num_new_tokens,
+        num_spec_steps=len(rounds),
+        num_draft_tokens=drafted,
+        num_accepted_draft_tokens=sum(accepted),
+        draft_acceptance_rate=ratio(sum(accepted), drafted),
+        mean_acceptance_length=ratio(committed, len(rounds)),
+        acceptance_histogram=_histogram(accepted),
+        acceptance_by_position=_by_position(rounds),
+        seconds={"total": total, **seconds},
+        tokens_per_second=ratio(committed, total - seconds["prefill"]),
+        tokens_per_second_with_prefill=ratio(num_new_tokens, total),
+    )
+
+
+def compared(metrics: Metrics, result: Result, plain: Result) -> Metrics:
+    """Add what plain decoding of the same prompt, in the same run, says about ``metrics``."""
+    ours, theirs = metrics.tokens_per_second, plain.metrics.tokens_per_second
+    seconds = metrics.seconds["total"] - metrics.seconds["prefill"]
+    a_round = ratio(seconds, metrics.num_spec_steps)
+    return attrs.evolve(
+        metrics,
+        speedup=ours / theirs if ours and theirs else None,
+        identical=result.token_ids == plain.token_ids,
+        break_even_acceptance_length=a_round * theirs if a_round and theirs else None,
+        plain=plain,
+    )
+
+
+def ratio(part: float, whole: float) -> float | None:
+    """Return the quotient, or None for anything over nothing."""
+    return part / whole if whole else None
+
+
+def _histogram(accepted: Sequence[int]) -> list[int]:
+    counts = Counter(accepted)
+    return [counts[k] for k in range(max(accepted, default=-1) + 1)]
+
+
+def _by_position(rounds: Sequence[RowRound]) -> list[dict[str, int]]:
+    """Count, level by level, the rounds that drafted so deep and those that accepted it.
+
+    A level is reached where the one above it was accepted and the draft has a node there.
+    """
+    reached: Counter[int] = Counter()
+    accepted: Counter[int] = Counter()
+    for round in rounds:
+        deepest = max(depths_of([-1, *(parent + 1 for parent in round.draft_parents)]))
+        for level in range(1, min(deepest, round.accepted + 1) + 1):
+            reached[level] += 1
+        for level in range(1, round.accepted + 1):
+            accepted[level] += 1
+    return [
+        {"position": level, "reached": reached[level], "accepted": accepted[level]}
+        for level in sorted(reached)
+    ]

@@ -1,0 +1,293 @@
+"""A draft: one token tree per row of the batch."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from functools import cached_property
+
+import attrs
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from specframe._engine.transfer import Reading
+from specframe._engine.tree_shape import chain_shape, depths_of
+from specframe._errors import PluginError
+from specframe._round.tree_checks import check_parents, check_siblings, check_tokens
+
+Q_TOLERANCE = 1e-3  # how far from 1 a q may sum: it may have been computed in 16 bit
+
+
+class Law(enum.IntEnum):
+    """Say how the siblings of a tree were chosen, which sampling verifiers must know."""
+
+    DETERMINISTIC = 0
+    IID = 1
+    WITHOUT_REPLACEMENT = 2
+
+
+@attrs.frozen(eq=False)
+class Exit:
+    """Hold what layers below ``layer`` have already computed for every node of a draft.
+
+    Their keys and values stand in the target's cache at ``slot_lists``, padding included; ``taps``
+    are the hidden states captured below ``layer``, by layer.
+    """
+
+    layer: int
+    hidden: Float[Tensor, "batch node hidden"]
+    slot_lists: list[list[int]]
+    taps: Mapping[int, Float[Tensor, "batch node hidden"]] = attrs.field(factory=dict)
+
+    @cached_property
+    def slots(self) -> Int[Tensor, "batch node"]:
+        """Return the slots as a tensor, for those who compute with them."""
+        return torch.tensor(self.slot_lists)
+
+
+@attrs.frozen(eq=False)
+class Draft:
+    """Hold a token tree per row; node 0 is the root, the last committed token.
+
+    ``parents`` is -1 at the root and smaller than the node's own index elsewhere; siblings stand in
+    the order in which they were drawn. Nodes at and behind ``sizes`` are padding. ``candidates``:
+    false = scored but never accepted. ``confidences``: un-tempered top-1 probability behind each
+    node. ``probs``: q at the nodes ``inner`` (-1 is padding), only where the verifier needs it: the
+    distribution that their children were really drawn from. ``law`` is one for all rows, or a value
+    of Law for each. Dropping ``exit`` is always legal: the target then runs every layer.
+    """
+
+    tokens: Int[Tensor, "batch node"]
+    parents: Int[Tensor, "batch node"]
+    sizes: Int[Tensor, " batch"]
+    law: Law | Int[Tensor, " batch"] = Law.DETERMINISTIC
+    candidates: Bool[Tensor, "batch node"] | None = None
+    confidences: Float[Tensor, "batch node"] | None = None
+    probs: Float[Tensor, "batch inner vocab"] | None = None
+    inner: Int[Tensor, "batch inner"] | None = None
+    exit: Exit | None = None
+
+    @classmethod
+    def chains(
+        cls, roots: list[int], guesses: list[list[int]], device: torch.device | str = "cpu"
+    ) -> Draft:
+        """Build one chain per row: the root and, below it, the guessed tokens."""
+        lengths = [len(guess) for guess in guesses]
+        longest = max(lengths)
+        held = [
+            [root, *guess, *[0] * (longest - len(guess))]
+            for root, guess in zip(roots, guesses, strict=True)
+        ]
+        parents, sizes = chain_shape(len(roots), 1 + longest, torch.device(device))
+        if min(lengths) < longest:
+            sizes = torch.tensor([1 + length for length in lengths], device=device)
+        return cls(torch.tensor(held, device=device), parents, sizes)
+
+    @classmethod
+    def trees(
+        cls,
+        tokens: list[list[int]],
+        parents: list[list[int]],
+        device: torch.device | str = "cpu",
+    ) -> Draft:
+        """Build one tree per row from its tokens and their parents, both in node order.
+
+        The root stands first, with parent -1. Nobody drew these nodes: the law is DETERMINISTIC.
+        Raises PluginError where a row has more of the one than of the other.
+        """
+        for row, (held, above) in enumerate(zip(tokens, parents, strict=True)):
+            if len(held) != len(above):
+                raise PluginError(
+                    f"malformed draft: row {row} has {len(held)} tokens and {len(above)} parents"
+                )
+        widest = max(map(len, tokens))
+        return cls(
+            torch.tensor([row + [0] * (widest - len(row)) for row in tokens], device=device),
+            torch.tensor([row + [0] * (widest - len(row)) for row in parents], device=device),
+            torch.tensor([len(row) for row in tokens], device=device),
+        )
+
+    @property
+    def is_told(self) -> bool:
+        """Tell whether the host knows the tokens, or a device may still be choosing them."""
+        return self.tokens.is_cpu
+
+    def read_ahead(self) -> None:
+        """Begin to read tokens and confidences, before other work is sent to the device."""
+        _ = self._reading
+
+    @cached_property
+    def _reading(self) -> Reading:
+        return Reading(self.tokens, *([] if self.confidences is None else [self.confidences]))
+
+    @cached_property
+    def size_list(self) -> list[int]:
+        """Return the number of nodes of each row, on the host."""
+        return [int(size) for size in self.sizes.tolist()]
+
+    @cached_property
+    def token_lists(self) -> list[list[int]]:
+        """Return each row's tokens in node order, padding left out, on the host."""
+        tokens, *_ = self._reading.wait()
+        return [row[:size] for row, size in zip(tokens.tolist(), self.size_list, strict=True)]
+
+    @cached_property
+    def confidence_lists(self) -> list[list[float]] | None:
+        """Return each row's confidences in node order, padding left out, on the host."""
+        if self.confidences is None:
+            return None
+        _, confidences = self._reading.wait()
+        return [row[:size] for row, size in zip(confidences.tolist(), self.size_list, strict=True)]
+
+    @cached_property
+    def parent_lists(self) -> list[list[int]]:
+        """Return each row's parents in node order, padding left out, on the host."""
+        return [row[:size] for row, size in zip(self.parents.tolist(), self.size_list, strict=True)]
+
+    @cached_property
+    def depths(self) -> list[list[int]]:
+        """Return each row's node depths; the root's is 0."""
+        return [depths_of(parents) for parents in self.parent_lists]
+
+    @cached_property
+    def are_chains(self) -> bool:
+        """Tell whether no row's tree has a branch and no row has padding."""
+        width = self.tokens.shape[1]
+        chain = list(range(-1, width - 1))
+        return all(parents == chain for parents in self.parent_lists)
+
+    @cached_property
+    def laws(self) -> list[Law]:
+        """Return how the siblings of each row were chosen."""
+        if isinstance(self.law, Law):
+            return [self.law] * self.tokens.shape[0]
+        return [Law(value) for value in self.law.tolist()]
+
+    @cached_property
+    def candidate_lists(self) -> list[list[bool]]:
+        """Return for each row which nodes may be accepted, on the host."""
+        if self.candidates is None:
+            return [[True] * size for size in self.size_list]
+        return [
+            row[:size] for row, size in zip(self.candidates.tolist(), self.size_list, strict=True)
+        ]
+
+    def depth(self, row: int, node: int) -> int:
+        """Return a node's level; the root's is 0."""
+        return self.depths[row][node]
+
+    def path_tokens(self, row: int, node: int) -> list[int]:
+        """Return the tokens below the root that lead to a node, its own last."""
+        tokens, parents = self.token_lists[row], self.parent_lists[row]
+        path = []
+        while node > 0:
+            path.append(tokens[node])
+            node = parents[node]
+        return path[::-1]
+
+    def q(self, row: int, node: int) -> Float[Tensor, " vocab"] | None:
+        """Return the distribution that a node's children were drawn from, if it was given."""
+        if self.probs is None or self.inner is None:
+            return None
+        places = [place for place, inner in enumerate(self._inner_lists[row]) if inner == node]
+        return self.probs[row, places[0]] if places else None
+
+    @cached_property
+    def _inner_lists(self) -> list[list[int]]:
+        assert self.inner is not None
+        lists: list[list[int]] = self.inner.tolist()
+        return lists
+
+    def check(self, vocab_size: int, rooms: list[int]) -> None:
+        """Raise PluginError unless the trees are well formed; says which row and node is wrong.
+
+        ``rooms`` is the most levels of each row.
+        """
+        self.check_trees(rooms)
+        self.check_laws()
+        self.check_tokens(vocab_size)
+
+    def check_trees(self, rooms: list[int]) -> None:
+        """Raise PluginError unless the trees are well formed, whatever tokens they hold."""
+        batch, width = self.tokens.shape
+        if batch != len(rooms):
+            raise PluginError(
+                f"malformed draft: it holds {batch} row(s) and the batch has {len(rooms)}"
+            )
+        if self.parents.shape != (batch, width) or self.sizes.shape != (batch,):
+            raise PluginError(
+                f"malformed draft: tokens {tuple(self.tokens.shape)}, parents "
+                f"{tuple(self.parents.shape)} and sizes {tuple(self.sizes.shape)} do not belong "
+                "together; expected [batch, node], [batch, node] and [batch]"
+            )
+        if not all(1 <= size <= width for size in self.size_list):
+            raise PluginError(
+                f"malformed draft: sizes {self.size_list} must lie between 1 (the root) and {width}"
+            )
+        for row, parents in enumerate(self.parent_lists):
+            check_parents(row, parents)
+        for row, (depths, room) in enumerate(zip(self.depths, rooms, strict=True)):
+            if max(depths) > room:
+                raise PluginError(
+                    f"malformed draft: row {row} has room for {room} levels and was given "
+                    f"{max(depths)}"
+                )
+
+    def check_tokens(self, vocab_size: int) -> None:
+        """Raise PluginError unless the tokens exist, and were drawn as the laws say."""
+        for row, tokens in enumerate(self.token_lists):
+            check_tokens(row, tokens, vocab_size)
+        for row, law in enumerate(self.laws):
+            if law is not Law.DETERMINISTIC:
+                self._check_q(row, vocab_size)
+            if law is Law.WITHOUT_REPLACEMENT:
+                check_siblings(row, self.token_lists[row], self.parent_lists[row])
+
+    def require_q(self) -> None:
+        """Raise PluginError unless every node with drawn children has its q; asked by verifiers."""
+        for row, law in enumerate(self.laws):
+            for parent in self.parent_lists[row][1:]:
+                if law is not Law.DETERMINISTIC and self.q(row, parent) is None:
+                    raise PluginError(
+                        f"malformed draft: row {row}, node {parent} has children of law {law.name} "
+                        "and no q that they were drawn from, which the verifier needs"
+                    )
+
+    def check_laws(self) -> None:
+        """Raise PluginError unless laws are laws, and what is said of nodes is said of each."""
+        batch = self.tokens.shape[0]
+        for name in ("candidates", "confidences"):
+            value = getattr(self, name)
+            if value is not None and value.shape != self.tokens.shape:
+                raise PluginError(
+                    f"malformed draft: {name} {tuple(value.shape)} do not belong to tokens "
+                    f"{tuple(self.tokens.shape)}"
+                )
+        if isinstance(self.law, Tensor):
+            known = {int(law) for law in Law}
+            if self.law.shape != (batch,) or not set(self.law.tolist()) <= known:
+                raise PluginError(
+                    f"malformed draft: law must be a Law, or one for each of {batch} row(s), got "
+                    f"{self.law.tolist()}"
+                )
+
+    def _check_q(self, row: int, vocab_size: int) -> None:
+        """Raise PluginError unless each q that is given is one, with mass on its children."""
+        for node, parent in enumerate(self.parent_lists[row][1:], start=1):
+            q = self.q(row, parent)
+            if q is None:
+                continue
+            where = f"malformed draft: row {row}, node {parent}"
+            if q.shape != (vocab_size,):
+                raise PluginError(
+                    f"{where}: q must be over {vocab_size} tokens, got {tuple(q.shape)}"
+                )
+            if not abs(float(q.sum()) - 1) < Q_TOLERANCE or float(q.min()) < 0:
+                raise PluginError(
+                    f"{where}: q must be a distribution, its values sum to {float(q.sum()):.4g} "
+                    f"and the least is {float(q.min()):.4g}"
+                )
+            token = self.token_lists[row][node]
+            if not float(q[token]) > 0:
+                raise PluginError(f"{where}: q gives no mass to its child, token {token}")

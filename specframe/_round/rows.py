@@ -1,0 +1,149 @@
+"""The rows of a batch: their prompts, committed tokens and limits."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
+
+import attrs
+
+from specframe._contracts.stop_policy import StopPolicy, limits_of
+from specframe._errors import PluginError
+from specframe._round.stops import Stops
+from specframe._sampling.warping import Processor
+
+if TYPE_CHECKING:
+    from specframe._contracts.drafter import Drafter
+    from specframe._target.target import Target
+
+
+class Keeper(Protocol):
+    """Hold state per row, and drop that of rows that left."""
+
+    def keep(self, kept: list[int]) -> None:
+        """Go on with the rows at the indices ``kept`` alone, in this order."""
+
+
+class CommittedTokens(list[int]):
+    """Hold a row's tokens as a list that refuses to be written to.
+
+    Whoever changed what was committed would have the target answer another text. A slice or a copy
+    is a list like any other.
+    """
+
+    def _refuse(self, *_: object, **__: object) -> NoReturn:
+        raise PluginError("row.tokens is the target's: copy it before changing it")
+
+    append = extend = insert = remove = pop = clear = sort = reverse = _refuse
+    __setitem__ = __delitem__ = __iadd__ = __imul__ = _refuse
+
+    def __reduce_ex__(self, _: object) -> tuple[Any, ...]:
+        """Copy and pickle as a list, which may be changed."""
+        return list, (list(self),)
+
+
+def _refuse_others(*_: object) -> NoReturn:
+    raise PluginError("row.tokens is the target's: nothing else may be put in its place")
+
+
+@attrs.define(eq=False)
+class Row:
+    """Hold one sequence; the loop's target is the one that commits tokens to it.
+
+    ``index`` is its place in the caller's list, ``tokens`` the prompt and everything committed,
+    ``room`` the most levels that may be drafted in this round; ``processors`` change the logits of
+    this row alone, behind the sampler's own.
+    """
+
+    index: int
+    prompt_length: int
+    tokens: list[int] = attrs.field(converter=CommittedTokens, on_setattr=_refuse_others)
+    stops: Stops
+    seed: int = 0
+    room: int = 0
+    finish_reason: str | None = None
+    processors: tuple[Processor, ...] = ()
+
+    @property
+    def root(self) -> int:
+        """Return the last committed token, which is in no cache yet."""
+        return self.tokens[-1]
+
+    @property
+    def count(self) -> int:
+        """Return how many tokens have been committed beyond the prompt; it names the round too."""
+        return len(self.tokens) - self.prompt_length
+
+    @property
+    def new_tokens(self) -> list[int]:
+        """Return what has been committed beyond the prompt."""
+        return self.tokens[self.prompt_length :]
+
+    @property
+    def budget(self) -> int:
+        """Return how many more tokens may be committed."""
+        return self.stops.budget(self.prompt_length, self.count)
+
+    def commit(self, tokens: list[int]) -> list[int]:
+        """Append ``tokens`` one by one until the row is finished; return those that were taken."""
+        taken = 0
+        for token in tokens:
+            list.append(self.tokens, token)
+            taken += 1
+            self.finish_reason = self.stops.reason(self.tokens, self.prompt_length)
+            if self.finish_reason is not None:
+                break
+        return tokens[:taken]
+
+
+class Rows:
+    """Hold the rows that are still being decoded, in batch order; rows only ever leave.
+
+    ``active`` are these rows, for whoever wants more than the lists below.
+    """
+
+    def __init__(self, rows: list[Row]) -> None:
+        """Start with all rows of the batch."""
+        self.active = rows
+
+    def __len__(self) -> int:
+        """Return the size of the batch."""
+        return len(self.active)
+
+    @property
+    def indices(self) -> list[int]:
+        """Return each active row's place in the caller's list."""
+        return [row.index for row in self.active]
+
+    @property
+    def roots(self) -> list[int]:
+        """Return each row's root."""
+        return [row.root for row in self.active]
+
+    @property
+    def lengths(self) -> list[int]:
+        """Return each row's number of committed tokens, the root included."""
+        return [len(row.tokens) for row in self.active]
+
+    @property
+    def rooms(self) -> list[int]:
+        """Return the most levels that each row may draft in this round."""
+        return [row.room for row in self.active]
+
+    def leave(self, target: Target, drafter: Drafter, stop: StopPolicy, sampler: Keeper) -> bool:
+        """Let finished rows go, give the others their room, and tell whether any is left."""
+        kept = [i for i, row in enumerate(self.active) if row.finish_reason is None]
+        if kept and len(kept) < len(self.active):
+            self.active = [self.active[i] for i in kept]
+            for keeper in (target, drafter, stop, sampler):
+                keeper.keep(kept)
+        if not kept:
+            self.active = []
+            return False
+        self._assign_room(target, drafter, stop)
+        return True
+
+    def _assign_room(self, target: Target, drafter: Drafter, stop: StopPolicy) -> None:
+        limits = limits_of(stop, self)
+        free = target.begin_round(self)
+        for row, limit, slots in zip(self.active, limits, free, strict=True):
+            row.room = max(0, min(limit, drafter.most_levels, row.budget - 1, slots))

@@ -1,0 +1,1 @@
+"""What `specframe new` writes, and the templates that it is written from."""

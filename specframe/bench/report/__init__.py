@@ -1,0 +1,1 @@
+"""The page of a benchmark: charts, tables and the words between them."""

@@ -1,0 +1,1 @@
+"""`specframe bench`: its flags, its prompts, what it prints while it runs and at the end."""

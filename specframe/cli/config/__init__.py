@@ -1,0 +1,1 @@
+"""Files of settings (`-c`): read, checked against a command, printed."""
