@@ -39,9 +39,9 @@ if TYPE_CHECKING:
     from specframe._generate.custom_generate import custom_generate
     from specframe._loading.fingerprint import fingerprint
     from specframe._loop.rounds import decode
+    from specframe._plugins.component import Strategy
     from specframe._plugins.hooks import API_VERSION, RegisterComponent, RegisterStrategy, hookimpl
     from specframe._plugins.options import Check, at_least, at_most, not_nan, not_negative, option
-    from specframe._plugins.registry import Strategy
     from specframe._results.metrics import Metrics
     from specframe._round.draft import Draft, Exit, Law
     from specframe._round.round import Round, RowRound
@@ -202,7 +202,7 @@ _HOMES = {
     "Step": "_contracts.stop_policy",
     "StopPolicy": "_contracts.stop_policy",
     "Stops": "_round.stops",
-    "Strategy": "_plugins.registry",
+    "Strategy": "_plugins.component",
     "Stream": "_decoder.stream",
     "Target": "_target.target",
     "TreeBuilder": "_round.tree_builder",

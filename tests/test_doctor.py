@@ -12,7 +12,8 @@ import torch
 
 from specframe import PluginError, _recording
 from specframe._doctor import machine as diagnosis
-from specframe._plugins.registry import PluginInfo, Registry
+from specframe._plugins.info import PluginInfo
+from specframe._plugins.registry import Registry
 from specframe.cli import main
 from specframe.cli._doctor import show
 

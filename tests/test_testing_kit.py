@@ -9,7 +9,9 @@ import pytest
 from hypothesis import find, given, settings
 
 from specframe import Drafter, InputError, StopPolicy
-from specframe._plugins.registry import Component, PluginInfo, Registry
+from specframe._plugins.component import Component
+from specframe._plugins.info import PluginInfo
+from specframe._plugins.registry import Registry
 from specframe.testing import (
     CheckResult,
     ConformanceError,

@@ -16,9 +16,9 @@ import attrs
 import typer
 from typer.main import get_command
 
+from specframe._plugins.component import Component, Kind, Strategy
 from specframe._plugins.discovery import load_registry
 from specframe._plugins.options import describe_options
-from specframe._plugins.registry import Component, Kind, Strategy
 from specframe.cli._app import build_app
 
 Row = tuple[str, ...]

@@ -12,12 +12,13 @@ from specframe._contracts.drafter import Drafter, SequenceDrafter
 from specframe._contracts.stop_policy import StopPolicy
 from specframe._engine.shortage import ran_out_of_memory
 from specframe._errors import PluginError, SpecframeError
-from specframe._plugins.registry import cause
 from specframe._plugins.source_lines import CORE, frames_in, line_in, line_of, line_of_class, raiser
+from specframe._words import cause
 
 if TYPE_CHECKING:
     from specframe._assembly.assembly import Parts
-    from specframe._plugins.component import Component, PluginInfo
+    from specframe._plugins.component import Component
+    from specframe._plugins.info import PluginInfo
 
 
 def blaming(parts: Parts) -> AbstractContextManager[None]:

@@ -16,7 +16,8 @@ from packaging.requirements import Requirement
 
 from specframe._engine.runners.choice import VARIABLE, runner_on
 from specframe._errors import InputError
-from specframe._plugins.registry import Registry, suggestion
+from specframe._plugins.registry import Registry
+from specframe._words import suggestion
 
 State = Literal["fine", "note", "refused"]
 CORE = ("specframe", "torch", "transformers", "huggingface-hub", "tokenizers", "safetensors")

@@ -14,7 +14,8 @@ from specframe._engine.runners.choice import on_runner
 from specframe._errors import OptionError, SpecframeError
 from specframe._exact.runner import admit_on_runner
 from specframe._loading.loading import Loaded, Source, load_model
-from specframe._plugins.registry import Registry, cause
+from specframe._plugins.registry import Registry
+from specframe._words import cause
 
 
 @attrs.frozen(kw_only=True)

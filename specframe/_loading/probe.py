@@ -15,12 +15,12 @@ from specframe._engine.placement import Board
 from specframe._engine.shortage import ran_out_of_memory
 from specframe._errors import ModelError, PluginError, SpecframeError
 from specframe._loading.weights import quantisation
-from specframe._plugins.registry import cause
+from specframe._words import cause
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-    from specframe._plugins.component import PluginInfo
+    from specframe._plugins.info import PluginInfo
 
 PROBE_TOKENS = 24  # enough to leave a small window behind, and for rotary tables to differ
 # Largest difference of logits between two ways to compute the same, relative to the largest logit.

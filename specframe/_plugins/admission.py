@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import pluggy
 
 from specframe._plugins import hooks
-from specframe._plugins.component import suggestion
 from specframe._plugins.source_lines import line_of, line_of_name
+from specframe._words import suggestion
 
 if TYPE_CHECKING:
-    from specframe._plugins.component import PluginInfo
+    from specframe._plugins.info import PluginInfo
 
 API = "specframe_api"  # what a module calls the version that it was written for
 

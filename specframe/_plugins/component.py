@@ -1,8 +1,7 @@
-"""What plug-ins are made of: a plug-in's name and origin, components, strategies."""
+"""What plug-ins register: components and strategies."""
 
 from __future__ import annotations
 
-import difflib
 import importlib
 from typing import Any, Literal, get_args
 
@@ -10,45 +9,12 @@ import attrs
 
 from specframe import _defaults
 from specframe._errors import PluginError, SpecframeError
+from specframe._plugins.info import PluginInfo
 from specframe._plugins.source_lines import line_in
+from specframe._words import cause
 
 Kind = Literal["drafter", "verifier", "stop policy", "family", "trainer"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
-
-
-@attrs.frozen
-class PluginInfo:
-    """Name a plug-in and where it came from."""
-
-    name: str
-    distribution: str
-    version: str
-    module: str
-
-    @property
-    def is_built_in(self) -> bool:
-        """Say whether it is part of specframe itself."""
-        return self.distribution == "specframe"
-
-    def __str__(self) -> str:
-        """Name it as every message does."""
-        return f"plug-in '{self.name}' ({self.distribution} {self.version})"
-
-    @property
-    def package(self) -> str:
-        """Return the top-level package that its code stands in."""
-        return self.module.partition(".")[0]
-
-    def fault(self, what: str, *, at: str = "") -> PluginError:
-        """Return the one message about a fault: who, what, the line, and how to go on."""
-        way_out = (
-            "It is part of specframe: reinstall specframe"
-            if self.is_built_in
-            else f"To go on without it, uninstall {self.distribution}, or name the plug-ins that "
-            "you do want in SPECFRAME_PLUGINS (empty: none)"
-        )
-        where = f" (at {at})" if at else ""
-        return PluginError(f"{self} {what}{where}. {way_out}.", is_named=True)
 
 
 def _is_import_string(_: object, _attribute: object, value: Any) -> None:
@@ -66,8 +32,6 @@ def _is_options_class(_: object, _attribute: object, value: Any) -> None:
     if value is not None and not (isinstance(value, type) and attrs.has(value)):
         raise ValueError(f"options must be an attrs class, got {value!r}")
     if value is not None:
-        from specframe._plugins.option_faults import refuse_broken_options  # noqa: PLC0415 (it names plug-ins)
-
         refuse_broken_options(value)
 
 
@@ -158,15 +122,3 @@ class Strategy:
     summary: str = attrs.field(default="", kw_only=True)
     plugin: PluginInfo | None = attrs.field(default=None, kw_only=True, eq=False, repr=False)
     where: str = attrs.field(default="", kw_only=True, eq=False, repr=False)
-
-
-def cause(error: BaseException) -> str:
-    """Return an exception as one line: its type and message."""
-    message = " ".join(str(error).split())
-    return f"{type(error).__name__}: {message}" if message else type(error).__name__
-
-
-def suggestion(name: str, known: list[str]) -> str:
-    """Return ": did you mean 'x'?" or a full stop, to follow an unknown name."""
-    near = difflib.get_close_matches(name, known, n=1)
-    return f": did you mean '{near[0]}'?" if near else "."

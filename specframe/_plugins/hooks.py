@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import typer
 
     from specframe._decoder.stream import Result
-    from specframe._plugins.registry import Strategy
+    from specframe._plugins.component import Strategy
     from specframe._round.round import Round
 
 GROUP: Final = "specframe"

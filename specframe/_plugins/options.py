@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar, Union, over
 import attrs
 
 from specframe._errors import OptionError, SpecframeError
-from specframe._plugins.registry import suggestion
+from specframe._words import suggestion
 
 if TYPE_CHECKING:
     import cattrs

@@ -7,34 +7,15 @@ from typing import TYPE_CHECKING
 import attrs
 
 from specframe._errors import PluginError, UnknownNameError
-from specframe._plugins.component import (
-    KINDS,
-    Component,
-    Kind,
-    PluginInfo,
-    Strategy,
-    cause,
-    suggestion,
-)
+from specframe._plugins.component import KINDS, Component, Kind, Strategy
+from specframe._plugins.info import PluginInfo
 from specframe._plugins.source_lines import calling_line
+from specframe._words import suggestion
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from specframe._plugins.hooks import RegisterComponent, RegisterStrategy
-
-__all__ = [
-    "KINDS",
-    "Component",
-    "Kind",
-    "LeftOut",
-    "PluginInfo",
-    "Registry",
-    "Strategy",
-    "cause",
-    "refuse_clash",
-    "suggestion",
-]
 
 
 @attrs.frozen

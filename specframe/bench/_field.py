@@ -12,7 +12,8 @@ from specframe import _defaults
 from specframe._assembly.assembly import assemble
 from specframe._errors import InputError, OptionError, UnknownNameError
 from specframe._loading.loading import Loaded, Source, load_model
-from specframe._plugins.registry import Registry, suggestion
+from specframe._plugins.registry import Registry
+from specframe._words import suggestion
 from specframe.bench._baselines import BASELINES, baseline_options
 from specframe.bench._competitor import Competitor, Draws
 from specframe.bench._contestants import Contestant

@@ -8,7 +8,7 @@ from typing import Protocol
 import attrs
 
 from specframe._errors import SpecframeError
-from specframe._plugins.registry import cause
+from specframe._words import cause
 from specframe.bench._competitor import Competitor
 from specframe.bench._journal import Journal
 from specframe.bench._memory import MemoryLedger

@@ -16,8 +16,8 @@ from typer.main import get_command, get_command_name, get_group
 from specframe._debug import is_debugging
 from specframe._errors import PluginError, SpecframeError, UnknownNameError
 from specframe._plugins.discovery import load_plugins
-from specframe._plugins.registry import cause
 from specframe._plugins.source_lines import line_in, raiser
+from specframe._words import cause
 from specframe.cli import _listing, _listing_plugins, _startup
 from specframe.cli._check import check
 from specframe.cli._choices import shells

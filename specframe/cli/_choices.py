@@ -10,9 +10,9 @@ import typer
 
 from specframe import _defaults
 from specframe._errors import UnknownNameError
+from specframe._plugins.component import Component, Kind
 from specframe._plugins.discovery import load_registry
 from specframe._plugins.options import describe_options, option_choices
-from specframe._plugins.registry import Component, Kind
 
 Choices = list[tuple[str, str]]
 

@@ -14,7 +14,8 @@ from specframe.cli import _choices
 from specframe.cli._display import is_terminal, say, wants_colour
 
 if TYPE_CHECKING:
-    from specframe._plugins.registry import Component, PluginInfo, Strategy
+    from specframe._plugins.component import Component, Strategy
+    from specframe._plugins.info import PluginInfo
 
 Row = tuple[str, ...]
 strategies = typer.Typer(help="List the strategies, or show one.", invoke_without_command=True)

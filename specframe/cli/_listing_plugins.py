@@ -16,8 +16,10 @@ from specframe.cli._display import say
 from specframe.cli._listing import Row, print_table
 
 if TYPE_CHECKING:
+    from specframe._plugins.component import Component
     from specframe._plugins.discovery import Plugins
-    from specframe._plugins.registry import Component, PluginInfo, Registry
+    from specframe._plugins.info import PluginInfo
+    from specframe._plugins.registry import Registry
 
 
 def plugins(

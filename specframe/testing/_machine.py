@@ -20,7 +20,7 @@ from hypothesis.stateful import (
 )
 
 from specframe import Draft, Drafter, Stops
-from specframe._plugins.registry import cause
+from specframe._words import cause
 from specframe.testing._oracle import CONTEXT, Oracle
 from specframe.testing._outcome import Broken
 from specframe.testing._strategies import VOCAB, oracles, token_sequences

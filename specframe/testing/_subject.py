@@ -28,8 +28,10 @@ from specframe import (
     decode,
 )
 from specframe._assembly.assembly import Parts, assemble
+from specframe._plugins.component import Component
 from specframe._plugins.discovery import load_registry
-from specframe._plugins.registry import Component, Registry, cause
+from specframe._plugins.registry import Registry
+from specframe._words import cause
 from specframe.testing._oracle import Oracle
 from specframe.testing._outcome import Broken, NotApplicable
 from specframe.testing._rows import make_rows

@@ -14,7 +14,8 @@ from hypothesis.errors import Flaky
 from specframe import Drafter, InputError, StopPolicy, _defaults
 from specframe._plugins.discovery import load_registry
 from specframe._plugins.options import structure_options
-from specframe._plugins.registry import Registry, cause, suggestion
+from specframe._plugins.registry import Registry
+from specframe._words import cause, suggestion
 from specframe.testing import (
     _checks_about,
     _checks_draft,

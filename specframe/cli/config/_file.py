@@ -11,7 +11,7 @@ from typing import Any
 import attrs
 
 from specframe._errors import InputError
-from specframe._plugins.registry import suggestion
+from specframe._words import suggestion
 
 HEADER = re.compile(r"\s*\[(?P<key>[^\[\]]+)\]")
 ASSIGNMENT = re.compile(r"\s*(?P<key>(?:\"[^\"]*\"|'[^']*'|[^\"'=#\[])+?)\s*=")

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import attrs
 
 from specframe._errors import InputError
-from specframe._plugins.registry import suggestion
+from specframe._words import suggestion
 from specframe.cli._flags import parse_options
 from specframe.cli.config._file import ConfigFile, flattened
 from specframe.cli.config._paths import from_file, is_path, is_path_option
