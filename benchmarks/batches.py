@@ -4,8 +4,8 @@
     python benchmarks/batches.py --num-prompts 8 --repeats 1 --batch-sizes 1
 
 Each line compares with plain decoding at the same batch size and temperature, interleaved with it;
-the fastest of several runs counts for each. A rate is all new tokens of all prompts over the wall
-time, prefills included.
+the fastest of several runs counts for each. A rate is all new tokens of all prompts divided by the
+wall time, prefills included.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Write the first layers of a model as a model of its own, to draft with.
+"""Write the first layers of a model as a separate draft model.
 
     python benchmarks/cut_model.py FOLDER [--layers 2] [--model FOLDER]
 
-Without ``--model``, the demo model is cut. Norm, head and tokenizer go along.
+Without ``--model``, the demo model is cut. Norm, head and tokenizer are copied.
 """
 
 from __future__ import annotations

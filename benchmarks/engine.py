@@ -1,10 +1,10 @@
-"""Show what the engine costs beside the model: time outside forwards, and memory per token.
+"""Show what the engine costs on top of the model: time outside forwards, and memory per token.
 
     python benchmarks/engine.py [--model FOLDER]
 
 Time: drafting and verifying are model work, ``other`` is the loop, verdict, commit and metrics;
-within drafting and verifying, what is not spent in layers and head is counted as engine time too.
-Memory: tensors that are alive after 64 and after 512 new tokens.
+time in drafting and verifying outside layers and head counts as engine time too.
+Memory: live tensors after 64 and after 512 new tokens.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Print what exact mode costs: each way of decoding with --exact against the same way without.
+"""Print what exact mode costs: each strategy with --exact against the same one without.
 
     python benchmarks/exact.py [--model FOLDER]
 
-All ways decode the same prompts in turn; the fastest of several runs counts for each, and ratios
+All decode the same prompts in turn; the fastest of several runs counts for each, and ratios
 are taken within one prompt. The loop ends with an error if exact logits differ in a single bit.
 """
 

@@ -1,4 +1,4 @@
-"""Engine speed at 7B and 8B, with random weights and planted acceptance, beside transformers.
+"""Compare the engine's speed with transformers at 7B and 8B: random weights, planted acceptance.
 
     python benchmarks/gpu.py                      # both models, on CUDA, in bfloat16
     python benchmarks/gpu.py --models vicuna-7b --acceptance 0.8
@@ -6,11 +6,11 @@
 
 Weights are random and made on the device; the Kangaroo adapter has its real size. All compute of
 drafter and target is real, then tokens are replaced so that a given share of drafts is accepted
-(``planted.py``): the figures are the engine's, they say nothing about how well a drafter guesses.
+(``planted.py``): the figures show the engine, not how well a drafter guesses.
 The floor is the bytes that a pass must read, divided by the bandwidth of a copy on this device. The
 bound is that of a chain of the best fixed length at these floors, 25 us for each wait of the host;
-tree and confidence stop are shown beside it, without a bound. A row that fails says why, the others
-go on, and the exit code is 1.
+tree and confidence stop are shown without a bound. A row that fails says why, the others continue,
+and the exit code is 1.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What ``gpu.py`` runs: random models, planted decoding, transformers' own, and how it is timed."""
+"""What ``gpu.py`` runs: random models, planted decoding, transformers' own, and their timing."""
 
 from __future__ import annotations
 

@@ -3,8 +3,8 @@
     python benchmarks/memory.py [--tokens N]
 
 A random model of the demo's size reads a prompt of 30,000 random tokens, plainly and with
-Kangaroo. What the process holds before the decode (weights, code) is left out; the highest
-resident size while it runs is compared with the size of the caches.
+Kangaroo. What the process held before the decode (weights, code) is left out; the highest
+resident size during the decode is compared with the size of the caches.
 """
 
 from __future__ import annotations

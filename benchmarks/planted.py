@@ -1,9 +1,9 @@
-"""Acceptance that is planted: real compute, then tokens are replaced so that a given share fits.
+"""Plant acceptance: compute everything, then replace tokens so that a given share is accepted.
 
-A model of random weights says nothing that a drafter could guess. Here all of drafter and target
-runs as ever, and each choice is then overwritten: the target says a text that was made up before,
-and the drafter guesses its next token rightly with a given probability, drawn once for each place.
-Replaced values are computed from the real ones, so that no work can be left out.
+No drafter can guess what a model of random weights says. Here drafter and target run in full, then
+each choice is overwritten: the target says a text that was made up before, and the drafter guesses
+its next token rightly with a given probability, drawn once for each place. Replaced values are
+computed from the real ones, so that no work can be left out.
 """
 
 from __future__ import annotations

@@ -2,10 +2,10 @@
 
     python benchmarks/random_model.py llama:24x1024 FOLDER --vocabulary 32000 --dtype bfloat16
 
-A random model's deeper layers say little, and its adapter passes the exit layer's states on, so
-that self-drafting accepts about as much as on a trained model: its compute is real, its words are
-not. FOLDER/kangaroo is the adapter, FOLDER/draft the model's first layers as a model of their own,
-FOLDER/prompts.jsonl a few prompts.
+The deeper layers change little, and the adapter passes the exit layer's states on. So self-drafting
+accepts about as much as on a trained model: its compute is real, its words are not. FOLDER/kangaroo
+is the adapter, FOLDER/draft the model's first layers as a separate model, FOLDER/prompts.jsonl a
+few prompts.
 """
 
 from __future__ import annotations

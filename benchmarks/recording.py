@@ -2,7 +2,7 @@
 
     python benchmarks/recording.py [--output docs/recording.svg]
 
-The command runs in a pseudo-terminal and is shown as it was, colours and figures included.
+The command runs in a pseudo-terminal; its output is shown unchanged, colours and figures included.
 """
 
 from __future__ import annotations

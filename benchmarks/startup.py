@@ -1,9 +1,9 @@
-"""Show how long it takes from Enter to the first token, and what is imported for it.
+"""Show the time from Enter to the first token, and what is imported for it.
 
     python benchmarks/startup.py [--repeats N]
 
-The yardstick is a bare process that imports torch and the one model file that the demo model
-needs, and nothing else. Both are started in turn; the ratio is that of the medians.
+The yardstick is a bare process that imports only torch and the one model file that the demo model
+needs. Both are started in turn; the ratio is that of the medians.
 """
 
 from __future__ import annotations

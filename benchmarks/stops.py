@@ -8,10 +8,10 @@ compared with plain decoding of the same prompt in the same repeat; of the repea
 of each counts. A policy's state is cleared before each repeat and carried from prompt to prompt
 within it; ``cost-aware, cold`` is cleared before each prompt.
 
-"repeats" is the share of 8-grams of an output that stood in it before: loops flatter acceptance.
-The column "by cost" does without the clock's noise: it charges every round what a round of as many
-levels took in the median over all runs (a line through those medians), and divides by plain
-decoding's charge. It depends on the machine through that one line alone, which is printed.
+"repeats" is the share of an output's 8-grams that had occurred before: loops raise acceptance.
+The column "by cost" leaves out the clock's noise: it charges every round the median time, over all
+runs, of a round with as many levels (a line through those medians), and divides plain decoding's
+charge by the total. It depends on the machine through that one line alone, which is printed.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The page of a trace in headless Chromium: its times at any length, and a picture of it.
+"""Time the page of a trace in headless Chromium at any length, or take a picture of it.
 
     python benchmarks/trace_page.py times [TOKENS ...]
     python benchmarks/trace_page.py picture FILE.jsonl PICTURE.png
