@@ -200,8 +200,9 @@ class Bench:
         setting = self._setting
         row = Row(0, len(setting.prompt), list(setting.prompt), Stops(setting.tokens, CONTEXT))
         sampler, rows = PlantedSampler(script), Rows([row])
-        verifier = target.confirming(GreedyVerifier())
-        loop = specframe.decode(target, drafter, verifier, stop, sampler, rows)
+        verifier = GreedyVerifier()
+        target.accept_ahead(capturable=verifier.capturable)
+        loop = specframe.rounds(target, drafter, verifier, stop, sampler, rows)
         next(loop)
         last: deque[tuple[int, object]] = deque(maxlen=1)
         seconds = measured(lambda: last.extend(enumerate(loop, start=1)))

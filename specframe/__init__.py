@@ -6,13 +6,13 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from specframe._assembly.assembly import Setup
     from specframe._assembly.named import NamedPart, build_drafter, build_stop_policy, named_parts
-    from specframe._contracts.drafter import Capabilities, Drafter, Needs, SequenceDrafter
+    from specframe._contracts.drafter import Drafter, SequenceDrafter
     from specframe._contracts.stop_policy import Step, StopPolicy
     from specframe._contracts.verifier import Guarantee, Verifier
     from specframe._decoder.decoder import Decoder, load
-    from specframe._decoder.stream import Result, Stream
+    from specframe._decoder.setup import Setup
+    from specframe._decoder.stream import Stream
     from specframe._drafting.chain import Look, grow_chain
     from specframe._drafting.composed_drafter import FirstDrafter, LongestDrafter
     from specframe._drafting.composed_policy import AllPolicy, AnyPolicy
@@ -38,13 +38,17 @@ if TYPE_CHECKING:
     )
     from specframe._generate.custom_generate import custom_generate
     from specframe._loading.fingerprint import fingerprint
-    from specframe._loop.rounds import decode
+    from specframe._loop.leaving import leave
+    from specframe._loop.rounds import rounds
     from specframe._plugins.component import Strategy
     from specframe._plugins.hooks import API_VERSION, RegisterComponent, RegisterStrategy, hookimpl
     from specframe._plugins.options import Check, at_least, at_most, not_nan, not_negative, option
     from specframe._results.metrics import Metrics
+    from specframe._results.result import Result
+    from specframe._results.row_round import RowRound
+    from specframe._round.declared import Capabilities, Needs
     from specframe._round.draft import Draft, Exit, Law
-    from specframe._round.round import Round, RowRound
+    from specframe._round.round import Round
     from specframe._round.rows import Row, Rows
     from specframe._round.scores import Captured, Scores
     from specframe._round.stops import Stops
@@ -53,6 +57,7 @@ if TYPE_CHECKING:
     from specframe._sampling.noise import Purpose
     from specframe._sampling.sampler import Paths, Sampler
     from specframe._sampling.warping import Sampling
+    from specframe._target.draft_checks import check_draft
     from specframe._target.target import Target
 
 __all__ = [
@@ -126,17 +131,19 @@ __all__ = [
     "at_most",
     "build_drafter",
     "build_stop_policy",
+    "check_draft",
     "custom_generate",
-    "decode",
     "fingerprint",
     "grow_chain",
     "hookimpl",
+    "leave",
     "load",
     "named_parts",
     "not_nan",
     "not_negative",
     "option",
     "packed",
+    "rounds",
     "to_device",
     "unpacked",
 ]
@@ -148,7 +155,7 @@ _HOMES = {
     "AllPolicy": "_drafting.composed_policy",
     "AnyPolicy": "_drafting.composed_policy",
     "Board": "_engine.placement",
-    "Capabilities": "_contracts.drafter",
+    "Capabilities": "_round.declared",
     "Captured": "_round.scores",
     "Check": "_plugins.options",
     "Commit": "_round.verdict",
@@ -170,7 +177,7 @@ _HOMES = {
     "Metrics": "_results.metrics",
     "ModelError": "_errors",
     "NamedPart": "_assembly.named",
-    "Needs": "_contracts.drafter",
+    "Needs": "_round.declared",
     "Nodes": "_round.tree_builder",
     "NumericsError": "_errors",
     "OptionError": "_errors",
@@ -185,17 +192,17 @@ _HOMES = {
     "Reading": "_engine.transfer",
     "RegisterComponent": "_plugins.hooks",
     "RegisterStrategy": "_plugins.hooks",
-    "Result": "_decoder.stream",
+    "Result": "_results.result",
     "RotaryTable": "_engine.attention",
     "Round": "_round.round",
     "Row": "_round.rows",
-    "RowRound": "_round.round",
+    "RowRound": "_results.row_round",
     "Rows": "_round.rows",
     "Sampler": "_sampling.sampler",
     "Sampling": "_sampling.warping",
     "Scores": "_round.scores",
     "SequenceDrafter": "_contracts.drafter",
-    "Setup": "_assembly.assembly",
+    "Setup": "_decoder.setup",
     "SlotCache": "_engine.cache",
     "SpecframeError": "_errors",
     "Split": "_engine.family",
@@ -213,17 +220,19 @@ _HOMES = {
     "at_most": "_plugins.options",
     "build_drafter": "_assembly.named",
     "build_stop_policy": "_assembly.named",
+    "check_draft": "_target.draft_checks",
     "custom_generate": "_generate.custom_generate",
-    "decode": "_loop.rounds",
     "fingerprint": "_loading.fingerprint",
     "grow_chain": "_drafting.chain",
     "hookimpl": "_plugins.hooks",
+    "leave": "_loop.leaving",
     "load": "_decoder.decoder",
     "named_parts": "_assembly.named",
     "not_nan": "_plugins.options",
     "not_negative": "_plugins.options",
     "option": "_plugins.options",
     "packed": "_engine.packing",
+    "rounds": "_loop.rounds",
     "to_device": "_engine.transfer",
     "unpacked": "_engine.packing",
 }

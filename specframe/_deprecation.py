@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import warnings
+from typing import Any
 
 import attrs
 
@@ -32,11 +33,20 @@ class Deprecation:
         """Warn whoever is ``stacklevel`` calls above."""
         warnings.warn(str(self), DeprecationWarning, stacklevel=stacklevel + 1)
 
+    def call(self, *arguments: object) -> object:
+        """Warn whoever called a method that is on its way out, and call the function instead."""
+        self.warn(stacklevel=3)
+        return _found(self.new.removesuffix("()"))(*arguments)
+
 
 # All of them, by `old`. Modules go on answering to the names among them through `renamed`; what
 # is no name (an argument, a method, a value) is taken as before where it was, which says
 # `DEPRECATED["specframe.load(model_name=)"].warn()`.
-DEPRECATED: dict[str, Deprecation] = {}
+_ALL = (
+    Deprecation("specframe.Draft.check()", "specframe.check_draft()", "0.2.0", "0.3.0"),
+    Deprecation("specframe.Rows.leave()", "specframe.leave()", "0.2.0", "0.3.0"),
+)
+DEPRECATED: dict[str, Deprecation] = {each.old: each for each in _ALL}
 
 
 def renamed(module: str, name: str) -> object:
@@ -48,5 +58,9 @@ def renamed(module: str, name: str) -> object:
     if deprecation is None:
         raise AttributeError(f"module {module!r} has no attribute {name!r}")
     deprecation.warn(stacklevel=3)
-    home, _, successor = deprecation.new.rpartition(".")
-    return getattr(importlib.import_module(home), successor)
+    return _found(deprecation.new)
+
+
+def _found(name: str) -> Any:
+    home, _, attribute = name.rpartition(".")
+    return getattr(importlib.import_module(home), attribute)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import strategies as st
 
 from specframe._results.metrics import measure
-from specframe._round.round import RowRound
+from specframe._results.row_round import RowRound
 from specframe.bench._records import (
     Environment,
     Header,

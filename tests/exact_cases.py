@@ -6,7 +6,8 @@ import attrs
 import pytest
 
 import specframe
-from specframe import Capabilities, Drafter, SequenceDrafter, StopPolicy, _fusion
+from specframe import Capabilities, Drafter, SequenceDrafter, StopPolicy
+from specframe._engine.runners import fusion
 from specframe._engine.runners.fusion import Fusion
 
 ODD = {
@@ -44,7 +45,7 @@ class Case:
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("SPECFRAME_RUNNER", runner)
             if device == "cpu":
-                patch.setattr(_fusion, "Fusion", partial(Fusion, lambda graph, _: graph.forward))
+                patch.setattr(fusion, "Fusion", partial(Fusion, lambda graph, _: graph.forward))
             self.decoder = specframe.load(source, strategy="none", exact=True, **asked)
         self._told = {}
 

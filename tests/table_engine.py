@@ -2,7 +2,8 @@
 
 import torch
 
-from specframe import Sampler, StopPolicy, Target, decode
+from specframe import Sampler, StopPolicy, Target
+from specframe import rounds as loop
 from specframe.testing._rows import make_rows
 from specframe.testing._tables import Table, TableEngine, check_start, seen_slots, visibility
 from specframe_verifiers._match import GreedyVerifier
@@ -25,5 +26,5 @@ def run(table, drafter, rows, *, stop=None, keeps_logits=False, extra_nodes=16):
     engine = TableEngine(table)
     target = Target(engine, extra_nodes=extra_nodes, keeps_logits=keeps_logits)
     drafter.prepare(target)
-    rounds = list(decode(target, drafter, GreedyVerifier(), stop or StopPolicy(), Sampler(), rows))
+    rounds = list(loop(target, drafter, GreedyVerifier(), stop or StopPolicy(), Sampler(), rows))
     return rounds, engine

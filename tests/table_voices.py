@@ -8,7 +8,8 @@ drafter's plan is right or wrong about the *sampled* token.
 import attrs
 import torch
 
-from specframe import Drafter, Law, Sampler, Sampling, StopPolicy, Target, decode
+from specframe import Drafter, Law, Sampler, Sampling, StopPolicy, Target
+from specframe import rounds as loop
 from specframe._sampling.noise import Key, Purpose, gumbels
 from specframe_verifiers._match import GreedyVerifier, MatchVerifier
 from table_drafters import SelfDrafter, TreeDrafter, grow
@@ -152,7 +153,7 @@ def sample(table, drafter, rows, sampling, *, verifier=None, stop=None, extra_no
     target = Target(TableEngine(table), extra_nodes=extra_nodes)
     drafter.prepare(target)
     sampler = Sampler(sampling, wants_q=verifier.needs_q)
-    return list(decode(target, drafter, verifier, stop or StopPolicy(), sampler, rows))
+    return list(loop(target, drafter, verifier, stop or StopPolicy(), sampler, rows))
 
 
 def voices_of(table, rows, sampling, rules=()):

@@ -29,6 +29,7 @@ from specframe import (
     UnknownNameError,
     build_drafter,
     build_stop_policy,
+    check_draft,
     named_parts,
 )
 from specframe._drafting.merging import merged
@@ -207,7 +208,7 @@ def test_merged_rows_keep_their_law_q_and_candidates():
         Draft.chains([5, 5], [[1], [1]]), candidates=torch.tensor([[True, False]] * 2)
     )
     both = merged([drawn, marked], [0, 1])
-    both.check(6, [3, 3])
+    check_draft(both, 6, [3, 3])
     assert both.token_lists == [[1, 2, 3, 4], [5, 1]]
     assert both.laws == [Law.IID, Law.DETERMINISTIC]
     assert both.candidate_lists == [[True] * 4, [True, False]]

@@ -103,7 +103,9 @@ def test_a_second_call_at_the_same_time_is_refused_in_one_sentence(plain, monkey
     running = plain.stream(PROMPT, max_new_tokens=5)
     next(running)
     with monkeypatch.context() as patch:
-        patch.setattr(plain.target, "confirming", None)  # what the first has set up stays as it is
+        patch.setattr(
+            plain.target, "accept_ahead", None
+        )  # what the first has set up stays as it is
         with pytest.raises(InputError, match="serving another call") as caught:
             plain.decode(PROMPT)
     assert "\n" not in str(caught.value)

@@ -10,8 +10,9 @@ import sys
 import pytest
 import torch
 
-from specframe import PluginError, _recording
+from specframe import PluginError
 from specframe._doctor import machine as diagnosis
+from specframe._engine.runners import recording
 from specframe._plugins.info import PluginInfo
 from specframe._plugins.registry import Registry
 from specframe.cli import main
@@ -248,7 +249,7 @@ def test_model_that_fits_is_described_with_what_is_ready_on_it(doctor, tiny, tmp
     assert "; exit_layer=2, steps=6, threshold=0.6" in topics["strategy kangaroo"][0]["text"]
 
 
-class Unrecordable(_recording.StandIn):
+class Unrecordable(recording.StandIn):
     def record(self, body):
         raise RuntimeError("operation not permitted when stream is capturing")
 
@@ -256,7 +257,7 @@ class Unrecordable(_recording.StandIn):
 @pytest.mark.models
 def test_exact_mode_that_another_runner_keeps_is_a_note(doctor, tiny, tmp_path, monkeypatch):
     monkeypatch.setenv("SPECFRAME_RUNNER", "graph")
-    monkeypatch.setattr(_recording, "StandIn", Unrecordable)
+    monkeypatch.setattr(recording, "StandIn", Unrecordable)
     folder = tiny.saved(tmp_path / "model", tiny.model())
     code, topics = doctor("-m", str(folder), "--exact", "--strategy", "none")
     (told,) = topics["exact mode"]

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from specframe import Draft, Law, PluginError, SequenceDrafter, Stops
+from specframe import Draft, Law, PluginError, SequenceDrafter, Stops, check_draft
 from specframe._engine.tree_shape import depths_of
 from specframe.testing._strategies import parent_lists
 from table_drafters import Guess, TreeDrafter, right, way_up
@@ -34,7 +34,7 @@ def test_depths_and_ancestors_are_the_way_up_to_the_root(parents):
 def test_chains_hold_the_root_and_the_guess_of_every_row(rows):
     roots, guesses = [root for root, _ in rows], [guess for _, guess in rows]
     draft = Draft.chains(roots, guesses)
-    draft.check(VOCAB, [len(guess) for guess in guesses])
+    check_draft(draft, VOCAB, [len(guess) for guess in guesses])
     assert draft.token_lists == [[root, *guess] for root, guess in rows]
     assert draft.parent_lists == [list(range(-1, len(guess))) for guess in guesses]
     assert draft.size_list == [1 + len(guess) for guess in guesses]
@@ -45,7 +45,7 @@ def test_chains_hold_the_root_and_the_guess_of_every_row(rows):
 def test_trees_hold_the_tokens_and_parents_of_every_row(parents):
     tokens = [[node % VOCAB for node in range(len(row))] for row in parents]
     draft = Draft.trees(tokens, parents)
-    draft.check(VOCAB, [len(row) for row in parents])
+    check_draft(draft, VOCAB, [len(row) for row in parents])
     assert draft.token_lists == tokens
     assert draft.parent_lists == parents
     assert draft.laws == [Law.DETERMINISTIC] * len(parents)
@@ -64,10 +64,10 @@ def test_any_tree_is_well_formed_and_no_deeper_than_its_deepest_node(parents, pa
     tokens = [1] * width + [99] * padding  # padding may hold anything
     draft = one_row(tokens, parents + [77] * padding, width)
     deepest = max(depths_of(parents))
-    draft.check(VOCAB, [deepest])
+    check_draft(draft, VOCAB, [deepest])
     if deepest:
         with pytest.raises(PluginError, match=f"row 0 has room for {deepest - 1} levels"):
-            draft.check(VOCAB, [deepest - 1])
+            check_draft(draft, VOCAB, [deepest - 1])
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_any_tree_is_well_formed_and_no_deeper_than_its_deepest_node(parents, pa
 )  # fmt: skip
 def test_a_malformed_draft_is_refused_with_row_and_node(draft, words):
     with pytest.raises(PluginError, match=words):
-        draft.check(VOCAB, [9])
+        check_draft(draft, VOCAB, [9])
 
 
 class Boundless(TreeDrafter):

@@ -6,7 +6,8 @@ import shutil
 import pytest
 
 import specframe
-from specframe import ModelError, OptionError, Sampler, decode
+from specframe import ModelError, OptionError, Sampler
+from specframe import rounds as loop
 from specframe.testing._rows import make_rows
 from specframe.testing._walk import Limits
 
@@ -95,10 +96,10 @@ def test_rows_of_a_batch_catch_up_each_by_itself(target, draft, settings):
     stops = [specframe.Stops(budget, 1000) for budget in (12, 20, 7, 33)]
     rows = make_rows(PROMPTS, stops, 5)
     sampler = Sampler(specframe.Sampling(**settings))
-    verifier = decoder._parts.verifier_at(settings.get("temperature", 0.0)).verifier
+    verifier = decoder._parts.verifier.at(settings.get("temperature", 0.0)).verifier
     lags = set()
     with torch.inference_mode():
-        for _ in decode(decoder.target, decoder.drafter, verifier, stop, sampler, rows):
+        for _ in loop(decoder.target, decoder.drafter, verifier, stop, sampler, rows):
             texts = [row.tokens for row in rows.active]
             expect_fresh_cache(model, texts)
             lags.add(tuple(len(text) - held for text, held in zip(texts, model.held, strict=True)))

@@ -5,7 +5,7 @@ import copy
 import pytest
 
 import specframe
-from specframe import InputError, OptionError, Sampler, Stops, Target
+from specframe import InputError, OptionError, Sampler, Stops, Target, leave
 from specframe.testing import Table
 from specframe.testing._rows import make_rows
 
@@ -136,7 +136,7 @@ def test_each_layer_sees_each_token_of_a_draft_once(limits):
     rows, sampler = make_rows([[1, 2, 3]], Stops(30, 1000), 0), Sampler()
     drafter.start(target, rows, target.prefill(rows, sampler, drafter.needs))
     for _ in range(4):
-        assert rows.leave(target, drafter, stop, sampler)
+        assert leave(rows, target, drafter, stop, sampler)
         engine.calls.clear()
         draft = drafter.propose(rows, stop, sampler)
         scores = target.score(rows, draft)

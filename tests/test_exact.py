@@ -5,20 +5,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from specframe import (
-    Board,
-    Placement,
-    Sampler,
-    Sampling,
-    StopPolicy,
-    Stops,
-    Verdict,
-    Verifier,
-    decode,
-)
+from specframe import Board, Placement, Sampler, Sampling, StopPolicy, Stops, Verdict, Verifier
+from specframe import rounds as loop
 from specframe._engine.model_origin import UNKNOWN
 from specframe._exact import engine as exact
-from specframe._exact.target import ExactVerifier, _on_draft, target_on
+from specframe._exact.target import target_on
+from specframe._exact.verifier import ExactVerifier, _on_draft, verifier_on
 from specframe_verifiers._match import GreedyVerifier
 from table_drafters import (
     Growth,
@@ -79,10 +71,10 @@ def run_exact(  # the loop's parts
     sampler = sampler or Sampler()
     engine = Watched(table)
     target = target_on(exact.ExactEngine(engine), extra_nodes=extra_nodes, origin=UNKNOWN)
-    verifier = target.confirming(verifier or GreedyVerifier())
+    verifier = verifier_on(target, verifier or GreedyVerifier())
     target.keeps_logits = True
     drafter.prepare(target)
-    rounds = list(decode(target, drafter, verifier, stop or StopPolicy(), sampler, rows))
+    rounds = list(loop(target, drafter, verifier, stop or StopPolicy(), sampler, rows))
     return rounds, engine
 
 

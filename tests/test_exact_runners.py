@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 import specframe
 from exact_cases import LEVELS, PROMPTS, Case, ScriptedTree, ask, check_same
-from specframe import Board, MemoryShortageError, ModelError, SpecframeError, _fusion, _recording
+from specframe import Board, MemoryShortageError, ModelError, SpecframeError
+from specframe._engine.runners import fusion, recording
 from specframe._engine.runners.choice import on_exact_runner
 from specframe._engine.runners.fallback import stop
 from specframe._engine.runners.fusion import Fusion
@@ -256,7 +257,7 @@ def test_a_recording_that_fails_after_admission_stops_exact_mode_again_and_again
 def test_a_shortage_of_memory_while_recording_stays_one(tiny, monkeypatch):
     monkeypatch.setenv("SPECFRAME_RUNNER", "graph")
     capturer = Refusing(100, torch.OutOfMemoryError)
-    monkeypatch.setattr(_recording, "StandIn", lambda: capturer)
+    monkeypatch.setattr(recording, "StandIn", lambda: capturer)
     decoder = specframe.load(tiny.model(), strategy="none", exact=True)
     capturer.most = 0
     with pytest.raises(MemoryShortageError):
@@ -267,7 +268,7 @@ def test_a_shortage_of_memory_while_recording_stays_one(tiny, monkeypatch):
 def test_a_decoder_says_it_in_one_sentence_and_never_goes_on_otherwise(tiny, monkeypatch):
     monkeypatch.setenv("SPECFRAME_RUNNER", "graph")
     capturer = Refusing(100)
-    monkeypatch.setattr(_recording, "StandIn", lambda: capturer)
+    monkeypatch.setattr(recording, "StandIn", lambda: capturer)
     decoder = specframe.load(tiny.model(), strategy="none", exact=True)
     capturer.most = 0
     for each in (decoder, decoder.plain(), decoder):
@@ -322,7 +323,7 @@ def test_what_the_runner_cannot_keep_the_eager_one_does_and_one_warning_says_so(
     capturer, monkeypatch
 ):
     monkeypatch.setenv("SPECFRAME_RUNNER", "graph")
-    monkeypatch.setattr(_recording, "StandIn", capturer)
+    monkeypatch.setattr(recording, "StandIn", capturer)
     with pytest.warns(RuntimeWarning) as told:
         exact = exact_on_runner(MODEL.engine())
     assert not isinstance(exact._inner, GraphEngine)
@@ -336,7 +337,7 @@ def test_what_the_runner_cannot_keep_the_eager_one_does_and_one_warning_says_so(
 @pytest.mark.models
 def test_where_nothing_compiles_graphs_are_probed_without_it(tiny, monkeypatch):
     monkeypatch.setenv("SPECFRAME_RUNNER", "fused")
-    monkeypatch.setattr(_fusion, "Fusion", partial(Fusion, Compiler(works=False)))
+    monkeypatch.setattr(fusion, "Fusion", partial(Fusion, Compiler(works=False)))
     torch.compiler.reset()
     with pytest.warns(
         RuntimeWarning, match=SAID.format("graph", "fused") + "torch.compile"
@@ -363,7 +364,7 @@ def test_where_the_eager_runner_is_refused_too_exact_mode_is(monkeypatch):
 @pytest.mark.parametrize(("runner", "kind"), [("eager", False), ("graph", True), ("fused", True)])
 def test_exact_mode_is_on_the_runner_of_the_device(runner, kind, monkeypatch):
     monkeypatch.setenv("SPECFRAME_RUNNER", runner)
-    monkeypatch.setattr(_fusion, "Fusion", partial(Fusion, Compiler()))
+    monkeypatch.setattr(fusion, "Fusion", partial(Fusion, Compiler()))
     admitted = admit_on_runner(MODEL.engine())
     assert (admitted.runner, admitted.shortfall) == (runner, "")
     assert isinstance(admitted.engine._inner, GraphEngine) is kind

@@ -34,6 +34,7 @@ from specframe._assembly.blame import blame
 from specframe._engine.model_origin import UNKNOWN
 from specframe._exact.engine import ExactEngine
 from specframe._exact.target import target_on
+from specframe._exact.verifier import verifier_on
 from specframe._plugins.discovery import discover
 from table_engine import Table, TableEngine, make_rows
 
@@ -202,12 +203,12 @@ def decoded(drafter, *, verifier=None, stop=None, extra_nodes=8):
     """Decode a few tokens of a table, as a decoder does; return what is raised."""
     parts = assemble(discover("").registry, drafter, verifier, stop or StopPolicy(), {})
     target = Target(TableEngine(Table(vocab=VOCAB)), extra_nodes=extra_nodes)
-    named = parts.verifier_at(0).verifier
+    named = parts.verifier.at(0).verifier
     rows = make_rows([[1, 2]], Stops(12, 99))
     try:
         parts.prepare(target)
         sampler = specframe.Sampler(wants_q=named.needs_q)
-        for _ in specframe.decode(target, drafter, named, parts.stop_policy, sampler, rows):
+        for _ in specframe.rounds(target, drafter, named, parts.stop_policy, sampler, rows):
             pass
     except Exception as error:  # noqa: BLE001 (it is what is under test)
         return blame(error, parts)
@@ -623,11 +624,11 @@ def decode_with(plugin):
         if type(parts.drafter).__module__.startswith("specframe"):
             parts.drafter_component = registry.drafter("first")
         target = Target(TableEngine(Table(vocab=VOCAB)))
-        verifier = parts.verifier_at(0).verifier
+        verifier = parts.verifier.at(0).verifier
         rows = make_rows([[1, 2]], Stops(9, 99))
         parts.prepare(target)
         try:
-            rounds = specframe.decode(
+            rounds = specframe.rounds(
                 target, parts.drafter, verifier, parts.stop_policy, specframe.Sampler(), rows
             )
             list(rounds)
@@ -722,10 +723,10 @@ def test_a_drafter_that_writes_to_the_targets_cache_is_caught_while_debugging(
         message = ""
         try:
             list(
-                specframe.decode(
+                specframe.rounds(
                     target,
                     watched(drafter),
-                    target.confirming(parts.verifier_at(0).verifier),
+                    verifier_on(target, parts.verifier.at(0).verifier),
                     parts.stop_policy,
                     specframe.Sampler(),
                     make_rows([[1, 2], [3]], [Stops(2, 99), Stops(6, 99)]),
@@ -801,10 +802,10 @@ def test_a_watched_drafter_decodes_as_it_does_alone(monkeypatch):
         parts = assemble(discover("").registry, watched(Echo()), None, StopPolicy(), {})
         parts.prepare(target)
         list(
-            specframe.decode(
+            specframe.rounds(
                 target,
                 parts.drafter,
-                parts.verifier_at(0).verifier,
+                parts.verifier.at(0).verifier,
                 parts.stop_policy,
                 specframe.Sampler(),
                 rows,

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from specframe import Board, _fusion
+from specframe import Board
+from specframe._engine.runners import fusion
 from specframe._engine.runners.fusion import Fusion
 from specframe._engine.runners.graph import GraphEngine
 from specframe._engine.runners.recording import Recorder, StandIn
@@ -86,7 +87,7 @@ def test_a_failed_compilation_is_told_once_and_decoding_goes_on(tiny):
 @torch.inference_mode()
 def test_more_shapes_than_are_compiled_are_told_once_too(tiny, monkeypatch):
     """The compiler by itself would run the layers as they are from there on, in silence."""
-    monkeypatch.setitem(_fusion.SETTINGS, "recompile_limit", 1)
+    monkeypatch.setitem(fusion.SETTINGS, "recompile_limit", 1)
     engine = GraphEngine(
         loaded_engine(tiny, "llama", 2).split, Recorder(StandIn()), Fusion(Counting())
     )

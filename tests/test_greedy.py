@@ -12,13 +12,15 @@ from hypothesis import strategies as st
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from specframe import Draft, Rows, Sampler, Scores
-from specframe._round.acceptance import accept, accept_on_device, follow
+from specframe._round.acceptance import ON_HOST, Acceptance, accept_on_device, follow
 from specframe_verifiers._match import GreedyVerifier
 
 VOCAB = 3
 CPU = torch.device("cpu")
 WAYS = pytest.mark.parametrize(
-    "way", [accept, partial(accept_on_device, follow, CPU)], ids=["host", "device"]
+    "way",
+    [ON_HOST, Acceptance(partial(accept_on_device, follow, CPU), waits=False)],
+    ids=["host", "device"],
 )
 
 
@@ -64,7 +66,7 @@ def verify(rows, way):
         candidates=torch.tensor(padded(2, True)),
     )
     logits = torch.tensor(padded(3, [1, 0, 0])).double()
-    return GreedyVerifier().verify(Rows([]), draft, Scores(logits, accept=way), Sampler())
+    return GreedyVerifier().verify(Rows([]), draft, Scores(logits, acceptance=way), Sampler())
 
 
 @WAYS

@@ -11,18 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import specframe
-from specframe import (
-    Drafter,
-    Law,
-    Sampler,
-    Sampling,
-    StopPolicy,
-    Stops,
-    Target,
-    _round,
-    decode,
-)
-from specframe._loop.measured import decode_measured
+from specframe import Drafter, Law, Sampler, Sampling, StopPolicy, Stops, Target
+from specframe import rounds as loop
+from specframe._loop.measured import measured_rounds
+from specframe._round import clock
 from specframe_verifiers import TypicalOptions
 from specframe_verifiers._match import GreedyVerifier, MatchVerifier
 from specframe_verifiers._rejection import RejectionVerifier
@@ -83,7 +75,7 @@ def prefixes(before, round):
 def test_measuring_changes_no_round(table, given_prompts, limits, planned, heat, rules, name):
     sampling = sampling_of(0.0 if name == "greedy" else heat, rules)
     found = []
-    for way in (decode, decode_measured):
+    for way in (loop, measured_rounds):
         rows = make_seeded(given_prompts, limits, range(9))
         drafter = VoicedTrees(table, planned)
         drafter.voices = voices_of(table, rows, sampling, rules)
@@ -106,7 +98,7 @@ def test_p_is_what_the_target_chooses_by(table, given_prompts, limits, planned, 
     drafter = VoicedTrees(table, planned)
     drafter.voices = voices
     verifier = MatchVerifier() if heat else GreedyVerifier()
-    rounds = run(decode_measured, table, drafter, rows, sampling, verifier)
+    rounds = run(measured_rounds, table, drafter, rows, sampling, verifier)
     for index, prompt in enumerate(given_prompts):
         tokens = list(prompt)
         for round in seen_by(rounds, index):
@@ -132,7 +124,7 @@ def test_q_is_what_the_drafter_chooses_by(given_prompts, heat, rules, name, by_r
     rows = make_seeded(given_prompts, Stops(9, 999), range(9))
     is_ranked = by_rank and name == "match"
     drafter = Guesser(own_logits, by_rank=is_ranked)
-    rounds = run(decode_measured, Table(), drafter, rows, sampling, VERIFIERS[name]())
+    rounds = run(measured_rounds, Table(), drafter, rows, sampling, VERIFIERS[name]())
     for index, prompt in enumerate(given_prompts):
         tokens = list(prompt)
         for round in seen_by(rounds, index):
@@ -173,7 +165,7 @@ class Pruner(Drafter):
 
 def test_q_survives_the_renumbering_of_a_pruned_tree():
     rows = make_seeded([[1, 2]], Stops(6, 999), [0])
-    rounds = run(decode_measured, Table(), Pruner(), rows, Sampling(), GreedyVerifier())
+    rounds = run(measured_rounds, Table(), Pruner(), rows, Sampling(), GreedyVerifier())
     tokens, checked = [1, 2], 0
     for round in seen_by(rounds, 0):
         before = prefixes(tokens, round)
@@ -193,12 +185,12 @@ def test_what_measuring_takes_is_booked_nowhere(monkeypatch):
         passed[0] = next(now) + 1
         return scores
 
-    monkeypatch.setattr(_round, "time", SimpleNamespace(perf_counter=lambda: passed[0]))
+    monkeypatch.setattr(clock, "time", SimpleNamespace(perf_counter=lambda: passed[0]))
     sampling = sampling_of(0.0, [slow])
     rows = make_seeded([[1, 2]], Stops(12, 999), [0])
     drafter = VoicedTrees(Table(), [[Guess(), Guess(), Guess(miss=1)]])
     drafter.voices = voices_of(Table(), rows, sampling)
-    prefill, *rounds = run(decode_measured, Table(), drafter, rows, sampling, GreedyVerifier())
+    prefill, *rounds = run(measured_rounds, Table(), drafter, rows, sampling, GreedyVerifier())
     assert sum(prefill.seconds.values()) == 1
     assert passed[0] == 2 + 2 * sum(len(round.draft.token_lists[0]) for round in rounds)
     for round in rounds:
@@ -242,7 +234,7 @@ def test_the_graph_runner_gives_the_same_probabilities(tiny, monkeypatch):
 def test_a_drawn_draft_has_the_q_that_the_verifier_was_given():
     rows = make_seeded([[1, 2]], Stops(8, 999), [5])
     drafter = Guesser(own_logits)
-    rounds = run(decode_measured, Table(), drafter, rows, Sampling(0.9), RejectionVerifier())
+    rounds = run(measured_rounds, Table(), drafter, rows, Sampling(0.9), RejectionVerifier())
     for round in rounds[1:]:
         if round.draft.law is Law.IID and len(round.draft.token_lists[0]) > 1:
             seen = round.row(0)

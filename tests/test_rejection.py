@@ -8,7 +8,7 @@ import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from specframe import Draft, Law, Sampler, Sampling, Scores, Stops
+from specframe import Draft, Law, Sampler, Sampling, Scores, Stops, check_draft
 from specframe.testing._strategies import parent_lists
 from specframe_verifiers import TypicalOptions
 from specframe_verifiers._rejection import RejectionVerifier
@@ -258,7 +258,7 @@ def test_a_sibling_that_is_no_candidate_still_leaves_q_where_it_cannot_be_drawn_
     for law, chance in ((Law.WITHOUT_REPLACEMENT, 0.1), (Law.IID, 1.0)):
         sampler = Noted()
         draft = draft_of_siblings(law, [False, True])
-        draft.check(3, [1])
+        check_draft(draft, 3, [1])
         verdict = RejectionVerifier().verify(
             make_rows([[1, 2]], Stops(9, 99)), draft, scores, sampler
         )

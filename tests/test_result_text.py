@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from specframe._decoder.stream import Result
 from specframe._results.display import parts
 from specframe._results.metrics import measure
-from specframe._round.round import RowRound
+from specframe._results.result import Result
+from specframe._results.row_round import RowRound
 
 NASTY = st.text(st.sampled_from("<>&\"'a \n\té😀"), max_size=6)
 ROUNDS = st.lists(st.lists(st.tuples(NASTY, st.booleans()), min_size=1, max_size=4), max_size=5)

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from specframe import Needs, Row, Sampler, Step, Stops, Target
+from specframe import Needs, Row, Sampler, Step, Stops, Target, leave
 from specframe_stops import ConfidenceOptions, FixedOptions
 from specframe_stops._policies import ConfidencePolicy, FixedPolicy
 from table_drafters import PlannedLimits, TreeDrafter, stops
@@ -104,7 +104,7 @@ def test_the_room_is_the_least_of_limit_budget_and_what_the_drafter_can(rows, li
     target.prefill(batch, Sampler(), Needs())
     drafter.start(target, batch, None)
     left = [row for row in batch.active if row.finish_reason is None]
-    goes_on = batch.leave(target, drafter, PlannedLimits(limits), Sampler())
+    goes_on = leave(batch, target, drafter, PlannedLimits(limits), Sampler())
     assert goes_on == bool(left)
     assert batch.active == left
     for row in left:
@@ -129,7 +129,7 @@ def test_all_who_hold_rows_are_told_which_are_left(finished):
     batch = make_rows([[1], [2], [3]], [Stops(1 if i in finished else 9, 99) for i in range(3)])
     target.prefill(batch, Sampler(), Needs())
     kept = [i for i in range(3) if i not in finished]
-    assert batch.leave(target, drafter, FixedPolicy(FixedOptions()), sampler) == bool(kept)
+    assert leave(batch, target, drafter, FixedPolicy(FixedOptions()), sampler) == bool(kept)
     assert batch.indices == kept
     assert sampler.kept == ([kept] if kept and finished else [])
     assert len(target.engine.cells[0]) == (len(kept) or 3)

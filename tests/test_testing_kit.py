@@ -8,7 +8,7 @@ import attrs
 import pytest
 from hypothesis import find, given, settings
 
-from specframe import Drafter, InputError, StopPolicy
+from specframe import Drafter, InputError, StopPolicy, check_draft
 from specframe._plugins.component import Component
 from specframe._plugins.info import PluginInfo
 from specframe._plugins.registry import Registry
@@ -266,7 +266,7 @@ def test_draft_trees_have_siblings_with_the_same_token():
         return len(set(pairs)) < len(pairs)
 
     draft = find(draft_trees(), has_twins)
-    draft.check(6, [9])
+    check_draft(draft, 6, [9])
 
 
 @given(token_sequences(5, min_size=2, max_size=3))

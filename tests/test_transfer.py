@@ -11,8 +11,10 @@ import pytest
 import torch
 
 import specframe
-from specframe import Drafter, PluginError, Reading, Sampler, _chain, to_device
+from specframe import Drafter, PluginError, Reading, Sampler, to_device
+from specframe._drafting import chain
 from specframe._engine.tree_shape import depths_of
+from specframe._round.acceptance import Acceptance
 from specframe._round.verdict import AwaitedVerdict
 
 READS = ("tolist", "item", "numpy", "__bool__", "__int__", "__float__", "__index__")
@@ -58,7 +60,7 @@ def log(monkeypatch):
 
     monkeypatch.setattr(Reading, "__init__", begun)
     monkeypatch.setattr(Reading, "wait", noted)
-    monkeypatch.setattr(_chain, "_all_rows", lambda count, _: torch.ones(count) > on_device(0.0))
+    monkeypatch.setattr(chain, "_all_rows", lambda count, _: torch.ones(count) > on_device(0.0))
     return OnDevice.log
 
 
@@ -83,11 +85,11 @@ def watch(decoder):
     engine.run = watched_run
     engine.logits = lambda normed: logits(normed).as_subclass(OnDevice)
     engine.embed = lambda tokens: embed(tokens).as_subclass(OnDevice)
-    if isinstance(target._accept, partial):
-        step, device = target._accept.args
-        target._accept = partial(
-            target._accept.func, lambda numbers: step(numbers).as_subclass(OnDevice), device
-        )
+    if not target._recorded.waits:
+        walked = target._recorded.walked
+        step, device = walked.args
+        watched = partial(walked.func, lambda numbers: step(numbers).as_subclass(OnDevice), device)
+        target._recorded = Acceptance(watched, waits=False)
 
 
 def test_numbers_are_sent_and_read_unchanged():

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from specframe import Law, Needs, PluginError, Sampler, Stops, Target
+from specframe import Law, Needs, PluginError, Sampler, Stops, Target, check_draft
 from specframe._round.pruning import select_nodes
 from specframe.testing._strategies import parent_lists
 from table_drafters import way_up
@@ -42,7 +42,7 @@ def test_a_tree_becomes_the_draft_that_was_added(parents, data):
     tokens[0] = rows.roots[0]
     grown(tree, target, parents, tokens)
     draft = tree.draft()
-    draft.check(6, [9])
+    check_draft(draft, 6, [9])
     assert draft.token_lists == [tokens]
     assert draft.parent_lists == [parents]
     assert draft.exit.layer == 1

@@ -6,19 +6,17 @@ import inspect
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from specframe._assembly.parts import Parts
 from specframe._contracts.drafter import Drafter, SequenceDrafter
 from specframe._contracts.stop_policy import StopPolicy
 from specframe._engine.shortage import ran_out_of_memory
 from specframe._errors import PluginError, SpecframeError
+from specframe._plugins.component import Component
+from specframe._plugins.info import PluginInfo
 from specframe._plugins.source_lines import CORE, frames_in, line_in, line_of, line_of_class, raiser
 from specframe._words import cause
-
-if TYPE_CHECKING:
-    from specframe._assembly.assembly import Parts
-    from specframe._plugins.component import Component
-    from specframe._plugins.info import PluginInfo
 
 
 def blaming(parts: Parts) -> AbstractContextManager[None]:
@@ -131,7 +129,7 @@ def _by(error: PluginError, part: object) -> str:
 def _part(error: PluginError, parts: Parts) -> Any:
     if error.part is not None:
         return error.part
-    named = parts.named_verifier
+    named = parts.verifier.named
     if error.kind == "verifier" and named is not None:
         return named.verifier
     return parts.stop_policy if error.kind == "stop policy" else parts.drafter
@@ -152,11 +150,11 @@ def _answering(part: object) -> str:
 
 def _made(parts: Parts) -> list[tuple[Component | None, object]]:
     """Return the registered parts, with what was made of them."""
-    named = parts.named_verifier
+    named = parts.verifier.named
     return [
         (parts.drafter_component, parts.drafter),
         (named.component if named else None, named.verifier if named else None),
-        (parts.stop_component, parts.made_stop),
+        (parts.stop.component, parts.stop.made),
     ]
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from specframe._contracts.drafter import Capabilities, Drafter, Needs
+from specframe._contracts.drafter import Drafter
 from specframe._contracts.stop_policy import StopPolicy
 from specframe._contracts.verifier import Guarantee, Verifier
 from specframe._errors import PluginError
+from specframe._round.declared import Capabilities, Needs
 
 if TYPE_CHECKING:
     from specframe._plugins.component import Component

@@ -11,23 +11,27 @@ import attrs
 import torch
 
 from specframe import _defaults
-from specframe._assembly.assembly import Parts, Setup, assemble
-from specframe._assembly.blame import blame
+from specframe._assembly.assembly import assemble
+from specframe._assembly.blame import blame, blaming
+from specframe._assembly.parts import Parts
 from specframe._contracts.drafter import Drafter
 from specframe._decoder.cache_watch import watched
 from specframe._decoder.request import Prompt, Request, is_many, make_row
-from specframe._decoder.stream import Result, RowLog, Stream, drain
+from specframe._decoder.setup import Setup, setup_of
+from specframe._decoder.stream import RowLog, Stream, drain
 from specframe._decoder.streamers import Feed
 from specframe._engine.runners.choice import on_runner
 from specframe._engine.shortage import ran_out_of_memory, shortage_while_decoding
 from specframe._errors import InputError
 from specframe._exact.runner import exact_on_runner
 from specframe._exact.target import target_on
+from specframe._exact.verifier import verifier_on
 from specframe._loading.draft_models import Beside
 from specframe._loading.loading import Loaded, Source, load_model
-from specframe._loop.measured import decode_measured
-from specframe._loop.rounds import decode as run_loop
+from specframe._loop.measured import measured_rounds
+from specframe._loop.rounds import rounds as run_loop
 from specframe._plugins.discovery import load_plugins
+from specframe._results.result import Result
 from specframe._round.round import Round
 from specframe._round.rows import Row, Rows
 from specframe._sampling.sampler import Sampler
@@ -90,9 +94,9 @@ class Decoder:
         beside = Beside(loaded, parts.registry)
         target = target_on(loaded.engine, origin=loaded.origin, opener=beside)
         self._target: Target | None = target
-        with torch.inference_mode():
+        with torch.inference_mode(), blaming(parts):
             parts.prepare(target)
-        self.setup: Setup = parts.setup(loaded)
+        self.setup: Setup = setup_of(parts, loaded)
 
     @property
     def tokenizer(self) -> PreTrainedTokenizerBase | None:
@@ -227,7 +231,7 @@ class Decoder:
 
     def setup_at(self, temperature: float) -> Setup:
         """Return what is in force at a temperature: without a name, the verifier follows it."""
-        return self._parts.setup(self._open()[0], temperature)
+        return setup_of(self._parts, self._open()[0], temperature)
 
     def rows_together(self, asked: int | None, prompts: int) -> int:
         """Return how many of ``prompts`` rows are decoded together when ``asked`` is batch_size.
@@ -238,8 +242,8 @@ class Decoder:
             return max(1, min(asked or LARGEST_DEFAULT_BATCH, prompts))
         if asked is not None and asked > 1:
             raise InputError(
-                f"batch_size is {asked} and drafter '{self._parts.strategy}' drafts for one row at "
-                "a time: leave batch_size out"
+                f"batch_size is {asked} and drafter '{self._parts.drafter_name}' drafts for one "
+                "row at a time: leave batch_size out"
             )
         return 1
 
@@ -254,9 +258,9 @@ class Decoder:
         if not self._serving.acquire(blocking=False):
             raise InputError("this decoder is serving another call: load a second one, or wait")
         try:
-            verifier = target.confirming(parts.verifier_at(request.temperature).verifier)
+            verifier = verifier_on(target, parts.verifier.at(request.temperature).verifier)
             sampler = Sampler(request.sampling, wants_q=verifier.needs_q)
-            run = decode_measured if request.output_probs else run_loop
+            run = measured_rounds if request.output_probs else run_loop
             target.keeps_logits = request.output_logits
             drafter = watched(parts.drafter)
             rounds = run(target, drafter, verifier, parts.stop_policy, sampler, rows)
@@ -278,7 +282,8 @@ class Decoder:
 
     def reset(self) -> None:
         """Clear what drafter and stop policy keep beyond a sequence."""
-        self._parts.reset()
+        with blaming(self._parts):
+            self._parts.reset()
 
     def close(self) -> None:
         """Release model, cache and drafter; the decoder cannot be used afterwards."""

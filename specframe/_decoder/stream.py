@@ -1,4 +1,4 @@
-"""Results, and the iterator that leads to one."""
+"""From rounds to results: what each row did, and the iterator that people follow."""
 
 from __future__ import annotations
 
@@ -8,47 +8,20 @@ from typing import TYPE_CHECKING
 
 import attrs
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from specframe._decoder.request import decode_with
 from specframe._decoder.streamers import Feed
 from specframe._plugins.discovery import load_plugins
-from specframe._results import display
-from specframe._results.metrics import Metrics, measure
+from specframe._results.metrics import measure
+from specframe._results.result import Result
+from specframe._results.row_round import RowRound
 from specframe._results.text import TextStream, text_of
-from specframe._round.round import Round, RowRound
+from specframe._round.round import Round
 from specframe._round.rows import Row
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
-
-
-@attrs.frozen(eq=False, repr=False)
-class Result:
-    """Hold what was decoded of one prompt.
-
-    ``token_ids`` are the new tokens, with the EOS or the token that completed a stop string;
-    ``text`` is decoded from them, special tokens skipped, cut before the stop string (None without
-    a tokenizer); ``finish_reason`` is eos, stop, length, criteria or context, or None where the
-    decoding was interrupted; ``rounds`` excludes the prefill.
-    """
-
-    token_ids: list[int]
-    text: str | None
-    finish_reason: str | None
-    prompt_token_ids: list[int]
-    seed: int
-    metrics: Metrics
-    rounds: list[RowRound]
-    logits: Float[Tensor, "new vocab"] | None = None
-
-    def __repr__(self) -> str:
-        return display.short(self)
-
-    def _repr_html_(self) -> str:
-        """Return what a notebook shows: the text, drafted and accepted parts marked."""
-        return display.html(self)
 
 
 class RowLog:

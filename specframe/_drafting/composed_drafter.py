@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from specframe._contracts.drafter import Capabilities, Drafter, Needs
+from specframe._contracts.drafter import Drafter
 from specframe._drafting.merging import merged
 from specframe._errors import InputError, PluginError
-from specframe._target.draft_checks import check_draft, check_law
+from specframe._round.declared import Capabilities, Needs
+from specframe._target.draft_checks import check_draft, check_kinds, check_law
 
 if TYPE_CHECKING:
     from specframe._contracts.stop_policy import StopPolicy
@@ -103,8 +104,8 @@ class ComposedDrafter(Drafter):
         try:
             with _rooms(rows, rooms):
                 draft = part.propose(rows, stop, sampler)
-            check_draft(draft, self._engine)
-            draft.check(self._engine.vocab_size, rooms)
+            check_kinds(draft, self._engine)
+            check_draft(draft, self._engine.vocab_size, rooms)
             check_law(draft, part.capabilities)
         except PluginError as error:
             error.part = error.part or part

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from specframe._contracts.verifier import Verifier
 from specframe._engine.engine import Engine, Opener
 from specframe._engine.model_origin import Origin
 from specframe._exact.engine import ExactEngine
 from specframe._round.draft import Draft
 from specframe._round.rows import Rows
 from specframe._round.scores import Scores
-from specframe._round.verdict import Verdict
-from specframe._sampling.sampler import Sampler
 from specframe._target.slots import slots_of
 from specframe._target.target import Target
 
@@ -32,9 +29,8 @@ class ExactTarget(Target):
         super().__init__(engine, extra_nodes=extra_nodes, origin=origin, opener=opener)
         self._exact = engine
 
-    def confirming(self, verifier: Verifier) -> Verifier:
-        """Return a verifier that asks ``verifier``, and confirms the paths of trees."""
-        return ExactVerifier(verifier, self)
+    def accept_ahead(self, *, capturable: bool) -> None:
+        """Wait for the scores before any verifier: what it accepts is confirmed on the host."""
 
     def stands(self, rows: Rows, draft: Draft, paths: list[list[int]]) -> bool:
         """Tell whether every row's path is what follows the root, in nodes and in slots."""
@@ -65,43 +61,6 @@ class ExactTarget(Target):
 
     def _logits_behind(self, paths: list[list[int]]) -> Tensor | None:
         return super()._logits_behind([list(range(1, len(path) + 1)) for path in paths])
-
-
-class ExactVerifier(Verifier):
-    """Let another verifier walk the draft, then confirm what it accepted on chain rows.
-
-    A verifier that promises tokens is asked again, with the chain's logits, and the answer is at
-    most as deep; one that draws random numbers for its acceptance is asked once.
-    """
-
-    def __init__(self, verifier: Verifier, target: ExactTarget) -> None:
-        """Wrap ``verifier``; ``target`` scores paths again."""
-        self._verifier, self._target = verifier, target
-        self.guarantee = verifier.guarantee  # type: ignore[misc]
-        self.needs_q = verifier.needs_q  # type: ignore[misc]
-
-    def verify(self, rows: Rows, draft: Draft, scores: Scores, sampler: Sampler) -> Verdict:
-        """Return the verdict on the draft, as far as the chain rows confirm it."""
-        verdict = self._verifier.verify(rows, draft, scores, sampler)
-        paths = verdict.path_lists
-        if self._target.stands(rows, draft, paths):
-            return verdict
-        chains, rescored = self._target.rescore(rows, draft, paths)
-        if self._verifier.promise(is_greedy=sampler.is_greedy) != "tokens":
-            return verdict
-        confirmed = self._verifier.verify(rows, chains, rescored, sampler)
-        return _on_draft(confirmed, verdict)
-
-
-def _on_draft(confirmed: Verdict, verdict: Verdict) -> Verdict:
-    """Say a verdict on the chains of ``verdict``'s paths in the draft's own nodes."""
-    choices = verdict.choices.clone()
-    paths = []
-    for row, path in enumerate(verdict.path_lists):
-        nodes = [0, *path]
-        choices[row, nodes] = confirmed.choices[row, : len(nodes)]
-        paths.append(path[: len(confirmed.path_lists[row])])
-    return Verdict(paths, confirmed.next_tokens, choices)
 
 
 def target_on(

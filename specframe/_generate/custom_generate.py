@@ -17,7 +17,6 @@ from specframe._contracts.stop_policy import StopPolicy
 from specframe._contracts.verifier import Verifier
 from specframe._decoder.decoder import Decoder
 from specframe._decoder.request import Request
-from specframe._decoder.stream import Result
 from specframe._decoder.streamers import Feed
 from specframe._errors import InputError
 from specframe._generate.borrowed import Lent, Wanted
@@ -25,6 +24,7 @@ from specframe._generate.limits import refuse_encoder, refuse_unserved, withheld
 from specframe._generate.output import output_of, sequences_of
 from specframe._generate.rows import Chain, Ends, leads_of, rows_of
 from specframe._plugins.discovery import load_plugins
+from specframe._results.result import Result
 from specframe._round.rows import Row
 
 # One for the process: every call of generate may come with a custom_generate(...) of its own.

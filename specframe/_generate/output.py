@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from specframe._decoder.stream import Result
+from specframe._results.result import Result
 
 
 def sequences_of(

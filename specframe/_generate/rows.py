@@ -14,9 +14,11 @@ from torch import Tensor
 from specframe._decoder.request import fitting_ids
 from specframe._errors import InputError
 from specframe._loading.loading import Loaded
-from specframe._round.rows import Row
+
+# The warpers that a sampler has itself, in the order in which both apply them.
+from specframe._round.rows import Processor, Row
 from specframe._round.stops import Stops
-from specframe._sampling.warping import Processor, processors_of
+from specframe._sampling.warping import processors_of
 
 # The warpers that a sampler has itself, in the order in which both apply them.
 WARPERS = {

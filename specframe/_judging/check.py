@@ -11,13 +11,13 @@ import torch
 from specframe import _defaults
 from specframe._decoder.decoder import Decoder
 from specframe._decoder.request import Prompt, Request
-from specframe._decoder.stream import Result
 from specframe._errors import InputError
 from specframe._judging.certificate import Bounds, Choice, Spot, Trial, certify, deviation, rounding
 from specframe._judging.findings import Finding, PromptCheck, Report
 from specframe._judging.pairs import Pair, Row, choices, pair_up
 from specframe._judging.reference import Reference
 from specframe._loading.probe import TOLERANCE
+from specframe._results.result import Result
 
 OUTLIER = 20.0  # times the median: a row of an agreed token so far off is looked at in float64
 FAR = 10.0  # times as far from float64 as plain decoding's own row is: no rounding does that

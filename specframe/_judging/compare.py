@@ -10,18 +10,19 @@ import attrs
 
 from specframe._decoder.decoder import Decoder
 from specframe._decoder.request import Prompt
-from specframe._decoder.stream import Result, Stream
+from specframe._decoder.stream import Stream
 from specframe._judging.check import check
 from specframe._judging.findings import Report
-from specframe._results.metrics import compared
-from specframe._round.round import RowRound
+from specframe._results.metrics import Metrics, ratio
+from specframe._results.result import Result
+from specframe._results.row_round import RowRound
 
 
 class Comparison:
     """Iterate over the strategy's rounds; after each, plain decoding catches up in tokens.
 
-    ``result`` carries ``speedup``, ``identical`` and the break-even acceptance length; the plain
-    result stands in ``result.metrics.plain``.
+    ``result`` carries ``speedup``, ``identical`` and the break-even acceptance length,
+    ``plain_result`` is what they compare it with.
     """
 
     def __init__(self, fast: Stream, plain: Stream, plain_decoder: Decoder) -> None:
@@ -48,7 +49,12 @@ class Comparison:
     def result(self) -> Result:
         """Return the strategy's result, with what the comparison says about it."""
         result = self._fast.result
-        return attrs.evolve(result, metrics=compared(result.metrics, result, self._plain.result))
+        return attrs.evolve(result, metrics=_compared(result, self._plain.result))
+
+    @property
+    def plain_result(self) -> Result:
+        """Return plain decoding's result."""
+        return self._plain.result
 
     def _run(self) -> Iterator[RowRound]:
         tokens = plain_tokens = 0
@@ -75,3 +81,17 @@ def compare(decoder: Decoder, prompt: Prompt, **arguments: Any) -> Comparison:
 def judge(decoder: Decoder, result: Result, **arguments: Any) -> Report:
     """Decode the prompt of a compared result once more, with logits, and judge the difference."""
     return check(decoder, [result.prompt_token_ids], **{**arguments, "seed": result.seed})
+
+
+def _compared(result: Result, plain: Result) -> Metrics:
+    """Add to a result's metrics what plain decoding of the same prompt, in the same run, says."""
+    metrics = result.metrics
+    ours, theirs = metrics.tokens_per_second, plain.metrics.tokens_per_second
+    seconds = metrics.seconds["total"] - metrics.seconds["prefill"]
+    a_round = ratio(seconds, metrics.num_spec_steps)
+    return attrs.evolve(
+        metrics,
+        speedup=ours / theirs if ours and theirs else None,
+        identical=result.token_ids == plain.token_ids,
+        break_even_acceptance_length=a_round * theirs if a_round and theirs else None,
+    )

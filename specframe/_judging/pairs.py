@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import attrs
 
-from specframe._decoder.stream import Result
 from specframe._judging.certificate import Choice, Spot, deviation
 from specframe._judging.findings import Finding
+from specframe._results.result import Result
 from specframe._sampling.warping import Sampling
 
 

@@ -16,9 +16,10 @@ from torch import Tensor
 from specframe._contracts.drafter import Drafter
 from specframe._contracts.stop_policy import StopPolicy
 from specframe._contracts.verifier import Verifier
-from specframe._loop.rounds import decode
+from specframe._loop.rounds import rounds
+from specframe._round.clock import Clock
 from specframe._round.draft import Draft
-from specframe._round.round import Clock, Probs, Round
+from specframe._round.round import Probs, Round
 from specframe._round.rows import Rows
 from specframe._round.scores import Scores
 from specframe._round.verdict import Verdict
@@ -27,7 +28,7 @@ from specframe._sampling.warping import Sampling
 from specframe._target.target import Target
 
 
-def decode_measured(  # noqa: PLR0913, PLR0917 (the loop's own arguments)
+def measured_rounds(  # noqa: PLR0913, PLR0917 (the loop's own arguments)
     target: Target,
     drafter: Drafter,
     verifier: Verifier,
@@ -41,7 +42,7 @@ def decode_measured(  # noqa: PLR0913, PLR0917 (the loop's own arguments)
     """
     measuring = MeasuringSampler(sampler.sampling, target.clock, wants_q=sampler.wants_q)
     watched = MeasuringVerifier(verifier, measuring)
-    for round in decode(target, drafter, watched, stop, measuring, rows):
+    for round in rounds(target, drafter, watched, stop, measuring, rows):
         yield attrs.evolve(round, probs=measuring.probs)
 
 

@@ -7,13 +7,14 @@ from collections.abc import Iterator
 from specframe._contracts.drafter import Drafter
 from specframe._contracts.stop_policy import StopPolicy
 from specframe._contracts.verifier import Verifier
+from specframe._loop.leaving import leave
 from specframe._round.round import Round
 from specframe._round.rows import Rows
 from specframe._sampling.sampler import Sampler
 from specframe._target.target import Target
 
 
-def decode(  # noqa: PLR0913, PLR0917 (the loop)
+def rounds(  # noqa: PLR0913, PLR0917 (the loop)
     target: Target,
     drafter: Drafter,
     verifier: Verifier,
@@ -26,7 +27,7 @@ def decode(  # noqa: PLR0913, PLR0917 (the loop)
     drafter.start(target, rows, captured)
     stop.start(rows)
     yield Round.prefill(rows, captured, target.clock)
-    while rows.leave(target, drafter, stop, sampler):
+    while leave(rows, target, drafter, stop, sampler):
         draft = drafter.propose(rows, stop, sampler)
         scores = target.score(rows, draft)
         verdict = verifier.verify(rows, draft, scores, sampler)

@@ -28,7 +28,7 @@ from specframe._words import cause, suggestion
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from specframe._decoder.stream import Result
+    from specframe._results.result import Result
     from specframe._round.round import Round
 
 SELECTION = "SPECFRAME_PLUGINS"

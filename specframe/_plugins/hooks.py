@@ -14,8 +14,8 @@ import pluggy
 if TYPE_CHECKING:
     import typer
 
-    from specframe._decoder.stream import Result
     from specframe._plugins.component import Strategy
+    from specframe._results.result import Result
     from specframe._round.round import Round
 
 GROUP: Final = "specframe"

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from html import escape
-from typing import TYPE_CHECKING
+from typing import Protocol
 
-if TYPE_CHECKING:
-    from specframe._decoder.stream import Result
+from specframe._results.metrics import Metrics
+from specframe._results.row_round import RowRound
 
 Piece = tuple[str, bool]
 SHOWN = 40  # characters of the text in a repr
@@ -16,7 +16,22 @@ TEXT = "white-space:pre-wrap;overflow-wrap:anywhere;font-family:monospace"
 NOTE = "opacity:.75;font-size:.9em;margin-top:.4em"
 
 
-def short(result: Result) -> str:
+class Shown(Protocol):
+    """What of a result is shown."""
+
+    @property
+    def token_ids(self) -> list[int]: ...
+    @property
+    def text(self) -> str | None: ...
+    @property
+    def finish_reason(self) -> str | None: ...
+    @property
+    def metrics(self) -> Metrics: ...
+    @property
+    def rounds(self) -> list[RowRound]: ...
+
+
+def short(result: Shown) -> str:
     """Return a line that names the result, with how its text begins."""
     text = "no text" if result.text is None else repr(result.text[:SHOWN])
     more = "..." if result.text is not None and len(result.text) > SHOWN else ""
@@ -26,7 +41,7 @@ def short(result: Result) -> str:
     )
 
 
-def html(result: Result) -> str:
+def html(result: Shown) -> str:
     """Return the text as HTML, drafted and accepted parts marked, with a line of statistics."""
     marked = "".join(
         _span(text) if is_drafted else escape(text) for text, is_drafted in parts(result)
@@ -39,7 +54,7 @@ def html(result: Result) -> str:
     )
 
 
-def parts(result: Result) -> list[Piece]:
+def parts(result: Shown) -> list[Piece]:
     """Return the text in pieces, each with whether it was drafted and accepted.
 
     They add up to the text; without a tokenizer, to the token ids with spaces between them.
@@ -56,7 +71,7 @@ def parts(result: Result) -> list[Piece]:
     return [piece for piece in whole if piece[0]]
 
 
-def _ids(result: Result) -> list[Piece]:
+def _ids(result: Shown) -> list[Piece]:
     marks = [
         place < round.accepted for round in result.rounds for place in range(len(round.committed))
     ]
@@ -71,7 +86,7 @@ def _span(text: str) -> str:
     return f'<span title="drafted and accepted" style="{DRAFTED}">{escape(text)}</span>'
 
 
-def _summary(result: Result) -> str:
+def _summary(result: Shown) -> str:
     metrics = result.metrics
     said = [
         f"{_count(metrics.num_new_tokens, 'token')} in {_count(metrics.num_spec_steps, 'round')}"

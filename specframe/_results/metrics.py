@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import attrs
 
 from specframe._engine.tree_shape import depths_of
-from specframe._round.round import RowRound
-
-if TYPE_CHECKING:
-    from specframe._decoder.stream import Result
+from specframe._results.row_round import RowRound
 
 PARTS = ("prefill", "draft", "verify", "other")
 
@@ -43,16 +40,11 @@ class Metrics:
     speedup: float | None = None
     identical: bool | None = None
     break_even_acceptance_length: float | None = None
-    plain: Result | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return the numbers under their public names, comparison left out where there is none."""
-        numbers = {
-            field.name: getattr(self, field.name)
-            for field in attrs.fields(Metrics)
-            if field.name != "plain"
-        }
-        if self.plain is None:
+        numbers = {field.name: getattr(self, field.name) for field in attrs.fields(Metrics)}
+        if self.identical is None:
             for name in ("speedup", "identical", "break_even_acceptance_length"):
                 del numbers[name]
         return numbers
@@ -85,20 +77,6 @@ def measure(
         seconds={"total": total, **seconds},
         tokens_per_second=ratio(committed, total - seconds["prefill"]),
         tokens_per_second_with_prefill=ratio(num_new_tokens, total),
-    )
-
-
-def compared(metrics: Metrics, result: Result, plain: Result) -> Metrics:
-    """Add what plain decoding of the same prompt, in the same run, says about ``metrics``."""
-    ours, theirs = metrics.tokens_per_second, plain.metrics.tokens_per_second
-    seconds = metrics.seconds["total"] - metrics.seconds["prefill"]
-    a_round = ratio(seconds, metrics.num_spec_steps)
-    return attrs.evolve(
-        metrics,
-        speedup=ours / theirs if ours and theirs else None,
-        identical=result.token_ids == plain.token_ids,
-        break_even_acceptance_length=a_round * theirs if a_round and theirs else None,
-        plain=plain,
     )
 
 

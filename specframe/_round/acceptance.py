@@ -4,27 +4,41 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
 
+import attrs
 import numpy as np
 import torch
 from jaxtyping import Int
 from torch import Tensor
 
+from specframe._engine.engine import Engine
 from specframe._engine.transfer import Reading, to_device
+from specframe._round.draft import Draft
 from specframe._round.verdict import AwaitedVerdict, Verdict
 
-if TYPE_CHECKING:
-    from specframe._engine.engine import Engine
-    from specframe._round.draft import Draft
 
-Accept = Callable[["Draft", Tensor], Verdict]
+@attrs.frozen(eq=False)
+class Acceptance:
+    """Walk down drafts, on the host or on a device.
+
+    ``waits``: the host waits for draft and scores before the verifier is asked; else after it has
+    answered, while a device walks.
+    """
+
+    walked: Callable[[Draft, Tensor], Verdict]
+    waits: bool
+
+    def __call__(self, draft: Draft, choices: Int[Tensor, "batch node"]) -> Verdict:
+        """Return the deepest path of chosen tokens in each row, and the choice after it."""
+        return self.walked(draft, choices)
 
 
-def acceptance_on(engine: Engine) -> Accept:
+def acceptance_on(engine: Engine) -> Acceptance:
     """Return what accepts on this engine: on the host, unless the engine records steps."""
     step = engine.recorded(follow)
-    return accept if step is None else partial(accept_on_device, step, engine.device)
+    if step is None:
+        return ON_HOST
+    return Acceptance(partial(accept_on_device, step, engine.device), waits=False)
 
 
 def accept(draft: Draft, choices: Int[Tensor, "batch node"]) -> Verdict:
@@ -34,6 +48,9 @@ def accept(draft: Draft, choices: Int[Tensor, "batch node"]) -> Verdict:
     paths = [walk(draft, row, chosen) for row, chosen in enumerate(lists)]
     behind = [chosen[path[-1] if path else 0] for chosen, path in zip(lists, paths, strict=True)]
     return Verdict(paths, behind, told)
+
+
+ON_HOST = Acceptance(accept, waits=True)
 
 
 def walk(draft: Draft, row: int, choices: list[int]) -> list[int]:

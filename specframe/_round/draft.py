@@ -11,12 +11,10 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from specframe._deprecation import DEPRECATED
 from specframe._engine.transfer import Reading
 from specframe._engine.tree_shape import chain_shape, depths_of
 from specframe._errors import PluginError
-from specframe._round.tree_checks import check_parents, check_siblings, check_tokens
-
-Q_TOLERANCE = 1e-3  # how far from 1 a q may sum: it may have been computed in 16 bit
 
 
 class Law(enum.IntEnum):
@@ -200,49 +198,8 @@ class Draft:
         return lists
 
     def check(self, vocab_size: int, rooms: list[int]) -> None:
-        """Raise PluginError unless the trees are well formed; says which row and node is wrong.
-
-        ``rooms`` is the most levels of each row.
-        """
-        self.check_trees(rooms)
-        self.check_laws()
-        self.check_tokens(vocab_size)
-
-    def check_trees(self, rooms: list[int]) -> None:
-        """Raise PluginError unless the trees are well formed, whatever tokens they hold."""
-        batch, width = self.tokens.shape
-        if batch != len(rooms):
-            raise PluginError(
-                f"malformed draft: it holds {batch} row(s) and the batch has {len(rooms)}"
-            )
-        if self.parents.shape != (batch, width) or self.sizes.shape != (batch,):
-            raise PluginError(
-                f"malformed draft: tokens {tuple(self.tokens.shape)}, parents "
-                f"{tuple(self.parents.shape)} and sizes {tuple(self.sizes.shape)} do not belong "
-                "together; expected [batch, node], [batch, node] and [batch]"
-            )
-        if not all(1 <= size <= width for size in self.size_list):
-            raise PluginError(
-                f"malformed draft: sizes {self.size_list} must lie between 1 (the root) and {width}"
-            )
-        for row, parents in enumerate(self.parent_lists):
-            check_parents(row, parents)
-        for row, (depths, room) in enumerate(zip(self.depths, rooms, strict=True)):
-            if max(depths) > room:
-                raise PluginError(
-                    f"malformed draft: row {row} has room for {room} levels and was given "
-                    f"{max(depths)}"
-                )
-
-    def check_tokens(self, vocab_size: int) -> None:
-        """Raise PluginError unless the tokens exist, and were drawn as the laws say."""
-        for row, tokens in enumerate(self.token_lists):
-            check_tokens(row, tokens, vocab_size)
-        for row, law in enumerate(self.laws):
-            if law is not Law.DETERMINISTIC:
-                self._check_q(row, vocab_size)
-            if law is Law.WITHOUT_REPLACEMENT:
-                check_siblings(row, self.token_lists[row], self.parent_lists[row])
+        """Do what ``specframe.check_draft`` does, which takes this one's place."""
+        DEPRECATED["specframe.Draft.check()"].call(self, vocab_size, rooms)
 
     def require_q(self) -> None:
         """Raise PluginError unless every node with drawn children has its q; asked by verifiers."""
@@ -253,41 +210,3 @@ class Draft:
                         f"malformed draft: row {row}, node {parent} has children of law {law.name} "
                         "and no q that they were drawn from, which the verifier needs"
                     )
-
-    def check_laws(self) -> None:
-        """Raise PluginError unless laws are laws, and what is said of nodes is said of each."""
-        batch = self.tokens.shape[0]
-        for name in ("candidates", "confidences"):
-            value = getattr(self, name)
-            if value is not None and value.shape != self.tokens.shape:
-                raise PluginError(
-                    f"malformed draft: {name} {tuple(value.shape)} do not belong to tokens "
-                    f"{tuple(self.tokens.shape)}"
-                )
-        if isinstance(self.law, Tensor):
-            known = {int(law) for law in Law}
-            if self.law.shape != (batch,) or not set(self.law.tolist()) <= known:
-                raise PluginError(
-                    f"malformed draft: law must be a Law, or one for each of {batch} row(s), got "
-                    f"{self.law.tolist()}"
-                )
-
-    def _check_q(self, row: int, vocab_size: int) -> None:
-        """Raise PluginError unless each q that is given is one, with mass on its children."""
-        for node, parent in enumerate(self.parent_lists[row][1:], start=1):
-            q = self.q(row, parent)
-            if q is None:
-                continue
-            where = f"malformed draft: row {row}, node {parent}"
-            if q.shape != (vocab_size,):
-                raise PluginError(
-                    f"{where}: q must be over {vocab_size} tokens, got {tuple(q.shape)}"
-                )
-            if not abs(float(q.sum()) - 1) < Q_TOLERANCE or float(q.min()) < 0:
-                raise PluginError(
-                    f"{where}: q must be a distribution, its values sum to {float(q.sum()):.4g} "
-                    f"and the least is {float(q.min()):.4g}"
-                )
-            token = self.token_lists[row][node]
-            if not float(q[token]) > 0:
-                raise PluginError(f"{where}: q gives no mass to its child, token {token}")

@@ -1,50 +1,17 @@
-"""One round as the loop sees it, and as one row sees it."""
+"""One round of a batch, as the loop sees it."""
 
 from __future__ import annotations
-
-import time
 
 import attrs
 from jaxtyping import Float
 from torch import Tensor
 
+from specframe._results.row_round import RowRound
+from specframe._round.clock import Clock
 from specframe._round.draft import Draft
 from specframe._round.rows import Rows
 from specframe._round.scores import Captured
 from specframe._round.verdict import Commit
-
-
-class Clock:
-    """Split the time of a decode into its parts; owned by the target, read by rounds.
-
-    ``lap(part)`` books the time since the last lap; what the caller does between two rounds is
-    booked nowhere, because ``restart`` begins each round.
-    """
-
-    def __init__(self) -> None:
-        """Start with nothing booked."""
-        self._booked: dict[str, float] = {}
-        self._last = time.perf_counter()
-
-    def restart(self) -> None:
-        """Begin a round: forget the time since the last lap."""
-        self._booked = {}
-        self._last = time.perf_counter()
-
-    def lap(self, part: str) -> None:
-        """Book the time since the last lap under ``part``."""
-        now = time.perf_counter()
-        self._booked[part] = self._booked.get(part, 0.0) + now - self._last
-        self._last = now
-
-    def skip(self) -> None:
-        """Forget the time since the last lap, as if it had not passed."""
-        self._last = time.perf_counter()
-
-    def take(self) -> dict[str, float]:
-        """Return the seconds by part of this round, the rest under ``other``."""
-        self.lap("other")
-        return self._booked
 
 
 @attrs.frozen
@@ -114,37 +81,6 @@ class Round:
             seconds=self.seconds,
             path=tuple(commit.path_lists[place]),
         )
-
-
-@attrs.frozen
-class RowRound:
-    """Hold one round as one row sees it.
-
-    ``draft_tokens`` leaves the root out, in node order; ``draft_parents`` index into it, -1 for a
-    child of the root; ``draft_confidences`` are the un-tempered top-1 probabilities behind each;
-    ``target_tokens`` is the target's choice at the root and at each node; ``accepted`` counts
-    committed tokens that were drafted; ``pieces`` splits ``text`` into parts and says which were
-    drafted and accepted. A prefill is a round with an empty draft.
-
-    With ``output_probs``, ``draft_p`` and ``draft_q`` are the target's and the drafter's
-    probability of each drafted token (q None where the drafter has no distribution), and
-    ``committed_p`` the target's of each committed one.
-    """
-
-    draft_tokens: list[int]
-    draft_parents: list[int]
-    draft_confidences: list[float] | None
-    target_tokens: list[int]
-    accepted: int
-    committed: list[int]
-    finish_reason: str | None
-    seconds: dict[str, float]
-    path: tuple[int, ...] = ()
-    text: str = ""
-    pieces: tuple[tuple[str, bool], ...] = ()
-    draft_p: list[float] | None = None
-    draft_q: list[float | None] | None = None
-    committed_p: list[float] | None = None
 
 
 def _with_probs(round: RowRound, probs: Probs, place: int) -> RowRound:

@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NoReturn, Protocol
+from collections.abc import Callable
+from typing import Any, NoReturn
 
 import attrs
+from jaxtyping import Float, Int
+from torch import Tensor
 
-from specframe._contracts.stop_policy import StopPolicy, limits_of
+from specframe._deprecation import DEPRECATED
 from specframe._errors import PluginError
 from specframe._round.stops import Stops
-from specframe._sampling.warping import Processor
 
-if TYPE_CHECKING:
-    from specframe._contracts.drafter import Drafter
-    from specframe._target.target import Target
-
-
-class Keeper(Protocol):
-    """Hold state per row, and drop that of rows that left."""
-
-    def keep(self, kept: list[int]) -> None:
-        """Go on with the rows at the indices ``kept`` alone, in this order."""
+Processor = Callable[[Int[Tensor, "1 token"], Float[Tensor, "1 vocab"]], Float[Tensor, "1 vocab"]]
+"""Changes one row's logits, given all tokens before them: one of transformers' processors."""
 
 
 class CommittedTokens(list[int]):
@@ -129,21 +123,6 @@ class Rows:
         """Return the most levels that each row may draft in this round."""
         return [row.room for row in self.active]
 
-    def leave(self, target: Target, drafter: Drafter, stop: StopPolicy, sampler: Keeper) -> bool:
-        """Let finished rows go, give the others their room, and tell whether any is left."""
-        kept = [i for i, row in enumerate(self.active) if row.finish_reason is None]
-        if kept and len(kept) < len(self.active):
-            self.active = [self.active[i] for i in kept]
-            for keeper in (target, drafter, stop, sampler):
-                keeper.keep(kept)
-        if not kept:
-            self.active = []
-            return False
-        self._assign_room(target, drafter, stop)
-        return True
-
-    def _assign_room(self, target: Target, drafter: Drafter, stop: StopPolicy) -> None:
-        limits = limits_of(stop, self)
-        free = target.begin_round(self)
-        for row, limit, slots in zip(self.active, limits, free, strict=True):
-            row.room = max(0, min(limit, drafter.most_levels, row.budget - 1, slots))
+    def leave(self, *parts: object) -> bool:
+        """Do what ``specframe.leave`` does, which takes this one's place."""
+        return bool(DEPRECATED["specframe.Rows.leave()"].call(self, *parts))

@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from specframe._engine.transfer import Reading
-from specframe._round.acceptance import Accept, accept
+from specframe._round.acceptance import ON_HOST, Acceptance
 from specframe._round.draft import Draft
 from specframe._round.verdict import Verdict
 
@@ -35,7 +35,7 @@ class Scores:
 
     logits: Float[Tensor, "batch node vocab"]
     captured: Captured = attrs.field(factory=Captured)
-    _accept: Accept = accept
+    _acceptance: Acceptance = ON_HOST
 
     def accept(self, draft: Draft, choices: Int[Tensor, "batch node"]) -> Verdict:
         """Return the deepest path of the draft on which every node was chosen at its parent.
@@ -44,7 +44,7 @@ class Scores:
         node. For a verifier that is ``capturable``, where passes are recorded, the walk runs on the
         device, and the verdict is waited for when it is read.
         """
-        return self._accept(draft, choices)
+        return self._acceptance(draft, choices)
 
     @cached_property
     def top(self) -> tuple[Float[Tensor, "batch node"], Int[Tensor, "batch node"]]:

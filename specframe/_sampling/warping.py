@@ -9,14 +9,12 @@ from typing import Any
 
 import attrs
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 from specframe._engine.transfer import to_device
 from specframe._errors import InputError
-
-Processor = Callable[[Int[Tensor, "1 token"], Float[Tensor, "1 vocab"]], Float[Tensor, "1 vocab"]]
-
+from specframe._round.rows import Processor
 
 # What transformers has that answers by what it was asked before.
 STATEFUL = frozenset(

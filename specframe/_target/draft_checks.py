@@ -1,20 +1,29 @@
-"""What a draft must be before the target scores it; its trees are ``Draft.check``'s business."""
+"""What a draft must be before the target scores it."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import attrs
 from torch import Tensor
 
+from specframe._engine.engine import Engine
 from specframe._errors import PluginError
-from specframe._round.draft import Draft, Law
+from specframe._round.declared import Capabilities
+from specframe._round.draft import Draft, Exit, Law
+from specframe._round.rows import Rows
 
-if TYPE_CHECKING:
-    from specframe._contracts.drafter import Capabilities
-    from specframe._engine.engine import Engine
-    from specframe._round.draft import Exit
-    from specframe._round.rows import Rows
+Q_TOLERANCE = 1e-3  # how far from 1 a q may sum: it may have been computed in 16 bit
+
+
+def check_draft(draft: Draft, vocab_size: int, rooms: list[int]) -> None:
+    """Raise PluginError unless the trees are well formed; says which row and node is wrong.
+
+    ``rooms`` is the most levels of each row.
+    """
+    _check_trees(draft, rooms)
+    _check_laws(draft)
+    _check_tokens(draft, vocab_size)
 
 
 def check_proposal(
@@ -29,9 +38,9 @@ def check_proposal(
         if draft.probs is not None:
             _expect_q(draft, engine)
     else:
-        check_draft(draft, engine)
-        draft.check_trees(rows.rooms)
-    draft.check_laws()
+        check_kinds(draft, engine)
+        _check_trees(draft, rows.rooms)
+    _check_laws(draft)
     if draft.is_told:
         check_told(draft, engine, rows)
     if not declared.max_nodes:
@@ -41,7 +50,7 @@ def check_proposal(
 
 def check_told(draft: Draft, engine: Engine, rows: Rows) -> None:
     """Raise PluginError unless the tokens fit; waits for the device that chooses them, if any."""
-    draft.check_tokens(engine.vocab_size)
+    _check_tokens(draft, engine.vocab_size)
     _check_roots(rows, draft)
 
 
@@ -63,7 +72,7 @@ def with_nodes(declared: Capabilities, nodes: int) -> Capabilities:
     return attrs.evolve(declared, max_nodes=max(declared.max_nodes or 0, nodes))
 
 
-def check_draft(draft: Draft, engine: Engine) -> None:
+def check_kinds(draft: Draft, engine: Engine) -> None:
     """Raise PluginError for what is no draft, and for tensors of a wrong kind, dtype or device."""
     if not isinstance(draft, Draft):
         raise PluginError(f"propose must return a specframe.Draft, got {draft!r}")
@@ -147,3 +156,111 @@ def _fault(name: str, tensor: Tensor, wanted: str) -> PluginError:
         f"malformed draft: {name} must be {wanted}; got {tensor.dtype} {list(tensor.shape)} "
         f"on {tensor.device}"
     )
+
+
+def _check_trees(draft: Draft, rooms: list[int]) -> None:
+    """Raise PluginError unless the trees are well formed, whatever tokens they hold."""
+    _check_sizes(draft, len(rooms))
+    for row, parents in enumerate(draft.parent_lists):
+        _check_parents(row, parents)
+    for row, (depths, room) in enumerate(zip(draft.depths, rooms, strict=True)):
+        if max(depths) > room:
+            raise PluginError(
+                f"malformed draft: row {row} has room for {room} levels and was given {max(depths)}"
+            )
+
+
+def _check_sizes(draft: Draft, rows: int) -> None:
+    batch, width = draft.tokens.shape
+    if batch != rows:
+        raise PluginError(f"malformed draft: it holds {batch} row(s) and the batch has {rows}")
+    if draft.parents.shape != (batch, width) or draft.sizes.shape != (batch,):
+        raise PluginError(
+            f"malformed draft: tokens {tuple(draft.tokens.shape)}, parents "
+            f"{tuple(draft.parents.shape)} and sizes {tuple(draft.sizes.shape)} do not belong "
+            "together; expected [batch, node], [batch, node] and [batch]"
+        )
+    if not all(1 <= size <= width for size in draft.size_list):
+        raise PluginError(
+            f"malformed draft: sizes {draft.size_list} must lie between 1 (the root) and {width}"
+        )
+
+
+def _check_parents(row: int, parents: list[int]) -> None:
+    """Raise PluginError unless the root is first, and each parent before its children."""
+    if parents[0] != -1:
+        raise PluginError(
+            f"malformed draft: row {row}, node 0 is the root and must have parent -1, "
+            f"got {parents[0]}"
+        )
+    for node, parent in enumerate(parents[1:], start=1):
+        if not 0 <= parent < node:
+            raise PluginError(
+                f"malformed draft: row {row}, node {node} has parent {parent}; "
+                "a parent must stand before its child"
+            )
+
+
+def _check_laws(draft: Draft) -> None:
+    """Raise PluginError unless laws are laws, and what is said of nodes is said of each."""
+    batch = draft.tokens.shape[0]
+    for name in ("candidates", "confidences"):
+        value = getattr(draft, name)
+        if value is not None and value.shape != draft.tokens.shape:
+            raise PluginError(
+                f"malformed draft: {name} {tuple(value.shape)} do not belong to tokens "
+                f"{tuple(draft.tokens.shape)}"
+            )
+    if isinstance(draft.law, Tensor):
+        known = {int(law) for law in Law}
+        if draft.law.shape != (batch,) or not set(draft.law.tolist()) <= known:
+            raise PluginError(
+                f"malformed draft: law must be a Law, or one for each of {batch} row(s), got "
+                f"{draft.law.tolist()}"
+            )
+
+
+def _check_tokens(draft: Draft, vocab_size: int) -> None:
+    """Raise PluginError unless the tokens exist, and were drawn as the laws say."""
+    for row, (tokens, law) in enumerate(zip(draft.token_lists, draft.laws, strict=True)):
+        for node, token in enumerate(tokens):
+            if not 0 <= token < vocab_size:
+                raise PluginError(
+                    f"malformed draft: row {row}, node {node} holds token {token}, "
+                    f"out of vocabulary (size {vocab_size})"
+                )
+        if law is not Law.DETERMINISTIC:
+            _check_q(draft, row, vocab_size)
+        if law is Law.WITHOUT_REPLACEMENT:
+            _check_siblings(row, tokens, draft.parent_lists[row])
+
+
+def _check_q(draft: Draft, row: int, vocab_size: int) -> None:
+    """Raise PluginError unless each q that is given is one, with mass on its children."""
+    for node, parent in enumerate(draft.parent_lists[row][1:], start=1):
+        q = draft.q(row, parent)
+        if q is None:
+            continue
+        where = f"malformed draft: row {row}, node {parent}"
+        if q.shape != (vocab_size,):
+            raise PluginError(f"{where}: q must be over {vocab_size} tokens, got {tuple(q.shape)}")
+        if not abs(float(q.sum()) - 1) < Q_TOLERANCE or float(q.min()) < 0:
+            raise PluginError(
+                f"{where}: q must be a distribution, its values sum to {float(q.sum()):.4g} "
+                f"and the least is {float(q.min()):.4g}"
+            )
+        token = draft.token_lists[row][node]
+        if not float(q[token]) > 0:
+            raise PluginError(f"{where}: q gives no mass to its child, token {token}")
+
+
+def _check_siblings(row: int, tokens: list[int], parents: list[int]) -> None:
+    """Raise PluginError where two children of a node hold the same token."""
+    seen: set[tuple[int, int]] = set()
+    for node, (token, parent) in enumerate(zip(tokens, parents, strict=True)):
+        if (parent, token) in seen:
+            raise PluginError(
+                f"malformed draft: row {row}, node {node} repeats token {token} of a sibling, and "
+                "their law is WITHOUT_REPLACEMENT"
+            )
+        seen.add((parent, token))

@@ -8,16 +8,15 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from specframe._contracts.drafter import Capabilities, Needs
-from specframe._contracts.verifier import Verifier
 from specframe._engine.engine import Engine, Filled, Opener, Step
 from specframe._engine.model_origin import UNKNOWN, Origin
 from specframe._engine.placement import Board, Placement
 from specframe._engine.transfer import to_device
 from specframe._errors import InputError
-from specframe._round.acceptance import Accept, accept, acceptance_on
+from specframe._round.acceptance import ON_HOST, acceptance_on
+from specframe._round.clock import Clock
+from specframe._round.declared import Capabilities, Needs
 from specframe._round.draft import Draft
-from specframe._round.round import Clock
 from specframe._round.rows import Rows
 from specframe._round.scores import Captured, Scores
 from specframe._round.tree_builder import Nodes, TreeBuilder
@@ -59,8 +58,8 @@ class Target:
         self._board = Board(SPARE_SLOTS)
         self._tree: TreeBuilder | None = None
         self._scores: Scores | None = None
-        self._on_device = acceptance_on(engine)
-        self._accept: Accept = accept
+        self._recorded = acceptance_on(engine)
+        self._acceptance = ON_HOST
 
     def open(
         self, model: str, *, trust_remote_code: bool = False, revision: str | None = None
@@ -180,13 +179,12 @@ class Target:
         """
         return self.engine.capture(step)
 
-    def confirming(self, verifier: Verifier) -> Verifier:
-        """Return the verifier as this target wants it: as it is.
+    def accept_ahead(self, *, capturable: bool) -> None:
+        """Let a device accept drafts where it records passes and the verifier is ``capturable``.
 
-        Before one that reads logits on the host, the target waits for them and checks them.
+        Before any other verifier, which reads logits on the host, the target waits for them.
         """
-        self._accept = self._on_device if verifier.capturable else accept
-        return verifier
+        self._acceptance = self._recorded if capturable else ON_HOST
 
     def score(self, rows: Rows, draft: Draft) -> Scores:
         """Return the logits at every node: one pass, resumed at the draft's exit if it has one.
@@ -197,7 +195,7 @@ class Target:
         check_proposal(draft, self.engine, rows, self._declared, is_built=is_built)
         self.clock.lap("draft")
         scores = self._score(rows, draft)
-        if self._accept is accept:
+        if self._acceptance.waits:
             self._wait(rows, draft)
         return scores
 
@@ -221,7 +219,7 @@ class Target:
         normed = self.norm(hidden)
         earlier = {layer: _first(used, tap) for layer, tap in exit.taps.items()} if exit else {}
         captured = Captured({**taps, **earlier}, normed if self._needs.normed else None)
-        scores = self._scores = Scores(self.logits(normed), captured, self._accept)
+        scores = self._scores = Scores(self.logits(normed), captured, self._acceptance)
         scores.read_ahead()
         return scores
 
@@ -244,7 +242,7 @@ class Target:
         starts = rows.lengths
         if verdict.is_awaited:
             settle_ahead(self.engine, draft, verdict, slots)
-        if self._accept is not accept:
+        if not self._acceptance.waits:
             self._wait(rows, draft)
         check_verdict(verdict, draft, self.engine.vocab_size)
         self.clock.lap("verify")

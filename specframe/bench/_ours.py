@@ -8,9 +8,9 @@ import attrs
 
 from specframe._assembly.assembly import assemble
 from specframe._decoder.decoder import Decoder
-from specframe._decoder.stream import Result
 from specframe._loading.loading import Loaded
 from specframe._plugins.registry import Registry
+from specframe._results.result import Result
 from specframe.bench._competitor import Draws, wait_for
 from specframe.bench._contestants import Contestant
 from specframe.bench._records import Level, Round, Seconds, StrategyRecord, Turn

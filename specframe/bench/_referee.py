@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 import attrs
 import torch
 
-from specframe._decoder.stream import Result
 from specframe._judging.certificate import Bounds, Choice, Spot, Trial, certify, rounding
 from specframe._judging.check import NOISE_PROMPTS, NOISE_TOKENS, too_many_ties
 from specframe._judging.reference import Reference
+from specframe._results.result import Result
 from specframe._sampling.warping import Sampling
 from specframe.bench._competitor import Draws
 from specframe.bench._ours import OurCompetitor

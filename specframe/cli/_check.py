@@ -84,7 +84,7 @@ def refuse_before_loading(loading: _flags.Loading, temperature: float) -> None:
 
     registry, options = load_registry(), dict(loading.options)
     parts = assemble(registry, loading.strategy, loading.verifier, loading.stop_policy, options)
-    named = parts.verifier_at(temperature)
+    named = parts.verifier.at(temperature)
     require_tokens(named.verifier.guarantee, named.name, temperature)
 
 

@@ -148,13 +148,14 @@ def rounds_line(result: Result) -> str:
     )
 
 
-def comparison(result: Result, setup: Setup, report: Report | None = None) -> list[str]:
+def comparison(
+    result: Result, plain: Result, setup: Setup, report: Report | None = None
+) -> list[str]:
     """Return what ``--compare`` says: both rates, the speed-up, identity, the break-even line.
 
     ``report`` says what a difference amounts to, where that was judged.
     """
-    metrics, plain = result.metrics, result.metrics.plain
-    assert plain is not None
+    metrics = result.metrics
     needed = number(metrics.break_even_acceptance_length, 2)
     got = number(metrics.mean_acceptance_length, 2)
     speedup = "n/a" if metrics.speedup is None else f"{metrics.speedup:.2f}x"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import attrs
 
@@ -68,7 +68,8 @@ def run_prompt(text: str, loading: Loading, limits: Limits, show: Show, notes: N
             return FINE
         report = judged(decoder, result, setup, limits)
         if not show.json:
-            notes.lines(comparison(result, setup, report))
+            plain = cast("Comparison", stream).plain_result
+            notes.lines(comparison(result, plain, setup, report))
         return exit_code(result, setup, report)
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from specframe import Draft, Sampler, Sampling, Scores, Stops
-from specframe._round.acceptance import accept_on_device, follow
+from specframe._round.acceptance import Acceptance, accept_on_device, follow
 from specframe.testing._checks_verifier import VOCAB, VerifierSubject, words_of
 from specframe.testing._oracle import CONTEXT
 from specframe.testing._outcome import Broken, NotApplicable
@@ -63,8 +63,8 @@ def check_capturable_reads_nothing(subject: VerifierSubject) -> None:
         rows = make_rows([[int(draft.tokens[0, 0])]], Stops(9, CONTEXT), 0)
         drafted = attrs.evolve(draft, tokens=draft.tokens.as_subclass(Unread))
         logits = torch.zeros(1, draft.tokens.shape[1], VOCAB, dtype=torch.float64)
-        way = partial(accept_on_device, follow, logits.device)
-        scores = Scores(logits.as_subclass(Unread), accept=way)
+        way = Acceptance(partial(accept_on_device, follow, logits.device), waits=False)
+        scores = Scores(logits.as_subclass(Unread), acceptance=way)
         sampler = Sampler(Sampling(temperature=temperature), wants_q=subject.verifier.needs_q)
         try:
             subject.verifier.verify(rows, drafted, scores, sampler)

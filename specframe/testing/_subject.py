@@ -25,9 +25,12 @@ from specframe import (
     Target,
     Verdict,
     Verifier,
-    decode,
+    leave,
+    rounds,
 )
-from specframe._assembly.assembly import Parts, assemble
+from specframe._assembly.assembly import assemble
+from specframe._assembly.blame import blaming
+from specframe._assembly.parts import Parts
 from specframe._plugins.component import Component
 from specframe._plugins.discovery import load_registry
 from specframe._plugins.registry import Registry
@@ -133,7 +136,8 @@ class Subject:
         parts = assemble(self.registry, drafter, None, stop or policy, {})
         extra = drafter.capabilities.max_nodes or 0
         held = target(extra) if target else Target(oracle.engine(), extra_nodes=extra)
-        parts.prepare(held)
+        with blaming(parts):
+            parts.prepare(held)
         made = self.verifier(verifier)
         sampler = Sampler(sampling, wants_q=made.needs_q)
         return Session(held, parts, made, sampler, make_rows(prompts, stops, seeds))
@@ -168,7 +172,7 @@ class Session:
 
     def run(self) -> Session:
         """Decode to the end; ``rounds`` are then what each row saw, the prefill first."""
-        for round in decode(
+        for round in rounds(
             self.target, self.drafter, self.verifier, self.stop, self.sampler, self.rows
         ):
             for place, index in enumerate(round.indices):
@@ -186,7 +190,7 @@ class Session:
 
     def propose(self) -> Draft | None:
         """Let finished rows leave and return the next draft, or None where no row is left."""
-        if not self.rows.leave(self.target, self.drafter, self.stop, self.sampler):
+        if not leave(self.rows, self.target, self.drafter, self.stop, self.sampler):
             return None
         return self.drafter.propose(self.rows, self.stop, self.sampler)
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import specframe
-from specframe import Captured, Law, Sampler, Sampling, StopPolicy, Stops, Target
+from specframe import Captured, Law, Sampler, Sampling, StopPolicy, Stops, Target, leave
 from specframe.testing import StrategyConformance, Table, make_rows
 from specframe_pairs import PairsOptions
 from specframe_pairs._drafter import PairCounts, PairsDrafter
@@ -25,7 +25,7 @@ def drafted(sampler, prompt=PROMPT, **options):
     rows = make_rows([[*prompt, 1]], Stops(9, 100))  # as if the target had said 1
     drafter.start(target, rows, Captured())
     stop = StopPolicy()
-    assert rows.leave(target, drafter, stop, sampler)
+    assert leave(rows, target, drafter, stop, sampler)
     return drafter.propose(rows, stop, sampler)
 
 

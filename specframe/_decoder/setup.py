@@ -1,0 +1,47 @@
+"""What is in force in a decoder."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+
+from specframe._assembly.blame import blaming
+from specframe._assembly.declarations import settings_of
+from specframe._assembly.parts import Parts
+from specframe._loading.loading import Loaded
+
+
+@attrs.frozen
+class Setup:
+    """Name everything that is in force in a decoder; options with their defaults resolved."""
+
+    strategy: str
+    options: dict[str, Any]
+    verifier: str
+    stop_policy: str
+    guarantee: str
+    model: str
+    dtype: str
+    device: str
+    exact: bool
+
+
+def setup_of(parts: Parts, loaded: Loaded, temperature: float = 0.0) -> Setup:
+    """Describe the parts on a model, as they are in force at a temperature."""
+    engine = loaded.engine
+    named = parts.verifier.at(temperature)
+    with blaming(parts):
+        settings = settings_of(parts.drafter, "settings")
+        guarantee = named.verifier.promise(is_greedy=temperature == 0)
+    return Setup(
+        parts.strategy,
+        {**parts.options, **settings},
+        named.name,
+        parts.stop.name,
+        guarantee,
+        loaded.origin.name,
+        str(engine.dtype).removeprefix("torch."),
+        str(engine.device),
+        engine.exact,
+    )
