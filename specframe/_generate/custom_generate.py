@@ -97,7 +97,7 @@ def _request(chain: Chain, config: Any, streamer: Any, rows: int) -> Request:
     request = Request(
         **settings,
         output_logits=bool(wants_logits),
-        feed=None if streamer is None else Feed(streamer, has_prompt=True),
+        streamer=None if streamer is None else Feed(streamer, has_prompt=True),
     )
     request.check_lists(rows)
     return request
