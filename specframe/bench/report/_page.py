@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import os
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import jinja2
 
+from specframe._files import write_atomically
 from specframe._pages import STYLES
 from specframe.bench.report._charts import (
     histogram_figures,
@@ -34,12 +34,7 @@ def write_report(results: Mapping[str, object], folder: Path) -> Path:
     The file is there as a whole or not at all. Whatever results leave out, the page leaves out.
     """
     path = folder / NAME
-    draft = folder / f".{NAME}.{os.getpid()}"
-    try:
-        draft.write_text(render_report(results), encoding="utf-8")
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
+    write_atomically(path, render_report(results))
     return path
 
 
