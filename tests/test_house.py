@@ -19,7 +19,7 @@ PACKAGED = PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
 PLUGIN_ROOTS = ("strategies", "verifiers", "models")
 SOURCES = sorted(path for package in PACKAGED for path in (ROOT / package).rglob("*.py"))
 HOOKS = sorted(name for name in vars(hooks) if name.startswith("specframe_"))
-HEAVY = ("torch", "transformers", "numpy", "safetensors", "cattrs", "copier")
+HEAVY = ("torch", "transformers", "numpy", "safetensors", "cattrs", "jinja2")
 LISTING = """
 from specframe._plugins.options import describe_options
 from specframe._plugins.discovery import load_registry

@@ -173,10 +173,9 @@ def write_results(results: Results, folder: Path) -> None:
     """Write results.json, summary.csv and report.html."""
     from specframe.bench.report._page import write_report  # noqa: PLC0415 (templates, and only at the end)
 
-    content = results.as_dict()
-    write_atomically(folder / RESULTS, to_line(content) + "\n")
+    write_atomically(folder / RESULTS, to_line(results.as_dict()) + "\n")
     write_summary(results.summary, folder / SUMMARY)
-    write_report(content, folder)
+    write_report(results, folder)
 
 
 def _runner(job: Job, field: Field) -> Runner:
