@@ -1,4 +1,8 @@
-"""Plain decoding beside a strategy, interleaved so that both meet the same machine."""
+"""Plain decoding beside a strategy, interleaved so that both meet the same machine.
+
+Plain decoding catches up token by token after each round, on the same weights with a cache of its
+own. Each way has its own clock, and neither clock runs while the other decodes.
+"""
 
 from __future__ import annotations
 

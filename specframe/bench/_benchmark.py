@@ -1,4 +1,10 @@
-"""A benchmark from its first line to its last file."""
+"""A benchmark from its first line to its last file.
+
+Ids are measured to ids, by the wall clock around ``decode`` as around ``generate``: what our loop
+does between rounds counts as ``other``. Decoders get no tokenizer here, since ``generate`` makes no
+text either. The stock copy that transformers needs exists only if it competes, and the memory
+ledger books it, like every strategy's cache, so that a peak leaves out what the others hold.
+"""
 
 from __future__ import annotations
 

@@ -2,6 +2,9 @@
 
 typer's own resolving of a half-typed line serves; the scripts are ours: one call for each TAB,
 whole words whatever a shell thinks a word is, and no blank behind ``-o steps=``.
+
+typer's own scripts would take bash's word breaks for words, so that nothing after ``=`` could be
+completed, leave a blank after ``steps=`` and call twice in fish.
 """
 
 from __future__ import annotations
