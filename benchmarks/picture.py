@@ -8,9 +8,9 @@ FOLDER is what ``specframe bench --output FOLDER`` wrote.
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 
+from specframe.bench import read_results
 from specframe.bench._picture import draw_picture
 
 
@@ -20,7 +20,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path, help="with results.json")
     parser.add_argument("--output", type=Path, help="(default: FOLDER/speedup.svg)")
     arguments = parser.parse_args()
-    results = json.loads((arguments.folder / "results.json").read_text(encoding="utf-8"))
+    results = read_results(arguments.folder)
     output = arguments.output or arguments.folder / "speedup.svg"
     output.write_text(draw_picture(results), encoding="utf-8")
     print(output)

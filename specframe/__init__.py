@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from specframe._contracts.stop_policy import Step, StopPolicy
     from specframe._contracts.verifier import Guarantee, Verifier
     from specframe._decoder.decoder import Decoder, load
+    from specframe._decoder.one_call import decode
     from specframe._decoder.setup import Setup
     from specframe._decoder.stream import Stream
     from specframe._drafting.chain import Look, grow_chain
@@ -133,6 +134,7 @@ __all__ = [
     "build_stop_policy",
     "check_draft",
     "custom_generate",
+    "decode",
     "fingerprint",
     "grow_chain",
     "hookimpl",
@@ -222,6 +224,7 @@ _HOMES = {
     "build_stop_policy": "_assembly.named",
     "check_draft": "_target.draft_checks",
     "custom_generate": "_generate.custom_generate",
+    "decode": "_decoder.one_call",
     "fingerprint": "_loading.fingerprint",
     "grow_chain": "_drafting.chain",
     "hookimpl": "_plugins.hooks",

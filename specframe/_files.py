@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import math
 import os
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,46 @@ def plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [plain(item) for item in value]
     return value
+
+
+def whole_lines(path: Path) -> list[bytes]:
+    """Return a file's lines without their ends; a torn last line is left out, no file has none."""
+    return path.read_bytes().split(b"\n")[:-1] if path.exists() else []
+
+
+class Lines:
+    """Own a file that grows by whole lines: a line stands in it from end to end, or not at all."""
+
+    def __init__(self, path: Path, kept: Sequence[bytes] = ()) -> None:
+        """Open ``path`` to add lines after ``kept``, the first that stand in it; drop the others.
+
+        What is kept is as ``whole_lines`` returns it.
+        """
+        self._end = sum(len(line) + 1 for line in kept)
+        self._file = path.open("ab", buffering=0)
+        if self._file.seekable():  # a pipe has nothing to drop
+            self._file.truncate(self._end)
+
+    def append(self, lines: Iterable[str]) -> None:
+        """Add all of these lines, or none of them and raise OSError, as when the disk is full."""
+        content = "".join(f"{line}\n" for line in lines).encode()
+        rest = memoryview(content)
+        try:
+            while rest:  # a disk that fills takes a part first and fails at the rest
+                rest = rest[self._file.write(rest) :]
+        except BaseException:
+            with suppress(OSError):  # from a pipe nothing can be taken back
+                self._file.truncate(self._end)
+            raise
+        self._end += len(content)
+
+    def sync(self) -> None:
+        """Return when the lines are on the disk."""
+        os.fsync(self._file.fileno())
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
 
 
 def write_atomically(path: Path, text: str) -> None:

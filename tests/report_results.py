@@ -1,10 +1,42 @@
-"""Results to report on: rounds are drawn by a law, everything else is computed from them."""
+"""Results to report on, as JSON: rounds are drawn by a law, everything else is computed from them.
+
+``read`` makes of them what a report is drawn from.
+"""
 
 import random
 import statistics
 from collections import Counter
 
+from specframe import InputError
+from specframe.bench._reading import results_of as structured
+
 PLAIN_SECONDS = 0.007  # of a token
+
+
+def read(results):
+    """Return the records that a report takes; raises InputError for what is none."""
+    return structured(results, "results")
+
+
+def is_readable(results):
+    """Say whether there are such records."""
+    try:
+        read(results)
+    except InputError:
+        return False
+    return True
+
+
+def nothing():
+    """Return results in which nothing was run and nothing is known."""
+    results = header() | {"strategies": [], "prompts": [], "runs": [], "summary": []}
+    results |= {"command": [], "created": "", "finished": ""}
+    for part in ("environment", "settings"):
+        for key, value in results[part].items():
+            if isinstance(value, str | None):
+                results[part][key] = ""
+    results["environment"]["versions"] = {}
+    return results
 
 
 def results_of(strategies, tasks=("code", "prose"), prompts=3, seed=1):
@@ -34,7 +66,7 @@ def results_of(strategies, tasks=("code", "prose"), prompts=3, seed=1):
 
 def header():
     return {
-        "schema": 1,
+        "schema": 2,
         "command": ["specframe", "bench", "--strategies", "none,kangaroo", "--prompts", "my file"],
         "created": "2026-11-21T10:00:00+00:00",
         "finished": "2026-11-21T10:09:00+00:00",
@@ -73,6 +105,7 @@ def describe(name, drafts):
         "options": dict(option.partition("=")[::2] for option in options),
         "verifier": "greedy",
         "stop_policy": "fixed",
+        "guarantee": None if drafts is None else "tokens",
         "state": "nothing outlives a sequence",
         "error": None,
     }

@@ -25,9 +25,21 @@ PACKAGES = (
     "specframe_stops",
     "specframe_verifiers",
 )
-CHECKED_ELSEWHERE = ("Draft.__init__",)  # by Draft.check, which is what its tests are about
+CHECKED_ELSEWHERE = ("Draft.__init__",)  # by check_draft, which is what its tests are about
 LEFT_OUT = object()
-APART = ("__main__", "cli", "testing", "_progress", "_training", "_trainer", "_run", "_teacher")
+APART = {
+    "__main__",
+    "_trace",
+    "bench",
+    "cli",
+    "testing",
+    "training",
+    "_progress",
+    "_training",
+    "_trainer",
+    "_run",
+    "_teacher",
+}
 
 
 def install():
@@ -38,9 +50,17 @@ def install():
 def modules():
     for package in map(importlib.import_module, PACKAGES):
         yield package
-        for found in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
-            if found.name.rpartition(".")[2] not in APART:
-                yield importlib.import_module(found.name)
+        yield from modules_below(package)
+
+
+def modules_below(package):
+    """Yield all modules of a package and of the rooms in it, but for those that are set apart."""
+    for found in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
+        if found.name.rpartition(".")[2] not in APART:
+            module = importlib.import_module(found.name)
+            yield module
+            if found.ispkg:
+                yield from modules_below(module)
 
 
 def wrap_members(owner, home):

@@ -57,7 +57,7 @@ def test_help_and_listings_import_no_torch(tmp_path):
         "from specframe.cli import main\n"
         f"for arguments in {LIGHT!r}:\n"
         "    assert main(arguments) == 0, arguments\n"
-        "    heavy = {'torch', 'transformers', 'numpy', 'cattrs', 'copier'} & sys.modules.keys()\n"
+        "    heavy = {'torch', 'transformers', 'numpy', 'cattrs', 'jinja2'} & sys.modules.keys()\n"
         "    assert not heavy, (arguments, heavy)\n"
     )
     done = subprocess.run(

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from specframe.bench import _baselines
-from specframe.cli import main
-from specframe.cli._completion import FILES, add_line, kept_by_bash
+from specframe.cli import _completion, main
+from specframe.cli._completion import FILES, add_line, kept_by_bash, resolver_of_typer, split
 from test_cli import install
 
 LINE, WORD = "_SPECFRAME_LINE", "_SPECFRAME_WORD"
@@ -321,3 +321,25 @@ def test_names_of_commands_are_known_before_they_are_built():
 
     app = build_app()
     assert names_of(app) == set(get_group(app).commands)
+
+
+def test_without_typers_resolver_nothing_is_completed(answer, monkeypatch):
+    assert resolver_of_typer() is not None
+    moved = type("Command", (), {"__module__": "typer.elsewhere.core"})
+    monkeypatch.setattr(_completion, "TyperGroup", moved)
+    assert resolver_of_typer() is None
+    assert answer("dec") == []
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("a b", ["a", "b"]),
+        ("a 'b c' d\\ e", ["a", "b c", "d e"]),
+        ("a 'b c", ["a", "b c"]),
+        ("a # b", ["a", "#", "b"]),
+        ("", []),
+    ],
+)
+def test_a_line_is_split_as_by_a_shell(line, words):
+    assert split(line) == words

@@ -145,7 +145,7 @@ def test_make_runs_every_command_behind_a_figure():
     assert set(re.findall(r"`(?:make )?(bench[a-z-]*)`", page)) <= targets
 
 
-@pytest.mark.parametrize("name", ["round", "tree", "passes", "layers", "loop"])
+@pytest.mark.parametrize("name", ["round", "tree", "passes", "layers", "loop", "rooms"])
 def test_pictures_can_be_read_in_the_dark_and_by_machines(name):
     picture = (DOCS / "pictures" / f"{name}.svg").read_text("utf-8")
     assert "prefers-color-scheme: dark" in picture

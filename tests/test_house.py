@@ -19,7 +19,7 @@ PACKAGED = PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
 PLUGIN_ROOTS = ("strategies", "verifiers", "models")
 SOURCES = sorted(path for package in PACKAGED for path in (ROOT / package).rglob("*.py"))
 HOOKS = sorted(name for name in vars(hooks) if name.startswith("specframe_"))
-HEAVY = ("torch", "transformers", "numpy", "safetensors", "cattrs", "copier")
+HEAVY = ("torch", "transformers", "numpy", "safetensors", "cattrs", "jinja2")
 LISTING = """
 from specframe._plugins.options import describe_options
 from specframe._plugins.discovery import load_registry
@@ -153,6 +153,36 @@ def _imported(tree):
         if isinstance(node, ast.ImportFrom):
             yield node.module or ""
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+@pytest.fixture(scope="module")
+def drawn():
+    """Return the script that draws the rooms from their imports."""
+    sys.path.insert(0, str(ROOT / "docs" / "pictures"))
+    try:
+        return importlib.import_module("rooms")
+    finally:
+        sys.path.pop(0)
+
+
+def test_no_room_imports_from_a_higher_one(drawn):
+    order = drawn.floors()
+    rooms = {room for floor in order for room in floor}
+    folders = {path.parent.name for path in (ROOT / "specframe").glob("*/__init__.py")}
+    assert rooms == folders
+    assert drawn.upward(order, drawn.imports(rooms)) == set()
+
+
+def test_the_picture_of_the_rooms_is_of_today(drawn):
+    picture = ROOT / "docs" / "pictures" / "rooms.svg"
+    assert picture.read_text("utf-8") == drawn.draw_rooms().svg(), "docs/pictures/rooms.py draws it"
+
+
+def test_the_architecture_page_names_every_room(drawn):
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    table = page.partition("## Rooms")[2].partition("## ")[0]
+    missing = [room for floor in drawn.floors() for room in floor if f"`{room}`" not in table]
+    assert missing == []
 
 
 def test_the_tests_run_against_the_installed_copy_in_ci():

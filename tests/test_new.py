@@ -15,7 +15,7 @@ from packaging.utils import canonicalize_name
 from specframe._plugins.discovery import discover
 from specframe._plugins.options import describe_options
 from specframe._scaffold import package as _new
-from specframe._scaffold.package import _PLAIN_NAME, KINDS, LICENCES, Names
+from specframe._scaffold.names import _PLAIN_NAME, KINDS, LICENCES, Names
 from specframe.cli import _new as command
 from specframe.cli import main
 
@@ -208,8 +208,6 @@ def test_folders_above_are_made(tmp_path):
     assert [path.name for path in (tmp_path / "some").iterdir()] == ["where"]
 
 
-# copier leaves the iterator over its template's folder open when a file fails.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_failed_run_leaves_nothing(tmp_path, monkeypatch, refused):
     template = tmp_path / "template"
     shutil.copytree(_new.TEMPLATE, template)

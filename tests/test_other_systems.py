@@ -48,7 +48,20 @@ def test_path_of_any_system_is_no_hub_id(name):
     assert not is_hub_id(name)
 
 
-@pytest.mark.parametrize("name", ["gpt2", "org/name", "Qwen/Qwen3-0.6B", "a_b/c.d-e", "0x/1"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("name-", "name.", "-name", "org./name", "org/-name"),
+        *("a--b", "a..b", "org/name.git", "org/" + "x" * 97, "mod\u00e8le"),
+    ],
+)
+def test_name_that_the_hub_refuses_is_no_hub_id(name):
+    assert not is_hub_id(name)
+
+
+@pytest.mark.parametrize(
+    "name", ["gpt2", "org/name", "Qwen/Qwen3-0.6B", "a_b/c.d-e", "0x/1", "_a", "x" * 96]
+)
 def test_hub_id_is_no_path(name):
     assert is_hub_id(name)
 

@@ -19,12 +19,13 @@ from hypothesis import strategies as st
 import report_results
 from browser import PATH, Browser
 from specframe import InputError
-from specframe.bench._picture import draw_picture
+from specframe.bench import _picture
+from specframe.bench._records import Level, Round, Run, Seconds, Summary, Turn
+from specframe.bench.report import _page
 from specframe.bench.report._chart import Scale, fitted, words_width
 from specframe.bench.report._chart_acceptance import Share
 from specframe.bench.report._charts import split_of
-from specframe.bench.report._page import render_report, write_report
-from specframe.bench.report._results import Strategy, read_strategies
+from specframe.bench.report._results import Strategy, read_strategies, unknown
 from specframe.bench.report._theory import (
     Costs,
     acceptance_rate,
@@ -32,7 +33,6 @@ from specframe.bench.report._theory import (
     measure_costs,
     seconds_of_token,
 )
-from specframe.bench.report._values import Values
 
 EVIL = "<script>alert(1)</script><b onclick='x'>\"&amp;\x00\x1b[31m\ud800"
 SIGHT = """[document.documentElement.scrollWidth, innerWidth,
@@ -73,12 +73,35 @@ class Page(HTMLParser):
         return [attributes for name, attributes in self.elements if name == tag]
 
 
+def render_report(results):
+    return _page.render_report(report_results.read(results))
+
+
+def write_report(results, folder):
+    return _page.write_report(report_results.read(results), folder)
+
+
+def draw_picture(results):
+    return _picture.draw_picture(report_results.read(results))
+
+
 def page_of(results):
     return Page(render_report(results))
 
 
 def named(results, name):
-    return next(each for each in read_strategies(Values(results)) if each.name == name)
+    strategies = read_strategies(report_results.read(results))
+    return next(each for each in strategies if each.name == name)
+
+
+def strategy_of(name, rounds, levels):
+    """Return a strategy with one run of these rounds and this acceptance by position."""
+    seconds = Seconds(total=1.0, prefill=0.1)
+    turn = Turn(9, [], None, "length", seconds, rounds=[Round(*each) for each in rounds])
+    summary = Summary(
+        name, "all", 1, 0, acceptance_by_position=[Level(**level) for level in levels]
+    )
+    return Strategy(name, unknown(name), {"all": summary}, [Run(name, "p", 0, 0, [turn])])
 
 
 def places(value, path=()):
@@ -105,6 +128,15 @@ SMALL = report_results.results_of(
     [("none", 0, 0), ("kangaroo", 0.8, 3), ("hf", 0, None)], tasks=("code",), prompts=1
 )
 PLACES = [path for path in places(SMALL) if path and "token_ids" not in path]
+
+
+def that_take(value):
+    """Return the places that may hold a value; elsewhere the reader refuses it."""
+    return [path for path in PLACES if report_results.is_readable(replaced(SMALL, path, value))]
+
+
+def dotted(path):
+    return ".".join(map(str, path))
 
 
 def test_every_strategy_task_figure_and_failure_is_on_the_page():
@@ -171,7 +203,7 @@ def test_pictures_refer_only_to_patterns_that_they_define():
     assert used <= set(re.findall(r'<pattern id="([^"]*)"', text))
 
 
-@pytest.mark.parametrize("path", PLACES, ids=lambda path: ".".join(map(str, path)))
+@pytest.mark.parametrize("path", that_take(EVIL), ids=dotted)
 def test_no_text_of_the_results_is_markup(path):
     changed = replaced(SMALL, path, EVIL)
     text = render_report(changed)
@@ -184,7 +216,6 @@ def test_no_text_of_the_results_is_markup(path):
 def test_no_key_of_the_results_is_markup():
     results = copy.deepcopy(SMALL)
     results["environment"]["versions"][EVIL] = "1"
-    results["settings"][EVIL] = 1
     results["strategies"][1]["options"] = {EVIL: EVIL}
     for row in results["summary"]:
         row["speedup_by_prompt"] = {EVIL: 1.5}
@@ -202,13 +233,15 @@ def test_hostile_names_show_as_they_are_typed():
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.tuples(st.sampled_from(PLACES), json_values), min_size=1, max_size=4))
 def test_nothing_that_results_hold_breaks_the_page(changes):
-    """One place after another is replaced; a place that is gone by then is left."""
+    """One place after another is replaced, where the reader takes that."""
     results = SMALL
     for path, value in changes:
         try:
-            results = replaced(results, path, value)
-        except (KeyError, IndexError, TypeError):
+            changed = replaced(results, path, value)
+        except (KeyError, IndexError, TypeError):  # the place is gone by then
             continue
+        if report_results.is_readable(changed):
+            results = changed
     text = render_report(results)
     for picture in re.findall(r"<svg.*?</svg>", text, re.DOTALL):
         for element in ET.fromstring(picture).iter():
@@ -216,14 +249,47 @@ def test_nothing_that_results_hold_breaks_the_page(changes):
                 assert math.isfinite(float(element.get(name, 0)))
 
 
-@pytest.mark.parametrize("path", PLACES, ids=lambda path: ".".join(map(str, path)))
+@pytest.mark.parametrize("path", that_take(None), ids=dotted)
 def test_any_part_may_be_null(path):
     assert "</html>" in render_report(replaced(SMALL, path, None))
 
 
-@pytest.mark.parametrize("results", [{}, {"summary": None}, {"strategies": [None, 3], "runs": "x"}])
-def test_results_without_anything_are_a_page(results):
-    assert "No strategy was run." in re.sub(r"\s+", " ", render_report(results)) or results
+@pytest.mark.parametrize("key", Summary.__annotations__)
+def test_any_figure_may_be_missing_or_no_number(key):
+    """Null, not a number, infinite, or left out of results.json altogether."""
+    for value in (None, math.nan, math.inf, "left out"):
+        results = copy.deepcopy(SMALL)
+        for row in results["summary"]:
+            if value == "left out":
+                del row[key]
+            else:
+                row[key] = value
+        if report_results.is_readable(results):
+            text = render_report(results)
+            assert not re.search(r"\b(nan|inf|None)\b", text)
+
+
+@pytest.mark.parametrize("part", ["strategies", "runs", "summary", "prompts"])
+def test_any_list_may_be_empty(part):
+    assert "</html>" in render_report(SMALL | {part: []})
+
+
+def test_results_without_anything_are_a_page():
+    words = re.sub(r"\s+", " ", "".join(page_of(report_results.nothing()).words))
+    assert "No strategy was run." in words
+    assert "unnamed model" in words
+
+
+def test_times_that_are_no_numbers_are_left_out():
+    results = copy.deepcopy(SMALL)
+    turn = results["runs"][1]["turns"][0]
+    expected = named(SMALL, "kangaroo").turn_seconds("total") - turn["seconds"]["total"]
+    turn["seconds"]["total"] = math.nan
+    turn["rounds"][0][3] = math.inf
+    strategy = named(results, "kangaroo")
+    assert strategy.turn_seconds("total") == pytest.approx(expected)
+    costs = measure_costs(strategy, 0.007)
+    assert math.isfinite(costs.per_draft)
 
 
 def test_without_plain_decoding_no_speed_up_is_claimed():
@@ -247,7 +313,7 @@ def test_a_strategy_whose_every_run_failed_is_a_row_with_its_error():
 def test_what_transformers_leaves_together_stays_together():
     split = split_of(named(SMALL, "hf"))
     assert set(split.seconds) == {"prefill", "not split"}
-    rate = named(SMALL, "hf").overall.number("tokens_per_second_with_prefill")
+    rate = named(SMALL, "hf").overall.tokens_per_second_with_prefill
     assert split.total == pytest.approx(1 / rate)
     assert split.seconds["prefill"] == pytest.approx(0.02 / 128)
 
@@ -255,8 +321,8 @@ def test_what_transformers_leaves_together_stays_together():
 def test_the_parts_of_a_token_add_up_to_its_time():
     for name in ("none", "kangaroo"):
         strategy = named(SMALL, name)
-        split, seconds = split_of(strategy), strategy.overall.numbers("seconds")
-        rate = strategy.overall.number("tokens_per_second_with_prefill")
+        split, seconds = split_of(strategy), strategy.overall.seconds
+        rate = strategy.overall.tokens_per_second_with_prefill
         assert split.total == pytest.approx(1 / rate)
         for part, share in split.seconds.items():
             assert share * rate == pytest.approx(seconds[part] / sum(seconds.values()))
@@ -287,7 +353,7 @@ def test_costs_are_measured_in_plain_tokens():
     results = report_results.results_of([("none", 0, 0), ("kangaroo", 0.8, 5)], prompts=1)
     plain, strategy = named(results, "none"), named(results, "kangaroo")
     a_token = seconds_of_token(plain)
-    rounds = [each for run in strategy.runs for each in run.raw["turns"][0]["rounds"]]
+    rounds = [each for run in strategy.runs for each in run.turns[0].rounds]
     costs = measure_costs(strategy, a_token)
     assert costs.length == costs.drafted == 5
     drafting = sum(each[3] for each in rounds) / sum(each[0] for each in rounds)
@@ -301,13 +367,7 @@ def test_a_round_is_no_deeper_than_what_was_reached():
     rounds = [[12, 2, 3, 0.012, 0.01, 0.0]] * 4
     positions = [{"position": place, "reached": 4, "accepted": 3} for place in (1, 2, 3)]
     positions.append({"position": 4, "reached": 0, "accepted": 0})
-    tree = Strategy(
-        "tree",
-        Values(),
-        {"all": Values({"acceptance_by_position": positions})},
-        [Values({"turns": [{"rounds": rounds}]})],
-    )
-    costs = measure_costs(tree, plain_seconds=0.01)
+    costs = measure_costs(strategy_of("tree", rounds, positions), plain_seconds=0.01)
     assert (costs.length, costs.drafted) == (3, 12)
     assert costs.per_draft == pytest.approx(0.1)
     assert costs.expected_speedup(1) == pytest.approx(4 / (1.2 + 1))
@@ -320,11 +380,9 @@ def test_the_speed_up_of_simulated_rounds_lies_on_the_curve():
     for _ in range(20_000):
         accepted = next((k for k in range(4) if draw.random() >= 0.7), 4)
         rounds.append([4, accepted, accepted + 1, 0.004, 0.011, 0.001])
-    positions = report_results.by_position(rounds)
-    summary = Values({"acceptance_by_position": positions})
-    runs = [Values({"turns": [{"rounds": rounds}]})]
-    costs = measure_costs(Strategy("chain", Values(), {"all": summary}, runs), plain_seconds=0.01)
-    rate = acceptance_rate(summary.items("acceptance_by_position"))
+    chain = strategy_of("chain", rounds, report_results.by_position(rounds))
+    costs = measure_costs(chain, plain_seconds=0.01)
+    rate = acceptance_rate(chain.overall.acceptance_by_position)
     measured = sum(each[2] for each in rounds) * 0.01 / (len(rounds) * 0.016)
     assert rate == pytest.approx(0.7, abs=0.01)
     assert costs.expected_speedup(rate) == pytest.approx(measured, rel=0.01)
@@ -426,7 +484,7 @@ def long_names():
         [("none", 0, 0), (name, 0.9, 32), ("x" * 120, 0.5, 9), ("hf", 0, None)],
         tasks=("code", "multi-turn conversation", "t" * 70),
     )
-    lost = {"name": "y" * 90, "error": "cannot read " + "/very/long" * 40}
+    lost = report_results.describe("y" * 90, 1) | {"error": "cannot read " + "/very/long" * 40}
     results["strategies"].append(lost)
     results["command"] += ["--prompts", "/a/b" * 60]
     results["settings"]["model"] = "m" * 200
@@ -437,7 +495,7 @@ def long_names():
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize(
     "make",
-    [report_results.broken, long_names, dict],
+    [report_results.broken, long_names, report_results.nothing],
     ids=["usual", "long names", "empty"],
 )
 def test_a_browser_shows_the_page_without_complaint(browser, tmp_path, width, scheme, make):
@@ -447,7 +505,7 @@ def test_a_browser_shows_the_page_without_complaint(browser, tmp_path, width, sc
     assert browser.complaints() == []
     assert browser.requests() == [path.as_uri()]
     assert needed <= shown
-    assert bool(pictures) == bool(make())
+    assert bool(pictures) == bool(make()["strategies"])
     assert outside == []
     assert browser.evaluate(OVERLAPS) == []
 

@@ -236,6 +236,11 @@ def test_what_is_no_trace_is_refused_in_one_sentence(tmp_path, capsys, name):
     assert not (tmp_path / "run.html").exists()
 
 
+def test_a_trace_that_is_not_there_is_refused(tmp_path):
+    with pytest.raises(InputError, match=r"there is no trace .*none\.jsonl"):
+        read_trace(tmp_path / "none.jsonl")
+
+
 def test_a_line_that_is_no_json_is_named(tmp_path):
     path = tmp_path / "run.jsonl"
     path.write_text('{"kind": "header"\n{}\n')

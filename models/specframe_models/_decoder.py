@@ -1,4 +1,12 @@
-"""How decoder-only models come apart; the families say what differs between architectures."""
+"""How decoder-only models come apart; the families say what differs between architectures.
+
+The stock forward and the split are here once; attention, feed-forward parts and layers are values
+(``_blocks.py``), and one file an architecture says what differs: where its norms are, how its heads
+are laid out, what it scales. Layers of one model may differ in window and rotary table
+(``LayerKind``). Learned positions are the engine's to add, before layer 0, so that a drafter that
+skips layers keeps them. Scores are capped by an explicit product of queries and keys, since SDPA
+cannot.
+"""
 
 from __future__ import annotations
 

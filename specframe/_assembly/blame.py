@@ -1,4 +1,9 @@
-"""Whose fault an error is: the plug-in, the part, and the line of its own code."""
+"""Whose fault an error is: the plug-in, the part, and the line of its own code.
+
+What a part returns is checked where the core first uses it. The message names the part by object,
+not by guess, so the part of a composition is named and not the composition. The line is the
+innermost of the plug-in's own frames, or where the method begins that gave the answer.
+"""
 
 from __future__ import annotations
 

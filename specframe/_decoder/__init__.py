@@ -1,1 +1,5 @@
-"""load() and Decoder: the loop, made ready for people."""
+"""load() and Decoder: the loop, made ready for people.
+
+A decoder serves one call at a time, and tells observers what happened; a request is checked as a
+whole before anything is decoded.
+"""

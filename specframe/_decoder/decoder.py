@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Self, cast
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Self, Unpack, cast
 
 import attrs
 import torch
@@ -15,11 +15,19 @@ from specframe._assembly.assembly import assemble
 from specframe._assembly.blame import blame, blaming
 from specframe._assembly.parts import Parts
 from specframe._contracts.drafter import Drafter
+from specframe._decoder.arguments import DecodeArguments, StreamArguments, spelled
 from specframe._decoder.cache_watch import watched
-from specframe._decoder.request import Prompt, Request, is_many, make_row
+from specframe._decoder.request import (
+    Prompt,
+    Request,
+    is_many,
+    make_row,
+    parameters_of,
+    request_of,
+    stream_request_of,
+)
 from specframe._decoder.setup import Setup, setup_of
 from specframe._decoder.stream import RowLog, Stream, drain
-from specframe._decoder.streamers import Feed
 from specframe._engine.runners.choice import on_runner
 from specframe._engine.shortage import ran_out_of_memory, shortage_while_decoding
 from specframe._errors import InputError
@@ -118,25 +126,9 @@ class Decoder:
         """Return the drafter, for inspection and benchmarks."""
         return self._parts.drafter
 
-    def decode(  # noqa: PLR0913 (the public entry point)
-        self,
-        prompt: Prompt | Sequence[Prompt],
-        *,
-        max_new_tokens: int | Sequence[int] = 128,
-        eos_token_id: int | Sequence[int] | None = None,
-        stop: Sequence[str] = (),
-        seed: int | Sequence[int] | None = None,
-        temperature: float = 0.0,
-        top_k: int | None = None,
-        top_p: float | None = None,
-        min_p: float | None = None,
-        repetition_penalty: float | None = None,
-        logits_processor: object = None,
-        stopping_criteria: Sequence[Callable[..., Any]] | Callable[..., Any] | None = None,
-        batch_size: int | None = None,
-        output_logits: bool = False,
-        output_probs: bool = False,
-        streamer: object = None,
+    @spelled(parameters_of(DecodeArguments))
+    def decode(
+        self, prompt: Prompt | Sequence[Prompt], **arguments: Unpack[DecodeArguments]
     ) -> Any:
         """Decode one prompt (str or token ids) to a Result, or a list of prompts to a list.
 
@@ -145,26 +137,14 @@ class Decoder:
         ``seed`` and ``max_new_tokens`` serve every row alike, or are lists with one for each.
         ``batch_size`` prompts are decoded at a time (None: all, at most 8). ``output_probs``: the
         rounds carry p and q, which takes time and changes no token. ``streamer``: one of
-        transformers', for one prompt. Raises InputError for what cannot be served; nothing is
-        decoded then.
+        transformers', for one prompt.
+
+        Raises InputError for what cannot be served, before anything is decoded, and while another
+        call is served; NumericsError for logits that are not finite; MemoryShortageError;
+        PluginError, which names the part that broke its contract; RunnerError where exact mode
+        cannot go on. TypeError for an argument that there is not.
         """
-        request = Request(
-            max_new_tokens=max_new_tokens,
-            eos_token_id=eos_token_id,
-            stop=stop,
-            seed=seed,
-            temperature=temperature,
-            top_k=top_k,
-            top_p=top_p,
-            min_p=min_p,
-            repetition_penalty=repetition_penalty,
-            logits_processor=logits_processor,
-            stopping_criteria=stopping_criteria,
-            batch_size=batch_size,
-            output_logits=output_logits,
-            output_probs=output_probs,
-            feed=None if streamer is None else Feed(streamer),
-        )
+        request = request_of(arguments)
         prompts = cast("Sequence[Prompt]", prompt if is_many(prompt) else [prompt])
         request.check_lists(len(prompts))
         loaded, _ = self._open()
@@ -178,45 +158,15 @@ class Decoder:
         ]
         return results if is_many(prompt) else results[0]
 
-    def stream(  # noqa: PLR0913 (takes what decode takes)
-        self,
-        prompt: Prompt,
-        *,
-        max_new_tokens: int = 128,
-        eos_token_id: int | Sequence[int] | None = None,
-        stop: Sequence[str] = (),
-        seed: int | None = None,
-        temperature: float = 0.0,
-        top_k: int | None = None,
-        top_p: float | None = None,
-        min_p: float | None = None,
-        repetition_penalty: float | None = None,
-        logits_processor: object = None,
-        stopping_criteria: Sequence[Callable[..., Any]] | Callable[..., Any] | None = None,
-        batch_size: int | None = None,
-        output_logits: bool = False,
-        output_probs: bool = False,
-    ) -> Stream:
+    @spelled(parameters_of(StreamArguments))
+    def stream(self, prompt: Prompt, **arguments: Unpack[StreamArguments]) -> Stream:
         """Return an iterator over the rounds of one prompt; the prefill's token comes first.
 
-        Its ``result`` is the Result of what has been decoded so far.
+        The arguments are those of ``decode``, but for ``batch_size`` and ``streamer``; what is
+        raised as well, and from the first ``next`` on for what shows while decoding. The stream's
+        ``result`` is the Result of what has been decoded so far.
         """
-        request = Request(
-            max_new_tokens=max_new_tokens,
-            eos_token_id=eos_token_id,
-            stop=stop,
-            seed=seed,
-            temperature=temperature,
-            top_k=top_k,
-            top_p=top_p,
-            min_p=min_p,
-            repetition_penalty=repetition_penalty,
-            logits_processor=logits_processor,
-            stopping_criteria=stopping_criteria,
-            batch_size=batch_size,
-            output_logits=output_logits,
-            output_probs=output_probs,
-        )
+        request = stream_request_of(arguments)
         if is_many(prompt):
             raise InputError("stream takes one prompt; use decode for a list of prompts")
         request.check_lists(1)
@@ -250,7 +200,7 @@ class Decoder:
     def decode_rows(self, rows: list[Row], request: Request) -> list[Result]:
         """Decode rows made from ``request`` together; return their results in the same order."""
         logs = [RowLog(row, self.tokenizer) for row in rows]
-        return drain(logs, self._rounds(Rows(rows), request), request.feed)
+        return drain(logs, self._rounds(Rows(rows), request), request.streamer)
 
     def _rounds(self, rows: Rows, request: Request) -> Generator[Round]:
         """Run the loop on ``rows``; refuses to serve two calls at a time."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import secrets
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
@@ -9,7 +10,8 @@ from typing import Any
 import attrs
 import torch
 
-from specframe._decoder.streamers import Feed
+from specframe._decoder.arguments import DecodeArguments, StreamArguments, refuse_unknown
+from specframe._decoder.streamers import Feed, as_feed
 from specframe._errors import InputError
 from specframe._loading.loading import Loaded
 from specframe._round.rows import Row
@@ -21,7 +23,7 @@ Prompt = str | Sequence[int]
 
 @attrs.frozen
 class Request:
-    """Hold the arguments of one ``decode``, but for the prompt."""
+    """Hold the arguments of one ``decode``, but for the prompt, and their defaults."""
 
     max_new_tokens: int | Sequence[int] = 128
     eos_token_id: int | Sequence[int] | None = None
@@ -37,7 +39,7 @@ class Request:
     batch_size: int | None = None
     output_logits: bool = False
     output_probs: bool = False
-    feed: Feed | None = None
+    streamer: Feed | None = attrs.field(default=None, converter=as_feed)
     sampling: Sampling = attrs.field(init=False)
 
     @sampling.default
@@ -68,7 +70,7 @@ class Request:
 
     def check_lists(self, prompts: int) -> None:
         """Raise InputError for a list that has not one value for each prompt, and for a crowd."""
-        if self.feed is not None and prompts > 1:
+        if self.streamer is not None and prompts > 1:
             raise InputError(
                 f"streamer shows one prompt's text and {prompts} prompts were given: leave it out, "
                 "or decode them one by one"
@@ -119,6 +121,32 @@ class Request:
                 f"got {self.seed!r}"
             )
         return int(seed)
+
+
+def parameters_of(arguments: type) -> list[inspect.Parameter]:
+    """Return a typed dictionary's keys as parameters, with the defaults that a request has."""
+    fields = attrs.fields_dict(Request)
+    return [
+        inspect.Parameter(
+            name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=fields[name].default,
+            annotation=hint.__forward_arg__,
+        )
+        for name, hint in arguments.__annotations__.items()
+    ]
+
+
+def request_of(arguments: DecodeArguments) -> Request:
+    """Return what a call of ``decode`` asks for; raises InputError for what no model can serve."""
+    refuse_unknown(arguments, DecodeArguments, "decode")
+    return Request(**arguments)
+
+
+def stream_request_of(arguments: StreamArguments) -> Request:
+    """Return what a call of ``stream`` asks for; a stream has one row, and so no batch size."""
+    refuse_unknown(arguments, StreamArguments, "stream")
+    return Request(**arguments)
 
 
 def make_row(prompt: Prompt, index: int, request: Request, loaded: Loaded) -> Row:

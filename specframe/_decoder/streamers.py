@@ -41,3 +41,8 @@ class Feed:
     def end(self) -> None:
         """Say that no token follows."""
         self.streamer.end()
+
+
+def as_feed(streamer: object) -> Feed | None:
+    """Return what hands tokens to ``streamer``; nothing where there is none."""
+    return streamer if streamer is None or isinstance(streamer, Feed) else Feed(streamer)

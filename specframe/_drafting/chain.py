@@ -1,4 +1,8 @@
-"""How a chain grows: one token a level, as far as room and stop policy let it."""
+"""How a chain grows: one token a level, as far as room and stop policy let it.
+
+Chains grow here and nowhere else. A drafter only says what it sees at a node (``look``): Kangaroo,
+the early exit and the draft model differ in that one function.
+"""
 
 from __future__ import annotations
 

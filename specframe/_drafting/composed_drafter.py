@@ -1,4 +1,12 @@
-"""Drafters made of drafters: the first that proposes something, or the longest proposal."""
+"""Drafters made of drafters: the first that proposes something, or the longest proposal.
+
+A composition is a drafter: the loop knows nothing of it. A part whose draft is not scored as it is
+gets ``discard``, and sees in ``update`` what was committed, without an ``exit``: only the last part
+that ran layers can have its keys and values in the target's cache. Kangaroo then takes the exit
+states from what the target captured, and the draft model rolls back to the root. Both are slower
+than alone, and draft the same. Which part is taken may depend on the drafts under verifiers that
+promise tokens; where q counts it may not, so ``longest`` is ``first`` there.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,9 @@
-"""The lower part of a target: runs layers on placed tokens. It knows no stops and no commits."""
+"""The lower part of a target: runs layers on placed tokens. It knows no stops and no commits.
+
+The engine runs layers and knows no stops; ``Target`` adds prefill, score, commit and the clock. So
+tests can replace the engine by one that answers from a table, by *what its masks let it see*: the
+loop, trees, placements and commits are tested without weights.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""Where the tokens of one pass stand: their positions, cache slots, and what they may see."""
+"""Where the tokens of one pass stand: their positions, cache slots, and what they may see.
+
+A pass has one placement for all its layers: ``Pass`` turns it into rotary rows and masks once. A
+chain of one node needs no mask, and a longer one is a view of a band that is made once.
+"""
 
 from __future__ import annotations
 

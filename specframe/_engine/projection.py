@@ -1,4 +1,12 @@
-"""Linear maps as decoding needs them: few rows, weights laid out for that."""
+"""Linear maps as decoding needs them: few rows, weights laid out for that.
+
+A model that is loaded by name belongs to the engine, so its weights are laid out anew. On a CPU, in
+float32 and bfloat16, linear layers move into oneDNN's packed layout (one copy: the transformers
+modules keep none), because torch's plain kernel takes two to four times as long for 2 to 8 rows as
+for one, which would eat what drafting wins (``python benchmarks/projection.py`` prints both).
+Elsewhere projections with the same input are one tensor, and the modules' parameters are views of
+it. A model that was handed over is left alone, and its layers are called one by one.
+"""
 
 from __future__ import annotations
 

@@ -4,7 +4,15 @@ Floating point sums depend on the shape of the call that makes them, not on who 
 runs one token at a time, verification several, so their logits differ in the last bits. Here both
 run the same calls: ``BLOCK`` rows of a single sequence, and a number of cache slots that follows
 from prompt and max_new_tokens alone. What is left of a strategy is which rows stand in a block
-beside a token and what masked slots hold; the probe (``_exact_probe``) shows that neither matters.
+beside a token and what masked slots hold; the probe (``probe``) shows that neither matters.
+
+Exact mode adds three objects and no branch to the loop. ``ExactEngine`` takes each row of a batch
+by itself (a twin of the engine per row, with its own cache, so with recordings of its own where
+passes are recorded; a row's engine outlives the row). ``ExactTarget`` tells it the number of slots,
+and scores the path of a tree again, as a chain in the slots where it will stay. ``ExactVerifier``
+wraps the verifier and lets it confirm the path on those rows. Nothing is rounded to static shapes
+(``Shape.as_given``): a reach rounded there would be bounded by the buffers, and those depend on the
+strategy.
 """
 
 from __future__ import annotations

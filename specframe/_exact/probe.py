@@ -1,4 +1,10 @@
-"""The probe that admits an engine to exact mode: what a strategy can vary must not show in bits."""
+"""The probe that admits an engine to exact mode: what a strategy can vary must not show in bits.
+
+It runs at load, on the engine of the device's runner, and refuses where bits depend on anything
+that a strategy can vary: first passes (which are recorded) and larger buffers (which are recorded
+anew) among them. A refusal hands over to the next runner: ``fused``, ``graph``, ``eager``, each
+probed anew, with one warning that says why.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,9 @@
-"""Decoders on models that somebody else holds: made once, and gone with the model."""
+"""Decoders on models that somebody else holds: made once, and gone with the model.
+
+A decoder reads its model through a weak proxy, so one dictionary with weak keys finds it again and
+nothing lives longer than the model. The addresses and version counters of all weights say whether
+it is still the model that was probed.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,12 @@
-"""The loop behind transformers' ``generate``: prompts and settings are its, the passes are ours."""
+"""The loop behind transformers' ``generate``: prompts and settings are its, the passes are ours.
+
+``generate`` prepares, we decode: processors and criteria are taken as transformers made them, so no
+setting has a second reading. Temperature, top-k, top-p and min-p at the end of the list become the
+sampler's own; all else is asked row by row, with the row's padding in front (``Row.processors``),
+since that is what it sees in ``generate``. transformers hands a callable neither streamer nor
+assistant model: both are read in the frame of the ``generate`` that is calling, so that the one is
+served and the other refused.
+"""
 
 from __future__ import annotations
 
@@ -97,7 +105,7 @@ def _request(chain: Chain, config: Any, streamer: Any, rows: int) -> Request:
     request = Request(
         **settings,
         output_logits=bool(wants_logits),
-        feed=None if streamer is None else Feed(streamer, has_prompt=True),
+        streamer=None if streamer is None else Feed(streamer, has_prompt=True),
     )
     request.check_lists(rows)
     return request

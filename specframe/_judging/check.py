@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Unpack
 
 import torch
 
 from specframe import _defaults
+from specframe._decoder.arguments import StreamArguments
 from specframe._decoder.decoder import Decoder
 from specframe._decoder.request import Prompt, Request
 from specframe._errors import InputError
@@ -27,7 +28,9 @@ FEWEST_TIES, TOKENS_A_TIE = 3, 200  # in float32 and float64, more ties than tha
 SEED = 0
 
 
-def check(decoder: Decoder, prompts: Sequence[Prompt], **arguments: Any) -> Report:
+def check(
+    decoder: Decoder, prompts: Sequence[Prompt], **arguments: Unpack[StreamArguments]
+) -> Report:
     """Decode prompts, one at a time, plainly and with ``decoder``; arguments as for ``decode``."""
     checker = Checker(decoder, arguments)
     return checker.report([checker.compare(prompt) for prompt in prompts])
@@ -55,18 +58,20 @@ class Checker:
     """
 
     def __init__(
-        self, decoder: Decoder, arguments: dict[str, Any], reference: Reference | None = None
+        self, decoder: Decoder, arguments: StreamArguments, reference: Reference | None = None
     ) -> None:
         """Check ``decoder`` with ``arguments`` of ``decode``; without a seed it is 0.
 
         Checkers of one model may share its ``reference``.
         """
+        arguments = arguments.copy()
         if arguments.get("seed") is None:
-            arguments = {**arguments, "seed": SEED}
+            arguments["seed"] = SEED
         request = Request(**arguments)
         setup = decoder.setup_at(request.temperature)
         require_tokens(setup.guarantee, setup.verifier, request.temperature)
-        self._arguments = {**arguments, "output_logits": True}
+        arguments["output_logits"] = True
+        self._arguments: StreamArguments = arguments
         self._sampling = request.sampling
         self._decoder, self._plain = decoder, decoder.plain()
         self._dtype = decoder.loaded.engine.dtype
@@ -74,7 +79,7 @@ class Checker:
         self._seed: Any = request.seed
 
     @torch.inference_mode()
-    def compare(self, prompt: Prompt, **changes: Any) -> Pair:
+    def compare(self, prompt: Prompt, **changes: Unpack[StreamArguments]) -> Pair:
         """Decode one prompt both ways; ``changes`` replace arguments for this prompt."""
         arguments = self._arguments | changes
         fast: Result = self._decoder.decode(prompt, **arguments)
@@ -121,8 +126,13 @@ class Checker:
         The prompt is decoded once more and past its end, so that there are rows enough.
         """
         budget = max(NOISE_TOKENS, len(pair.plain_token_ids))
-        changes = {"max_new_tokens": budget, "eos_token_id": (), "stop": ()}
-        arguments = self._arguments | changes | {"stopping_criteria": None}
+        changes: StreamArguments = {
+            "max_new_tokens": budget,
+            "eos_token_id": (),
+            "stop": (),
+            "stopping_criteria": None,
+        }
+        arguments = self._arguments | changes
         plain: Result = self._plain.decode(pair.prompt_token_ids, **arguments)
         under_test = {row.position for row in (pair.differing, pair.furthest) if row}
         rows = self._reference.rows(plain.prompt_token_ids, plain.token_ids)

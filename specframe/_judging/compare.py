@@ -1,13 +1,18 @@
-"""Plain decoding beside a strategy, interleaved so that both meet the same machine."""
+"""Plain decoding beside a strategy, interleaved so that both meet the same machine.
+
+Plain decoding catches up token by token after each round, on the same weights with a cache of its
+own. Each way has its own clock, and neither clock runs while the other decodes.
+"""
 
 from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator
-from typing import Any
+from typing import Unpack
 
 import attrs
 
+from specframe._decoder.arguments import StreamArguments
 from specframe._decoder.decoder import Decoder
 from specframe._decoder.request import Prompt
 from specframe._decoder.stream import Stream
@@ -68,7 +73,7 @@ class Comparison:
         self._plain_decoder.close()
 
 
-def compare(decoder: Decoder, prompt: Prompt, **arguments: Any) -> Comparison:
+def compare(decoder: Decoder, prompt: Prompt, **arguments: Unpack[StreamArguments]) -> Comparison:
     """Decode ``prompt`` with ``decoder``'s strategy and plainly; arguments as for ``stream``."""
     plain = decoder.plain()
     if arguments.get("seed") is None:  # both must draw the same noise
@@ -78,9 +83,10 @@ def compare(decoder: Decoder, prompt: Prompt, **arguments: Any) -> Comparison:
     return Comparison(fast, plain.stream(prompt, **arguments), plain)
 
 
-def judge(decoder: Decoder, result: Result, **arguments: Any) -> Report:
+def judge(decoder: Decoder, result: Result, **arguments: Unpack[StreamArguments]) -> Report:
     """Decode the prompt of a compared result once more, with logits, and judge the difference."""
-    return check(decoder, [result.prompt_token_ids], **{**arguments, "seed": result.seed})
+    arguments["seed"] = result.seed
+    return check(decoder, [result.prompt_token_ids], **arguments)
 
 
 def _compared(result: Result, plain: Result) -> Metrics:

@@ -1,4 +1,11 @@
-"""The model in float64, as transformers has it: what every way of decoding approximates."""
+"""The model in float64, as transformers has it: what every way of decoding approximates.
+
+It judges with the weights of the run and not with the engine's split of the model: a fault that
+plain and speculative decoding share would pass before a judge that shares it too. How far rounding
+takes a row from it is measured on plain decoding's rows alone. A bound from agreeing rows of both
+ways would be widened by the fault itself: positions off by one (a fault that the tests plant) take
+it from 0.00005 to 20.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""Models that draft beside a target: loaded as it was, and only if their tokens are its tokens."""
+"""Models that draft beside a target: loaded as it was, and only if their tokens are its tokens.
+
+A draft model is an engine, not a target: it knows neither stops nor commits, and has a cache of its
+own. In exact mode it stays an ordinary engine, since nothing that it says can change the output.
+"""
 
 from __future__ import annotations
 

@@ -36,7 +36,8 @@ DTYPES = {
     "bfloat16": torch.bfloat16,
     "float16": torch.float16,
 }
-# Layer types of transformers configs that carry a state from token to token.
+# Layer types of transformers configs that carry a state from token to token. It can neither be
+# rolled back to an accepted prefix nor branch as a draft tree needs, so such models are refused.
 RECURRENT_LAYERS = frozenset(
     {"conv", "hybrid", "hybrid_sliding", "linear_attention", "mamba", "recurrent"}
 )

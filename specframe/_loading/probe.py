@@ -1,4 +1,11 @@
-"""The probe that admits a model at load time: its parts must add up to the model."""
+"""The probe that admits a model at load time: its parts must add up to the model.
+
+The model's own modules, called one by one, must equal the whole model bit for bit, and the engine's
+path (a chunk, a single token, a branching tree) must agree within ``TOLERANCE``; else the model is
+refused by the name of its family. The probe reads 24 tokens, so it crosses windows below that; what
+a family does with wider ones is the tests' to show. Multipliers and caps show only where a model
+sets them, so ``tests/test_probe_families.py`` sets all of them and plants one error at a time.
+"""
 
 from __future__ import annotations
 

@@ -1,1 +1,4 @@
-"""The algorithm: the decode loop, and what happens between two rounds."""
+"""The algorithm: the decode loop, and what happens between two rounds.
+
+``rounds`` is the whole algorithm, and knows no strategy by name.
+"""

@@ -2,6 +2,12 @@
 
 Measured beside a decode for those who ask for them; they decide nothing. Both are what tokens are
 chosen by: after penalties, processors, temperature and filters; at temperature 0 the model's own.
+
+p and q are measured between verdict and commit, the only moment at which the logits are there and
+the prefixes are still true, by a verifier that wraps the one in force; the loop knows nothing of
+it. Only a verifier that needs q makes drafters hand it over, so a sampler notes what they choose
+from. Paths of tokens name the places, because pruning renumbers nodes. The clock skips what this
+takes: ``cost-aware`` would otherwise draft to please the trace.
 """
 
 from __future__ import annotations

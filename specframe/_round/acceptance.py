@@ -1,4 +1,15 @@
-"""Acceptance: how far down a draft the target chose every node, on the host or on a device."""
+"""Acceptance: how far down a draft the target chose every node, on the host or on a device.
+
+Where passes are recorded, the walk down the trees is a recording of fixed shape too (``follow``).
+The host then reads draft, largest logits and verdict in one stretch, with nothing to send in
+between, and cuts the path at its stops. A verifier that can be awaited says so (``capturable``).
+What else makes the host wait: a policy that answers before a token, penalties and processors (they
+read the path), compositions (they look at each draft), exact mode, and sampling on the eager
+runner.
+
+Where siblings hold the same token, the walk follows whichever leads further: both are what the
+target said.
+"""
 
 from __future__ import annotations
 

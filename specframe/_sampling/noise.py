@@ -1,4 +1,9 @@
-"""Random numbers that are a function of what they are for, not of when they are drawn."""
+"""Random numbers that are a function of what they are for, not of when they are drawn.
+
+Noise is computed from a key (Philox 4x64, a counter-based generator), so a number depends on what
+it is for and not on how many were drawn before it. docs/sampling.md lists the streams and their
+keys.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""Build the page of a trace, or of two: one file that needs no network."""
+"""Build the page of a trace, or of two: one file that needs no network.
+
+A trace's page is its lines: ``--trace run.html`` goes through the same records as reading a file
+does, so there is one reader, and it checks what it reads.
+"""
 
 from __future__ import annotations
 

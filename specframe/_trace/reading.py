@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from specframe._errors import InputError
+from specframe._files import whole_lines
 from specframe._trace.records import SCHEMA, End, Header, RoundRecord, Trace
 
 if TYPE_CHECKING:
@@ -18,9 +19,10 @@ Value = TypeVar("Value")
 
 def read_trace(path: Path) -> Trace:
     """Return the trace that ``specframe decode --trace FILE.jsonl`` has written."""
-    content = path.read_bytes()
-    lines = content[: content.rfind(b"\n") + 1].splitlines()
-    return trace_of([_parse(line, path, at) for at, line in enumerate(lines, 1)], str(path))
+    if not path.exists():
+        raise InputError(f"there is no trace {path}: write one with `specframe decode --trace`")
+    lines = enumerate(whole_lines(path), 1)
+    return trace_of([_parse(line, path, number) for number, line in lines], str(path))
 
 
 def trace_of(records: list[Any], where: str) -> Trace:

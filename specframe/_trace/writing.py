@@ -8,12 +8,12 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, BinaryIO, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import attrs
 
 from specframe._errors import InputError
-from specframe._files import to_line, write_atomically
+from specframe._files import Lines, to_line, write_atomically
 from specframe._trace.page import render_trace
 from specframe._trace.reading import trace_of
 from specframe._trace.records import SCHEMA, End, Header, RoundRecord
@@ -22,7 +22,7 @@ from specframe._trace.texts import TokenTexts
 if TYPE_CHECKING:
     from specframe import Result, RowRound, Setup
 
-PAGE, LINES = ".html", ".jsonl"
+PAGE, RECORDS = ".html", ".jsonl"
 IN_FORCE = (
     "strategy",
     "options",
@@ -38,8 +38,8 @@ IN_FORCE = (
 
 def check_path(path: Path) -> None:
     """Raise InputError unless ``path`` can take a trace, before anything is decoded."""
-    if path.suffix not in {PAGE, LINES}:
-        raise InputError(f"--trace is '{path}': name a file that ends in {PAGE} or {LINES}")
+    if path.suffix not in {PAGE, RECORDS}:
+        raise InputError(f"--trace is '{path}': name a file that ends in {PAGE} or {RECORDS}")
     if not path.parent.is_dir():
         raise InputError(f"--trace is '{path}', and there is no folder {path.parent}: make it")
     if not os.access(path if path.exists() else path.parent, os.W_OK):
@@ -60,11 +60,9 @@ class TraceFile:
         self._path = path
         self._tokenizer = tokenizer
         self._texts: TokenTexts | None = None
-        self._lines: list[str] = []
+        self._kept: list[str] = []  # for a page
         self._rounds = 0
-        self._file: BinaryIO | None = None
-        if path.suffix == LINES:
-            self._file = path.open("wb", buffering=0)
+        self._lines = Lines(path) if path.suffix == RECORDS else None
 
     def begin(
         self, prompt: str, result: Result, setup: Setup, described: Mapping[str, Any]
@@ -85,16 +83,16 @@ class TraceFile:
         """Write how the decode ended, or the page."""
         end = End(finish_reason=result.finish_reason, metrics=result.metrics.as_dict())
         self._write("end", attrs.asdict(end))
-        if self._file is None:
-            trace = trace_of([json.loads(line) for line in self._lines], str(self._path))
+        if self._lines is None:
+            trace = trace_of([json.loads(line) for line in self._kept], str(self._path))
             write_atomically(self._path, render_trace(trace))
 
     def _write(self, kind: str, record: dict[str, Any]) -> None:
         line = to_line({"kind": kind, **record}, ascii_only=True)
-        if self._file is None:
-            self._lines.append(line)
+        if self._lines is None:
+            self._kept.append(line)
         else:
-            self._file.write(f"{line}\n".encode())
+            self._lines.append([line])
 
     def __enter__(self) -> Self:
         """Return the file itself."""
@@ -107,8 +105,8 @@ class TraceFile:
         traceback: TracebackType | None,
     ) -> None:
         """Close the file."""
-        if self._file is not None:
-            self._file.close()
+        if self._lines is not None:
+            self._lines.close()
 
 
 def header_of(prompt: str, result: Result, setup: Setup, described: Mapping[str, Any]) -> Header:

@@ -1,4 +1,10 @@
-"""A benchmark from its first line to its last file."""
+"""A benchmark from its first line to its last file.
+
+Ids are measured to ids, by the wall clock around ``decode`` as around ``generate``: what our loop
+does between rounds counts as ``other``. Decoders get no tokenizer here, since ``generate`` makes no
+text either. The stock copy that transformers needs exists only if it competes, and the memory
+ledger books it, like every strategy's cache, so that a peak leaves out what the others hold.
+"""
 
 from __future__ import annotations
 
@@ -173,10 +179,9 @@ def write_results(results: Results, folder: Path) -> None:
     """Write results.json, summary.csv and report.html."""
     from specframe.bench.report._page import write_report  # noqa: PLC0415 (templates, and only at the end)
 
-    content = results.as_dict()
-    write_atomically(folder / RESULTS, to_line(content) + "\n")
+    write_atomically(folder / RESULTS, to_line(results.as_dict()) + "\n")
     write_summary(results.summary, folder / SUMMARY)
-    write_report(content, folder)
+    write_report(results, folder)
 
 
 def _runner(job: Job, field: Field) -> Runner:

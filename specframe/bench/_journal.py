@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, Self
+from typing import Any, Self
 
 import attrs
 
 from specframe._errors import InputError
-from specframe._files import plain, to_line
+from specframe._files import Lines, plain, to_line, whole_lines
 from specframe.bench._order import Slot
 from specframe.bench._reading import differences, structured
 from specframe.bench._records import Header, Run, as_record
@@ -41,7 +40,7 @@ class Journal:
 
     header: Header
     runs: list[Run]
-    _file: BinaryIO
+    _lines: Lines
 
     @classmethod
     def open(cls, folder: Path, header: Header, slots: Sequence[Slot]) -> Journal:
@@ -56,9 +55,7 @@ class Journal:
         first = header if not lines else refuse_other(read_header(lines, path), header, path)
         runs = read_runs(lines, path)
         kept = whole_slots(runs, slots)
-        file = path.open("ab", buffering=0)
-        file.truncate(sum(map(len, lines[: kept + 1])) if lines else 0)
-        journal = cls(first, runs[:kept], file)
+        journal = cls(first, runs[:kept], Lines(path, lines[: kept + 1]))
         if not lines:
             journal.write([as_record(header)])
         return journal
@@ -70,8 +67,8 @@ class Journal:
 
     def write(self, records: Sequence[dict[str, Any]]) -> None:
         """Add lines and see them onto the disk."""
-        self._file.write("".join(to_line(record) + "\n" for record in records).encode("utf-8"))
-        os.fsync(self._file.fileno())
+        self._lines.append([to_line(record) for record in records])
+        self._lines.sync()
 
     def __enter__(self) -> Self:
         return self
@@ -82,13 +79,7 @@ class Journal:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._file.close()
-
-
-def whole_lines(path: Path) -> list[bytes]:
-    """Return the lines of the file without one that was cut off; none where there is no file."""
-    content = path.read_bytes() if path.exists() else b""
-    return content[: content.rfind(b"\n") + 1].splitlines(keepends=True)
+        self._lines.close()
 
 
 def read_header(lines: Sequence[bytes], path: Path) -> Header:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import attrs
 
-from specframe.bench._journal import RUNS, read_header, read_runs, whole_lines
+from specframe._files import whole_lines
+from specframe.bench._journal import RUNS, read_header, read_runs
 from specframe.bench._records import Header, Run, Summary
 from specframe.bench._summary import Summaries
 

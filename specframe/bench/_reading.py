@@ -37,7 +37,21 @@ def read_results(folder: Path) -> Results:
             f"{path} has schema {schema!r} and this specframe reads schema {SCHEMA}: use the "
             "version that wrote it"
         )
-    return _results(found if schema == SCHEMA else _from_schema_1(found), path)
+    return results_of(found if schema == SCHEMA else _from_schema_1(found), str(path))
+
+
+def results_of(found: dict[str, Any], where: str) -> Results:
+    """Return what stands in a results.json of today's schema; ``where`` names it in errors."""
+    own = {"finished", "runs", "summary"}
+    if missing := sorted(own - found.keys()):
+        raise InputError(f"{where} is damaged: '{missing[0]}' is missing")
+    header = {key: value for key, value in found.items() if key not in own}
+    return Results(
+        structured(header, Header, where),
+        structured(found["finished"], str, where),
+        structured(found["runs"], list[Run], where),
+        structured(found["summary"], list[Summary], where),
+    )
 
 
 def structured(value: object, kind: type[Value], where: str) -> Value:
@@ -60,19 +74,6 @@ def _from_schema_1(found: dict[str, Any]) -> dict[str, Any]:
         for row in rows
     ]
     return found | {"summary": kept}
-
-
-def _results(found: dict[str, Any], path: Path) -> Results:
-    own = {"finished", "runs", "summary"}
-    if missing := sorted(own - found.keys()):
-        raise InputError(f"{path} is damaged: '{missing[0]}' is missing")
-    header = {key: value for key, value in found.items() if key not in own}
-    return Results(
-        structured(header, Header, str(path)),
-        structured(found["finished"], str, str(path)),
-        structured(found["runs"], list[Run], str(path)),
-        structured(found["summary"], list[Summary], str(path)),
-    )
 
 
 def _reason(error: BaseException) -> str:

@@ -20,6 +20,7 @@ from specframe.cli._run_file import progress
 
 if TYPE_CHECKING:
     from specframe import Decoder
+    from specframe._decoder.arguments import StreamArguments
     from specframe._judging.check import Checker
     from specframe._judging.pairs import Pair
 
@@ -126,7 +127,9 @@ def compare_all(checker: Checker, lines: list[PromptLine], pairs: list[Pair], no
     """Decode prompt after prompt both ways, adding to ``pairs``."""
     with progress(len(lines), notes) as advance:
         for line in lines:
-            own = {} if line.max_new_tokens is None else {"max_new_tokens": line.max_new_tokens}
+            own: StreamArguments = {}
+            if line.max_new_tokens is not None:
+                own["max_new_tokens"] = line.max_new_tokens
             pairs.append(checker.compare(line.prompt, **own))
             advance(1)
 

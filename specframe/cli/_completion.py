@@ -2,24 +2,37 @@
 
 typer's own resolving of a half-typed line serves; the scripts are ours: one call for each TAB,
 whole words whatever a shell thinks a word is, and no blank behind ``-o steps=``.
+
+typer's own scripts would take bash's word breaks for words, so that nothing after ``=`` could be
+completed, leave a blank after ``steps=`` and call twice in fish.
 """
 
 from __future__ import annotations
 
+import importlib
 import importlib.resources
 import os
+import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
+
+import attrs
+from typer.core import TyperGroup
 
 from specframe._errors import InputError
 from specframe._files import write_atomically
 
-if TYPE_CHECKING:
-    from typer._click.shell_completion import CompletionItem
-
 LINE: Final = "_SPECFRAME_LINE"  # the line up to the cursor
 WORD: Final = "_SPECFRAME_WORD"  # what bash will replace: less than a word behind "=" or ":"
 FILES: Final = {"bash": "bash.sh", "zsh": "zsh.zsh", "fish": "fish.fish"}
+
+
+@attrs.frozen
+class Completion:
+    """Hold what a word may become, and what that means."""
+
+    value: str
+    help: str
 
 
 def reply(command: Any, shell: str) -> str:
@@ -32,30 +45,58 @@ def reply(command: Any, shell: str) -> str:
     if shell == "bash":
         kept = kept_by_bash(incomplete, os.environ.get(WORD, incomplete))
         return "".join(f"{item.value.removeprefix(kept)}\n" for item in items)
-    return "".join(f"{item.value}\t{' '.join((item.help or '').split())}\n" for item in items)
+    return "".join(f"{item.value}\t{item.help}\n" for item in items)
 
 
 def typed_words(line: str) -> tuple[list[str], str]:
     """Return the words behind the command that are complete, and the one that is not."""
-    from typer._click.shell_completion import split_arg_string  # noqa: PLC0415 (a shell's question)
-
-    words = split_arg_string(line)[1:]
+    words = split(line)[1:]
     if not words or line.endswith((" ", "\t")):
         return words, ""
     return words[:-1], words[-1]
 
 
-def completions(command: Any, args: list[str], incomplete: str) -> list[CompletionItem]:
-    """Return what the last word may become, as whole words: ``--dtype=a`` as ``--dtype=auto``."""
-    from typer._click.shell_completion import CompletionItem  # noqa: PLC0415 (see above)
-    from typer._completion_classes import BashComplete  # noqa: PLC0415
+def split(line: str) -> list[str]:
+    """Return the words of a line as a shell does; a quote need not be closed yet."""
+    words = shlex.shlex(line, posix=True)
+    words.whitespace_split, words.commenters = True, ""
+    found: list[str] = []
+    try:
+        found.extend(words)  # those before the fault are in the list
+    except ValueError:
+        found.append(words.token)
+    return found
 
-    asked = BashComplete(command, {}, "specframe", "")
-    found = asked.get_completions(list(args), incomplete)
+
+def completions(command: Any, args: list[str], incomplete: str) -> list[Completion]:
+    """Return what the last word may become, as whole words: ``--dtype=a`` as ``--dtype=auto``."""
+    resolver = resolver_of_typer()
+    if resolver is None:
+        return []
+    found = resolver(command, {}, "specframe", "").get_completions(list(args), incomplete)
     flag, equals, _ = incomplete.partition("=")
-    if not (equals and flag.startswith("-")):
-        return found
-    return [CompletionItem(f"{flag}={each.value}", help=each.help) for each in found]
+    begun = f"{flag}=" if equals and flag.startswith("-") else ""
+    return [
+        Completion(f"{begun}{each.value}", " ".join((each.help or "").split())) for each in found
+    ]
+
+
+def resolver_of_typer() -> Any:
+    """Return the class that resolves half-typed lines, or None where typer has none any more.
+
+    It is part of the click that typer's commands are made of, which is no public name of typer: its
+    own copy today, the package elsewhere. The shell completes nothing without it.
+    """
+    core = next(each.__module__ for each in TyperGroup.__mro__ if each.__name__ == "Command")
+    try:
+        module: Any = importlib.import_module(f"{core.rpartition('.')[0]}.shell_completion")
+        resolver: type = module.ShellComplete
+    except (ImportError, AttributeError):
+        return None
+    # Its abstract methods are about scripts of its own, which nobody asks for.
+    return type(
+        "Resolver", (resolver,), dict.fromkeys(getattr(resolver, "__abstractmethods__", ()))
+    )
 
 
 def kept_by_bash(incomplete: str, word: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import attrs
 import typer
@@ -17,6 +17,7 @@ from specframe.cli._startup import without_collector
 
 if TYPE_CHECKING:
     from specframe import Decoder
+    from specframe._decoder.arguments import StreamArguments
 
 Dtype = Literal["auto", "float64", "float32", "bfloat16", "float16"]
 DtypeFlag = Annotated[
@@ -260,6 +261,6 @@ class Limits:
         if penalty is not None and not 0 < penalty < math.inf:
             raise InputError(f"--repetition-penalty must be a number above 0, got {penalty}")
 
-    def arguments(self) -> dict[str, Any]:
+    def arguments(self) -> StreamArguments:
         """Return them as keyword arguments of ``decode`` and ``stream``."""
-        return attrs.asdict(self)
+        return cast("StreamArguments", attrs.asdict(self))

@@ -14,19 +14,18 @@ import typer
 
 from specframe._errors import InputError
 from specframe._plugins.discovery import load_registry
-from specframe._scaffold.package import (
+from specframe._scaffold.names import (
     KINDS,
     LICENCES,
     Author,
     KindName,
     Licence,
     Names,
-    check_folder,
     check_name,
     refuse_taken,
     summary_of,
-    write_package,
 )
+from specframe._scaffold.package import check_folder, write_package
 from specframe.cli._display import is_terminal, say
 
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import attrs
 
 from specframe._errors import InputError
-from specframe._files import plain, to_line, write_atomically
+from specframe._files import Lines, plain, to_line, whole_lines, write_atomically
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from types import TracebackType
 
     from specframe.cli._prompt_file import Id
@@ -28,7 +28,7 @@ class OutputFile:
 
     path: Path
     done: dict[Id, bool]  # id -> whether its line is an error
-    _file: BinaryIO
+    _lines: Lines
 
     @classmethod
     def open(cls, path: Path, settings: dict[str, Any]) -> OutputFile:
@@ -37,24 +37,20 @@ class OutputFile:
         Raises InputError when the file holds what this command did not write.
         """
         settings = plain(settings)
-        content = path.read_bytes() if path.exists() else b""
-        whole = content[: content.rfind(b"\n") + 1]
-        done = read_done(whole, path)
+        lines = whole_lines(path)
+        done = read_done(lines, path)
         if done:
             refuse_other_settings(settings_path(path), path, settings)
-        elif content and not settings_path(path).exists():
+        elif path.exists() and path.stat().st_size and not settings_path(path).exists():
             raise InputError(f"{path} exists and is no output of --prompts: name another file")
         else:
             write_atomically(settings_path(path), to_line(settings) + "\n")
-        file = path.open("ab", buffering=0)
-        file.truncate(len(whole))
-        return cls(path, done, file)
+        return cls(path, done, Lines(path, lines))
 
     def add(self, id: Id, record: dict[str, Any]) -> None:  # noqa: A002 (the key's name)
         """Add a prompt's line and see it onto the disk."""
-        line = (to_line({"id": id, **record}) + "\n").encode("utf-8")
-        self._file.write(line)
-        os.fsync(self._file.fileno())
+        self._lines.append([to_line({"id": id, **record})])
+        self._lines.sync()
         self.done[id] = "error" in record
 
     def __enter__(self) -> Self:
@@ -66,13 +62,13 @@ class OutputFile:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._file.close()
+        self._lines.close()
 
 
-def read_done(whole: bytes, path: Path) -> dict[Id, bool]:
+def read_done(lines: Sequence[bytes], path: Path) -> dict[Id, bool]:
     """Return the ids that stand in the file, each with whether its prompt failed."""
     done: dict[Id, bool] = {}
-    for number, raw in enumerate(whole.split(b"\n")[:-1], 1):
+    for number, raw in enumerate(lines, 1):
         try:
             record = json.loads(raw)
             done[record["id"]] = "error" in record

@@ -1,4 +1,10 @@
-"""What happens where a runner cannot record or compile: it goes on without, or it stops."""
+"""What happens where a runner cannot record or compile: it goes on without, or it stops.
+
+A recording that fails ends all recording, and a compilation that fails ends all compiling, each
+with one warning that says why; then the same code runs eagerly. Exact mode never does that: code
+that is not compiled, or a pass outside its graph, may have other bits than the probe admitted. It
+raises ``RunnerError``, and again the next time.
+"""
 
 from __future__ import annotations
 

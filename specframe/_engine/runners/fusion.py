@@ -1,4 +1,9 @@
-"""Fusion: what stands between the matrix products of a layer, compiled into few kernels."""
+"""Fusion: what stands between the matrix products of a layer, compiled into few kernels.
+
+All layers of a kind share one compilation for a width and all reaches. Cache and attention are left
+out of it (``Apart``): their shapes change as the text grows, and there is nothing to fuse in them.
+cuDNN's attention is kept out, because it plans anew for each shape.
+"""
 
 from __future__ import annotations
 

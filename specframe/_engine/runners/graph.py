@@ -1,4 +1,15 @@
-"""The engine of the graph runner: passes of few static shapes, recorded once and replayed."""
+"""The engine of the graph runner: passes of few static shapes, recorded once and replayed.
+
+``GraphEngine`` is ``LayerEngine`` with ``run``, ``norm`` and ``logits`` replayed. The eager code
+itself is recorded, on a placement whose tensors keep their addresses, so target, drafters and
+verifiers do not know which runner they are on. A drafter's own compute joins through
+``target.capture(step)``. Prompts are not recorded, since no two have one shape.
+
+The host waits once a round, and once for each drafted level where the stop policy answers. Its
+``Reading`` is begun before the shallow layers run on the level and polled after them, so the device
+works meanwhile. Acceptance is the device's too (``_round/acceptance.py``): an accepted path that is
+not in place is brought there (``SlotCache.move``) before the host knows it.
+"""
 
 from __future__ import annotations
 

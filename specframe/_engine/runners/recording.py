@@ -1,4 +1,14 @@
-"""What the graph runner records on: CUDA graphs, or a stand-in that runs on any machine."""
+"""What the graph runner records on: CUDA graphs, or a stand-in that runs on any machine.
+
+Inputs are copied into buffers and answers are copied out, because recordings share one pool: a
+replay may overwrite what another one answered. A cache keeps its addresses when rows leave and when
+it is opened again; when it must grow, its recordings are dropped.
+
+``StandIn`` runs the same state machine on a CPU. It records nothing, calls the code on the same
+buffers, and spoils what every other recording answered before. ``tests/test_graph*.py``,
+``tests/test_fusion.py`` and ``tests/test_transfer.py`` use it; other tests do under
+``SPECFRAME_RUNNER=graph``.
+"""
 
 from __future__ import annotations
 

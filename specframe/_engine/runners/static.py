@@ -1,4 +1,12 @@
-"""Static shapes: passes are rounded up to few of them, in buffers that stay where they are."""
+"""Static shapes: passes are rounded up to few of them, in buffers that stay where they are.
+
+Widths are powers of two; the number of slots that are read (the reach) is rounded to a quarter of a
+power of two, at least to 128. A recording belongs to (layers from, to, skipped, tapped; batch,
+width, reach, with a mask or without). For chains the mask is made on the device from positions;
+trees bring theirs. Padding tokens are zeros: they go to the cache's last slot and see slot 0, so no
+row attends to nothing, and no row sees them. Caches are rounded up to a multiple of 128 slots, so a
+draft wider than its drafter declared is refused later than on the eager runner.
+"""
 
 from __future__ import annotations
 

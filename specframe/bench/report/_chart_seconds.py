@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 
 import attrs
 
+from specframe.bench._records import PARTS
 from specframe.bench.report._chart import WIDTH, Chart, Scale, explain, fitted, words_width
-from specframe.bench.report._results import PARTS
 from specframe.bench.report._words import milliseconds, percent
 
 ROW, BAR, TOP, EDGE = 46.0, 18.0, 28.0, 5.0

@@ -77,7 +77,7 @@ def _draw_row(chart: Chart, scale: Scale, bar: Bar, top: float) -> None:
 def _draw_dots(chart: Chart, scale: Scale, bar: Bar, lane: float) -> None:
     """Scatter the prompts below the bar, each at the same height in every chart."""
     for prompt, ratio in bar.dots.items():
-        shift = zlib.crc32(prompt.encode()) % 5 - 2
+        shift = zlib.crc32(prompt.encode(errors="replace")) % 5 - 2
         chart.dot("dot", (scale(ratio), lane + shift), 2.1, f"{prompt}: {times(ratio)}")
 
 

@@ -6,18 +6,18 @@ from collections.abc import Sequence
 
 import attrs
 
+from specframe.bench._records import ALL, PARTS, Level
 from specframe.bench.report._chart_acceptance import Share, draw_histogram, draw_positions
 from specframe.bench.report._chart_seconds import WHOLE, Split, draw_seconds
 from specframe.bench.report._chart_speedup import Bar, draw_speedups, highest_speedup
 from specframe.bench.report._chart_theory import Measured, draw_theory
-from specframe.bench.report._results import ALL, PARTS, Strategy, histogram
+from specframe.bench.report._results import Strategy
 from specframe.bench.report._theory import (
     acceptance_by_prompt,
     acceptance_rate,
     measure_costs,
     seconds_of_token,
 )
-from specframe.bench.report._values import Values
 from specframe.bench.report._words import percent, rate, two_decimals
 
 
@@ -46,22 +46,23 @@ def speedup_figures(strategies: Sequence[Strategy], tasks: Sequence[str]) -> lis
 
 def speedup_bar(strategy: Strategy, task: str) -> Bar:
     """Return a strategy's row for a task."""
-    summary = strategy.summaries.get(task, Values())
+    summary = strategy.summary(task)
     if strategy.is_plain:
-        return Bar(strategy.name, summary.number("speedup"), is_plain=True)
+        return Bar(strategy.name, summary.speedup, is_plain=True)
     return Bar(
         name=strategy.name,
-        value=summary.number("speedup"),
-        low=summary.number("speedup_low"),
-        high=summary.number("speedup_high"),
-        dots=summary.numbers("speedup_by_prompt"),
+        value=summary.speedup,
+        low=summary.speedup_low,
+        high=summary.speedup_high,
+        dots=summary.speedup_by_prompt,
         note="failed" if strategy.error else "not measured",
     )
 
 
 def position_figures(strategies: Sequence[Strategy]) -> list[Figure]:
     """Return a chart for each strategy that drafted."""
-    shares = {each.name: position_shares(each.overall) for each in strategies}
+    levels = {each.name: each.overall.acceptance_by_position for each in strategies}
+    shares = {name: position_shares(found) for name, found in levels.items()}
     drafted = [(name, found) for name, found in shares.items() if found]
     return [
         Figure(name, draw_positions(f"positions-{place}", name, found))
@@ -69,23 +70,21 @@ def position_figures(strategies: Sequence[Strategy]) -> list[Figure]:
     ]
 
 
-def position_shares(summary: Values) -> list[Share]:
+def position_shares(levels: Sequence[Level]) -> list[Share]:
     """Return accepted by reached at each position that was reached."""
-    found = summary.items("acceptance_by_position")
-    shares = [
-        Share(each.text("position"), each.number("accepted") or 0.0, each.number("reached") or 0.0)
-        for each in found
+    return [
+        Share(str(each.position), each.accepted, each.reached)
+        for each in levels
+        if each.reached > 0
     ]
-    return [each for each in shares if each.whole > 0]
 
 
 def histogram_figures(strategies: Sequence[Strategy]) -> list[Figure]:
     """Return a chart for each strategy that drafted."""
-    counts = {each.name: histogram(each.overall) for each in strategies if not each.is_plain}
-    drafted = [(name, found) for name, found in counts.items() if sum(found) > 0]
+    drafted = [each for each in strategies if not each.is_plain and each.rounds > 0]
     return [
-        Figure(name, draw_histogram(f"histogram-{place}", name, _shares(found)))
-        for place, (name, found) in enumerate(drafted)
+        Figure(each.name, draw_histogram(f"histogram-{place}", each.name, _shares(each)))
+        for place, each in enumerate(drafted)
     ]
 
 
@@ -99,7 +98,7 @@ def seconds_figures(strategies: Sequence[Strategy]) -> list[Figure]:
 
 def split_of(strategy: Strategy) -> Split:
     """Return the seconds of a token by part; undivided where only their sum is known."""
-    rate = strategy.overall.number("tokens_per_second_with_prefill")
+    rate = strategy.overall.tokens_per_second_with_prefill
     if rate is None or rate <= 0:
         return Split(strategy.name, {}, "failed" if strategy.error else "not measured")
     parts = _known_parts(strategy)
@@ -109,10 +108,9 @@ def split_of(strategy: Strategy) -> Split:
 
 def _known_parts(strategy: Strategy) -> dict[str, float]:
     """Return the seconds by part, above zero; what transformers leaves together stays together."""
-    seconds = strategy.overall.numbers("seconds")
-    if set(PARTS) <= set(seconds):
-        parts = {part: seconds[part] for part in PARTS}
-    else:
+    seconds = strategy.overall.seconds
+    parts = {part: spent for part in PARTS if (spent := seconds.get(part)) is not None}
+    if len(parts) < len(PARTS):
         total, prefill = strategy.turn_seconds("total"), strategy.turn_seconds("prefill")
         parts = {"prefill": prefill, WHOLE: total - prefill}
     return {part: each for part, each in parts.items() if each > 0} or {WHOLE: 1.0}
@@ -135,9 +133,9 @@ def measured_of(strategy: Strategy, plain_seconds: float | None) -> Measured | N
     costs = measure_costs(strategy, plain_seconds)
     if costs is None:
         return None
-    rates, speedups = acceptance_by_prompt(strategy), strategy.overall.numbers("speedup_by_prompt")
-    overall = acceptance_rate(strategy.overall.items("acceptance_by_position"))
-    speedup = strategy.overall.number("speedup")
+    rates, speedups = acceptance_by_prompt(strategy), strategy.overall.speedup_by_prompt
+    overall = acceptance_rate(strategy.overall.acceptance_by_position)
+    speedup = strategy.overall.speedup
     return Measured(
         whole=None if overall is None or speedup is None else (overall, speedup),
         prompts={name: (rates[name], speedups[name]) for name in rates if name in speedups},
@@ -161,6 +159,6 @@ def _cost_note(measured: Measured) -> str:
     )
 
 
-def _shares(counts: Sequence[float]) -> list[Share]:
-    whole = sum(counts)
-    return [Share(str(accepted), rounds, whole) for accepted, rounds in enumerate(counts)]
+def _shares(strategy: Strategy) -> list[Share]:
+    counts = strategy.overall.acceptance_histogram
+    return [Share(str(accepted), rounds, strategy.rounds) for accepted, rounds in enumerate(counts)]

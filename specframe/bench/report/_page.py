@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import os
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import attrs
 import jinja2
 
+from specframe._files import write_atomically
 from specframe._pages import STYLES
+from specframe.bench._records import PARTS, Header, Results
 from specframe.bench.report._charts import (
     histogram_figures,
     position_figures,
@@ -19,31 +21,25 @@ from specframe.bench.report._charts import (
     speedup_figures,
     theory_figures,
 )
-from specframe.bench.report._results import PARTS, Strategy, read_strategies, read_tasks
+from specframe.bench.report._results import Strategy, read_strategies, read_tasks
 from specframe.bench.report._table import COLUMNS, position_rows, split_rows, summary_rows, verdicts
-from specframe.bench.report._values import Values, words
-from specframe.bench.report._words import moment
+from specframe.bench.report._words import moment, printable, typed
 
 TEMPLATES = (Path(__file__).parent / "templates", STYLES)
 NAME = "report.html"
 
 
-def write_report(results: Mapping[str, object], folder: Path) -> Path:
-    """Write the page of ``results`` (docs/benchmark-format.md) and return its path.
+def write_report(results: Results, folder: Path) -> Path:
+    """Write the page of ``results`` and return its path.
 
     The file is there as a whole or not at all. Whatever results leave out, the page leaves out.
     """
     path = folder / NAME
-    draft = folder / f".{NAME}.{os.getpid()}"
-    try:
-        draft.write_text(render_report(results), encoding="utf-8")
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
+    write_atomically(path, render_report(results))
     return path
 
 
-def render_report(results: Mapping[str, object]) -> str:
+def render_report(results: Results) -> str:
     """Return the page; what results hold is escaped, and a policy forbids all other scripts."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
@@ -52,65 +48,61 @@ def render_report(results: Mapping[str, object]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    values = Values(results)
-    strategies, tasks = read_strategies(values), read_tasks(values)
-    return environment.get_template(NAME).render(
-        _heading(values)
+    strategies, tasks = read_strategies(results), read_tasks(results)
+    page = environment.get_template(NAME).render(
+        _heading(results.header)
         | _figures(strategies, tasks)
         | _tables(strategies, tasks)
         | {
+            "facts": _facts(results),
             "strategies": strategies,
-            "failures": failed_runs(values),
+            "failures": [run for run in results.runs if run.error],
             "script_hash": _hash(environment, "report.js"),
         }
     )
+    return printable(page)
 
 
-def failed_runs(results: Values) -> list[dict[str, str]]:
-    """Return strategy, prompt, repeat and error of each run that failed."""
-    return [
-        {key: run.text(key) for key in ("strategy", "prompt", "repeat", "error")}
-        for run in results.items("runs")
-        if run.text("error")
-    ]
-
-
-def _heading(results: Values) -> dict[str, object]:
-    """Return what was run, where, when and how."""
-    settings, environment = results.values("settings"), results.values("environment")
+def _heading(header: Header) -> dict[str, object]:
+    """Return what was run, where and how."""
+    settings, environment = header.settings, header.environment
     return {
-        "command": shlex.join(words(each) for each in results.sequence("command")),
-        "model": settings.text("model") or "unnamed model",
-        "facts": _facts(results),
-        "settings": _known(settings, "prompts") | _known(settings.values("prompts")),
-        "environment": _known(environment, "versions"),
-        "versions": _known(environment.values("versions")),
+        "command": shlex.join(header.command),
+        "model": settings.model or "unnamed model",
+        "settings": _known(_fields(settings, "prompts")) | _known(_fields(settings.prompts)),
+        "environment": _known(_fields(environment, "versions")),
+        "versions": _known(environment.versions),
     }
 
 
-def _facts(results: Values) -> list[tuple[str, str]]:
+def _facts(results: Results) -> list[tuple[str, str]]:
     """Return the few facts of the heading that are known."""
-    settings, environment = results.values("settings"), results.values("environment")
-    cores, threads = environment.text("cores"), environment.text("threads")
-    facts = [
-        ("started", moment(results.text("created"))),
-        ("finished", moment(results.text("finished"))),
-        ("machine", environment.text("processor") or environment.text("machine")),
-        ("cores, threads", f"{cores or '?'}, {threads or '?'}" if cores or threads else ""),
-        ("device", environment.text("device") or settings.text("device")),
-        ("dtype", settings.text("dtype")),
-        ("prompts", settings.values("prompts").text("count")),
-        ("new tokens", settings.text("max_new_tokens")),
-        ("temperature", settings.text("temperature")),
-        ("repeats", settings.text("repeats")),
+    settings, environment = results.header.settings, results.header.environment
+    facts: list[tuple[str, object]] = [
+        ("started", moment(results.header.created)),
+        ("finished", moment(results.finished)),
+        ("machine", environment.processor or environment.machine),
+        ("cores, threads", f"{environment.cores}, {environment.threads}"),
+        ("device", environment.device or settings.device),
+        ("dtype", settings.dtype),
+        ("prompts", settings.prompts.count),
+        ("new tokens", settings.max_new_tokens),
+        ("temperature", settings.temperature),
+        ("repeats", settings.repeats),
     ]
-    return [(name, value) for name, value in facts if value]
+    return [(name, text) for name, value in facts if (text := typed(value))]
 
 
-def _known(values: Values, left_out: str = "") -> dict[str, str]:
-    """Return the entries that hold something, but for one that is shown by itself."""
-    texts = values.texts().items()
-    return {key.replace("_", " "): text for key, text in texts if text and key != left_out}
+def _fields(record: attrs.AttrsInstance, left_out: str = "") -> dict[str, object]:
+    """Return the fields of a record, but for one that is shown by itself."""
+    fields = attrs.asdict(record, recurse=False)
+    return {name: value for name, value in fields.items() if name != left_out}
+
+
+def _known(values: Mapping[str, object]) -> dict[str, str]:
+    """Return the entries that hold something."""
+    texts = {name.replace("_", " "): typed(value) for name, value in values.items()}
+    return {name: text for name, text in texts.items() if text}
 
 
 def _figures(strategies: Sequence[Strategy], tasks: Sequence[str]) -> dict[str, object]:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+from typing import Any, Literal
 
 import attrs
 
 from specframe._defaults import PLAIN
-from specframe.bench.report._values import Values, finite
-
-ALL = "all"
-PARTS = ("prefill", "draft", "verify", "other")
+from specframe.bench._records import ALL, Results, Run, StrategyRecord, Summary
+from specframe.bench.report._words import typed
 
 
 @attrs.frozen
@@ -18,68 +18,104 @@ class Strategy:
     """Hold what results say of one strategy; ``overall`` is its summary over all tasks."""
 
     name: str
-    about: Values
-    summaries: Mapping[str, Values]
-    runs: Sequence[Values]
+    about: StrategyRecord
+    summaries: Mapping[str, Summary]
+    runs: Sequence[Run]
 
     @property
-    def overall(self) -> Values:
+    def overall(self) -> Summary:
         """Return the summary over all tasks, empty if there is none."""
-        return self.summaries.get(ALL, Values())
+        return self.summary(ALL)
+
+    def summary(self, task: str) -> Summary:
+        """Return the summary of a task, empty if there is none."""
+        return self.summaries.get(task) or Summary(self.name, task, num_prompts=0, num_failed=0)
 
     @property
     def error(self) -> str:
         """Return why it could not be loaded, or why every run failed, else nothing."""
-        errors = [run.text("error") for run in self.runs]
+        errors = [run.error for run in self.runs]
         if errors and all(errors):
             return f"all {len(errors)} runs failed, the first: {errors[0]}"
-        return self.about.text("error")
+        return self.about.error or ""
 
     @property
     def is_plain(self) -> bool:
         """Say whether this is our own plain decoding, the yardstick."""
-        theirs = self.about.text("kind") == "transformers"
-        return not theirs and (self.about.text("strategy") or self.name) == PLAIN
+        return not self.is_theirs and self.about.strategy == PLAIN
+
+    @property
+    def is_theirs(self) -> bool:
+        """Say whether transformers decodes."""
+        return self.about.kind == "transformers"
 
     @property
     def options(self) -> str:
         """Return the options as they are typed."""
-        found = self.about.values("options").texts()
-        return ", ".join(f"{name}={value}" for name, value in found.items())
+        return ", ".join(f"{name}={typed(value)}" for name, value in self.about.options.items())
 
-    def turn_seconds(self, part: str) -> float:
+    def turn_seconds(self, part: Literal["total", "prefill"]) -> float:
         """Return the seconds of one part, or of ``total``, over all turns."""
-        turns = (turn for run in self.runs for turn in run.items("turns"))
-        return sum(turn.values("seconds").number(part) or 0.0 for turn in turns)
+        spent = [getattr(turn.seconds, part) for run in self.runs for turn in run.turns]
+        return sum(finite(each) or 0.0 for each in spent)
 
     @property
-    def rounds(self) -> float:
+    def rounds(self) -> int:
         """Return how many rounds its summary counts."""
-        return sum(histogram(self.overall))
+        return sum(self.overall.acceptance_histogram)
 
 
-def read_strategies(results: Values) -> list[Strategy]:
+def read_strategies(results: Results) -> list[Strategy]:
     """Return every strategy that is named anywhere in the results, in the order of naming."""
-    about = {each.text("name"): each for each in results.items("strategies")}
-    summaries: dict[str, dict[str, Values]] = {name: {} for name in about}
-    runs: dict[str, list[Values]] = {name: [] for name in about}
-    for row in results.items("summary"):
-        summaries.setdefault(row.text("strategy"), {})[row.text("task")] = row
-    for run in results.items("runs"):
-        runs.setdefault(run.text("strategy"), []).append(run)
+    about = {each.name: each for each in results.header.strategies}
+    summaries: dict[str, dict[str, Summary]] = {name: {} for name in about}
+    runs: dict[str, list[Run]] = {name: [] for name in about}
+    for row in results.summary:
+        summaries.setdefault(row.strategy, {})[row.task] = known(row)
+    for run in results.runs:
+        runs.setdefault(run.strategy, []).append(run)
     return [
-        Strategy(name, about.get(name, Values()), summaries.get(name, {}), runs.get(name, []))
+        Strategy(
+            name, about.get(name) or unknown(name), summaries.get(name, {}), runs.get(name, [])
+        )
         for name in dict.fromkeys([*summaries, *runs])
     ]
 
 
-def read_tasks(results: Values) -> list[str]:
+def read_tasks(results: Results) -> list[str]:
     """Return the tasks, all of them together first; a single task is the same as all."""
-    found = dict.fromkeys(row.text("task") for row in results.items("summary"))
+    found = dict.fromkeys(row.task for row in results.summary)
     single = [task for task in found if task != ALL]
     return [ALL] if len(single) == 1 and ALL in found else [ALL, *single]
 
 
-def histogram(summary: Values) -> list[float]:
-    """Return the rounds that accepted 0, 1, 2 ... drafts."""
-    return [finite(value) or 0.0 for value in summary.sequence("acceptance_histogram")]
+def unknown(name: str) -> StrategyRecord:
+    """Return the description of a strategy that results name and do not describe."""
+    return StrategyRecord(
+        name=name,
+        kind="specframe",
+        strategy=name,
+        options={},
+        verifier=None,
+        stop_policy=None,
+        guarantee=None,
+        state="",
+    )
+
+
+def known(row: Summary) -> Summary:
+    """Return a summary without the numbers that are not finite: those are not known."""
+    changes: dict[str, Any] = {}
+    for field in attrs.fields(Summary):
+        value = getattr(row, field.name)
+        if isinstance(value, float):
+            changes[field.name] = finite(value)
+        if isinstance(value, dict):
+            numbers = {name: finite(each) for name, each in value.items()}
+            changes[field.name] = {k: each for k, each in numbers.items() if each is not None}
+    return attrs.evolve(row, **changes)
+
+
+def finite(value: float | None) -> float | None:
+    """Return a number if it is finite, else None."""
+    return value if value is not None and math.isfinite(value) else None

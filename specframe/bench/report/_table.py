@@ -6,13 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 
 import attrs
 
-from specframe.bench._records import PromptDifference
+from specframe.bench._records import ALL, PARTS, Summary
 from specframe.bench.report._chart_seconds import WHOLE, Split
 from specframe.bench.report._charts import position_shares, split_of
-from specframe.bench.report._results import ALL, PARTS, Strategy
-from specframe.bench.report._values import Values
+from specframe.bench.report._results import Strategy
 from specframe.bench.report._words import (
-    HEADS,
     count,
     differences_in_words,
     interval,
@@ -22,8 +20,6 @@ from specframe.bench.report._words import (
     times,
     two_decimals,
 )
-
-WORDS = {"near_ties": "near ties", "different": "differ", "not_judged": "not judged"}
 
 
 @attrs.frozen
@@ -66,62 +62,56 @@ class Verdict:
     error: str
 
 
-def _number(key: str, say: Callable[[float | None], str]) -> Callable[[Values], Cell]:
-    return lambda summary: Cell(say(summary.number(key)))
+def _fault(many: int | None) -> Cell:
+    return Cell(count(many), warns=bool(many))
 
 
-def _speedup(key: str) -> Callable[[Values], Cell]:
-    return lambda summary: Cell(
-        times(summary.number(key)),
-        interval(*_ends(summary, key)),
-    )
+def _over_plain(row: Summary) -> Cell:
+    return Cell(times(row.speedup), interval(row.speedup_low, row.speedup_high))
 
 
-def _ends(summary: Values, key: str) -> tuple[float | None, float | None]:
-    return summary.number(f"{key}_low"), summary.number(f"{key}_high")
+def _over_transformers(row: Summary) -> Cell:
+    ends = row.speedup_over_transformers_low, row.speedup_over_transformers_high
+    return Cell(times(row.speedup_over_transformers), interval(*ends))
 
 
-def _fault(key: str) -> Callable[[Values], Cell]:
-    return lambda summary: Cell(count(summary.number(key)), warns=bool(summary.number(key)))
+def _part(part: str) -> Callable[[Summary], Cell]:
+    return lambda row: Cell(percent(_share_of_time(row, part)))
 
 
-def _part(part: str) -> Callable[[Values], Cell]:
-    return lambda summary: Cell(_share_of_time(summary, part))
-
-
-def _share_of_time(summary: Values, part: str) -> str:
+def _share_of_time(row: Summary, part: str) -> float | None:
     """Return a part's share; of parts that are not all known there is none."""
-    seconds = summary.numbers("seconds")
-    total = sum(seconds.get(each, 0.0) for each in PARTS)
-    known = set(PARTS) <= set(seconds) and total > 0
-    return percent(seconds[part] / total if known else None)
+    spent = {each: row.seconds.get(each) for each in PARTS}
+    known = {each: seconds for each, seconds in spent.items() if seconds is not None}
+    total = sum(known.values())
+    return known[part] / total if len(known) == len(PARTS) and total > 0 else None
 
 
 # Heading, its columns, how a column reads the summary.
-COLUMNS: dict[str, dict[str, Callable[[Values], Cell]]] = {
-    "Prompts": {"run": _number("num_prompts", count), "failed": _fault("num_failed")},
+COLUMNS: dict[str, dict[str, Callable[[Summary], Cell]]] = {
+    "Prompts": {
+        "run": lambda row: Cell(count(row.num_prompts)),
+        "failed": lambda row: _fault(row.num_failed),
+    },
     "Tokens/s": {
-        "without prefill": _number("tokens_per_second", rate),
-        "with prefill": _number("tokens_per_second_with_prefill", rate),
+        "without prefill": lambda row: Cell(rate(row.tokens_per_second)),
+        "with prefill": lambda row: Cell(rate(row.tokens_per_second_with_prefill)),
     },
-    "Speed-up over": {
-        "plain": _speedup("speedup"),
-        "transformers": _speedup("speedup_over_transformers"),
-    },
+    "Speed-up over": {"plain": _over_plain, "transformers": _over_transformers},
     "Drafts": {
-        "tokens a round": _number("mean_acceptance_length", two_decimals),
-        "to break even": _number("break_even_acceptance_length", two_decimals),
-        "accepted": _number("draft_acceptance_rate", percent),
+        "tokens a round": lambda row: Cell(two_decimals(row.mean_acceptance_length)),
+        "to break even": lambda row: Cell(two_decimals(row.break_even_acceptance_length)),
+        "accepted": lambda row: Cell(percent(row.draft_acceptance_rate)),
     },
     "Time": {part: _part(part) for part in PARTS},
-    "Memory": {"peak": _number("peak_memory", memory)},
+    "Memory": {"peak": lambda row: Cell(memory(row.peak_memory))},
     "Tokens beside plain (prompts)": {
-        "equal": _number("identical", count),
-        "near ties": _number("near_ties", count),
-        "different": _fault("different"),
-        "not judged": _fault("not_judged"),
+        "equal": lambda row: Cell(count(row.identical)),
+        "near ties": lambda row: Cell(count(row.near_ties)),
+        "different": lambda row: _fault(row.different),
+        "not judged": lambda row: _fault(row.not_judged),
     },
-    "Output": {"repeated 8-grams": _number("repeated_8_grams", percent)},
+    "Output": {"repeated 8-grams": lambda row: Cell(percent(row.repeated_8_grams))},
 }
 
 
@@ -137,7 +127,7 @@ def verdicts(strategies: Sequence[Strategy]) -> list[Verdict]:
 
 def position_rows(strategies: Sequence[Strategy]) -> list[Positions]:
     """Return the acceptance by position of each strategy that drafted."""
-    found = [(each, position_shares(each.overall)) for each in strategies]
+    found = [(each, position_shares(each.overall.acceptance_by_position)) for each in strategies]
     return [
         Positions(
             strategy.name,
@@ -180,34 +170,27 @@ def _verdict(strategy: Strategy) -> Verdict:
     summary = strategy.overall
     return Verdict(
         strategy=strategy.name,
-        speedup=times(summary.number("speedup")),
-        spread="" if strategy.is_plain else interval(*_ends(summary, "speedup")),
-        sentence=summary.text("verdict"),
+        speedup=times(summary.speedup),
+        spread="" if strategy.is_plain else interval(summary.speedup_low, summary.speedup_high),
+        sentence=summary.verdict or "",
         tokens="" if strategy.is_plain else _equality(summary),
         error=strategy.error,
     )
 
 
-def _equality(summary: Values) -> str:
+def _equality(row: Summary) -> str:
     """Say whether the tokens were those of plain decoding, and on which prompts not."""
-    found = {key: summary.number(key) for key in ("identical", *WORDS)}
-    if set(found.values()) == {None}:
+    others = {
+        "near ties": row.near_ties,
+        "differ": row.different,
+        "not judged": row.not_judged,
+    }
+    if {row.identical, *others.values()} == {None}:
         return ""
-    prompts = sum(value or 0 for value in found.values())
-    said = f"Tokens equal plain decoding on {count(found['identical'] or 0)} of {count(prompts)}"
-    more = [f", {count(found[key])} {word}" for key, word in WORDS.items() if found[key]]
-    named = differences_in_words(_differences(summary))
+    equal = row.identical or 0
+    prompts = equal + sum(many or 0 for many in others.values())
+    more = [f", {count(many)} {word}" for word, many in others.items() if many]
+    named = differences_in_words(row.differences)
     sentences = [f" {each[:1].upper()}{each[1:]}." for each in named]
-    return f"{said} prompts{''.join(more)}.{''.join(sentences)}"
-
-
-def _differences(summary: Values) -> list[PromptDifference]:
-    """Read the prompts that differ; what is of another kind is left out."""
-    return [
-        PromptDifference(
-            each.text("prompt"), int(each.number("position") or 0), word, each.text("why")
-        )
-        for each in summary.items("differences")
-        for word in HEADS
-        if each.text("word") == word
-    ]
+    said = f"Tokens equal plain decoding on {count(equal)} of {count(prompts)} prompts"
+    return f"{said}{''.join(more)}.{''.join(sentences)}"

@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 import attrs
 
+from specframe.bench._records import Level, Round
 from specframe.bench.report._results import Strategy
-from specframe.bench.report._values import Values, finite, listed
-
-DRAFTED, COMMITTED, DRAFT, VERIFY, OTHER = 0, 2, 3, 4, 5  # places in a round
 
 
 @attrs.frozen
@@ -63,58 +61,56 @@ def measure_costs(strategy: Strategy, plain_seconds: float | None) -> Costs | No
     that any round reached.
     """
     rounds = _rounds(strategy)
-    drafted = sum(each[DRAFTED] for each in rounds)
-    spent = [sum(each[part] for each in rounds) for part in (DRAFT, VERIFY, OTHER)]
-    if not plain_seconds or drafted <= 0 or sum(spent) <= 0:
+    drafted = sum(each.drafted for each in rounds)
+    drafting = sum(each.draft for each in rounds)
+    beside = sum(each.verify + each.other for each in rounds)
+    if not plain_seconds or drafted <= 0 or drafting + beside <= 0:
         return None
     deepest = _deepest(strategy)
-    levels = Counter(int(min(each[DRAFTED], deepest)) for each in rounds)
+    levels = Counter(int(min(each.drafted, deepest)) for each in rounds)
     return Costs(
         lengths={level: many / len(rounds) for level, many in levels.items()},
         drafted=drafted / len(rounds),
-        per_draft=spent[0] / drafted / plain_seconds,
-        beside=(spent[1] + spent[2]) / len(rounds) / plain_seconds,
+        per_draft=drafting / drafted / plain_seconds,
+        beside=beside / len(rounds) / plain_seconds,
     )
 
 
-def acceptance_rate(positions: Iterable[Values]) -> float | None:
+def acceptance_rate(levels: Iterable[Level]) -> float | None:
     """Return the share of drafts that were accepted, of those whose forerunners all were."""
-    reached, accepted = 0.0, 0.0
-    for each in positions:
-        reached += each.number("reached") or 0.0
-        accepted += each.number("accepted") or 0.0
+    reached, accepted = 0, 0
+    for each in levels:
+        reached += each.reached
+        accepted += each.accepted
     return min(accepted / reached, 1.0) if reached > 0 else None
 
 
 def acceptance_by_prompt(strategy: Strategy) -> dict[str, float]:
     """Return the acceptance rate of each prompt, over its turns and repeats."""
-    positions: dict[str, list[Values]] = {}
+    levels: dict[str, list[Level]] = {}
     for run in strategy.runs:
-        found = [each for turn in run.items("turns") for each in turn.items("by_position")]
-        positions.setdefault(run.text("prompt"), []).extend(found)
-    rates = {prompt: acceptance_rate(found) for prompt, found in positions.items()}
+        found = [each for turn in run.turns for each in turn.by_position or ()]
+        levels.setdefault(str(run.prompt), []).extend(found)
+    rates = {prompt: acceptance_rate(found) for prompt, found in levels.items()}
     return {prompt: rate for prompt, rate in rates.items() if rate is not None}
 
 
 def seconds_of_token(plain: Strategy) -> float | None:
     """Return the seconds of a token of plain decoding, as one row of a batch sees them."""
     rounds = _rounds(plain)
-    tokens = sum(each[COMMITTED] for each in rounds)
-    spent = sum(each[DRAFT] + each[VERIFY] + each[OTHER] for each in rounds)
+    tokens = sum(each.committed for each in rounds)
+    spent = sum(each.draft + each.verify + each.other for each in rounds)
     return spent / tokens if tokens > 0 and spent > 0 else None
 
 
-def _rounds(strategy: Strategy) -> list[Sequence[float]]:
-    """Return a strategy's rounds: those that are whole."""
-    turns = [turn for run in strategy.runs for turn in run.items("turns")]
-    lists = [listed(each) for turn in turns for each in turn.sequence("rounds")]
-    rounds = [[finite(value) for value in each] for each in lists]
-    whole = [[value for value in each if value is not None] for each in rounds]
-    return [each for each in whole if len(each) > OTHER]
+def _rounds(strategy: Strategy) -> list[Round]:
+    """Return a strategy's rounds: those whose times are known."""
+    turns = [turn for run in strategy.runs for turn in run.turns]
+    rounds = [each for turn in turns for each in turn.rounds or ()]
+    return [each for each in rounds if all(map(math.isfinite, each))]
 
 
 def _deepest(strategy: Strategy) -> float:
     """Return the deepest level that a round reached."""
-    positions = strategy.overall.items("acceptance_by_position")
-    reached = [each.number("position") for each in positions if each.number("reached")]
-    return max((level for level in reached if level is not None), default=float("inf"))
+    levels = strategy.overall.acceptance_by_position
+    return max((each.position for each in levels if each.reached), default=float("inf"))

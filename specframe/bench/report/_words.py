@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -11,6 +13,20 @@ HEADS: dict[Word, str] = {DIFFERENT: "different", NOT_JUDGED: "not judged", NEAR
 NAMED = 3  # prompts in a sentence; results.json has all
 UNKNOWN = "\N{EN DASH}"
 KIBI = 1024
+# What XML forbids: control characters, lone surrogates and two that are no characters.
+UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+
+
+def printable(text: str) -> str:
+    """Return a text without what neither HTML nor XML can hold."""
+    return UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+def typed(value: object) -> str:
+    """Return a value as one would type it; null is empty."""
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)
 
 
 def times(ratio: float | None) -> str:

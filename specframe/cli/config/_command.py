@@ -1,4 +1,9 @@
-"""``-c FILE`` and ``--print-config``: what flags can say, said by a file; for any command."""
+"""``-c FILE`` and ``--print-config``: what flags can say, said by a file; for any command.
+
+A file's values fill typer's map of defaults. The file is checked against the command's own
+parameters, so a new flag needs nothing more; values pass through the same converters as typed ones,
+and what is typed wins by itself.
+"""
 
 from __future__ import annotations
 
