@@ -43,8 +43,8 @@ class Deprecation:
 # is no name (an argument, a method, a value) is taken as before where it was, which says
 # `DEPRECATED["specframe.load(model_name=)"].warn()`.
 _ALL = (
-    Deprecation("specframe.Draft.check()", "specframe.check_draft()", "0.2.0", "0.3.0"),
-    Deprecation("specframe.Rows.leave()", "specframe.leave()", "0.2.0", "0.3.0"),
+    Deprecation("specframe.Draft.check()", "specframe.check_draft()", "0.1.0", "0.2.0"),
+    Deprecation("specframe.Rows.leave()", "specframe.leave()", "0.1.0", "0.2.0"),
 )
 DEPRECATED: dict[str, Deprecation] = {each.old: each for each in _ALL}
 
