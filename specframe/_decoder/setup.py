@@ -10,6 +10,7 @@ from specframe._assembly.blame import blaming
 from specframe._assembly.declarations import settings_of
 from specframe._assembly.parts import Parts
 from specframe._loading.loading import Loaded
+from specframe._words import dtype_name
 
 
 @attrs.frozen
@@ -41,7 +42,7 @@ def setup_of(parts: Parts, loaded: Loaded, temperature: float = 0.0) -> Setup:
         parts.stop.name,
         guarantee,
         loaded.origin.name,
-        str(engine.dtype).removeprefix("torch."),
+        dtype_name(engine.dtype),
         str(engine.device),
         engine.exact,
     )

@@ -16,6 +16,7 @@ from packaging.requirements import Requirement
 
 from specframe._engine.runners.choice import VARIABLE, runner_on
 from specframe._errors import InputError
+from specframe._machine import usable_cores, version_of
 from specframe._plugins.registry import Registry
 from specframe._words import suggestion
 
@@ -62,11 +63,11 @@ def examine_machine(registry: Registry) -> Iterator[Observation]:
 
 def versions() -> Iterator[Observation]:
     """Name the versions that decoding depends on; hold all to what specframe asks for."""
-    named = [f"{name} {_version(name) or 'missing'}" for name in CORE]
+    named = [f"{name} {version_of(name) or 'missing'}" for name in CORE]
     python = ".".join(map(str, sys.version_info[:3]))
     yield Observation("versions", "fine", ", ".join([*named, f"Python {python}"]))
     for line in metadata.requires("specframe") or ():
-        yield from requirement(line, _version(Requirement(line).name))
+        yield from requirement(line, version_of(Requirement(line).name))
 
 
 def requirement(line: str, installed: str | None) -> Iterator[Observation]:
@@ -122,13 +123,6 @@ def accelerators() -> Iterator[Observation]:
         yield Observation("devices", "note", text, fix)
 
 
-def usable_cores() -> int:
-    """Return how many cores this process may use."""
-    if sys.platform == "linux":
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 def runner() -> Iterator[Observation]:
     """Name the runner that engines get, and what its compiler lacks."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -178,10 +172,3 @@ def terminal() -> Iterator[Observation]:
         return
     text = f"standard output is {encoding}: characters that it lacks are printed as '?'"
     yield Observation("terminal", "note", text, "set PYTHONUTF8=1")
-
-
-def _version(distribution: str) -> str | None:
-    try:
-        return metadata.version(distribution)
-    except metadata.PackageNotFoundError:
-        return None

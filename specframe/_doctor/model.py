@@ -15,7 +15,7 @@ from specframe._errors import OptionError, SpecframeError
 from specframe._exact.runner import admit_on_runner
 from specframe._loading.loading import Loaded, Source, load_model
 from specframe._plugins.registry import Registry
-from specframe._words import cause
+from specframe._words import cause, dtype_name
 
 
 @attrs.frozen(kw_only=True)
@@ -49,7 +49,7 @@ def examine_model(asked: Asked, registry: Registry) -> Iterator[Observation]:
 def model(loaded: Loaded) -> Iterator[Observation]:
     """Describe a model that passed the probe."""
     engine = loaded.engine
-    dtype = str(engine.dtype).removeprefix("torch.")
+    dtype = dtype_name(engine.dtype)
     yield Observation(
         "model",
         "fine",

@@ -19,6 +19,7 @@ from specframe._engine.engine import Engine
 from specframe._engine.placement import Board
 from specframe._errors import ModelError
 from specframe._exact.engine import BLOCK, SLOTS, ExactEngine
+from specframe._words import dtype_name
 
 LENGTHS = (SLOTS, 4 * SLOTS)  # cache lengths that are tried
 PROMPT_TOKENS = 20
@@ -46,7 +47,7 @@ class NotExactError(ModelError):
     """Exact mode cannot be kept by an engine; ``reason`` says what its bits depend on."""
 
     def __init__(self, engine: Engine, what: str) -> None:
-        dtype = str(engine.dtype).removeprefix("torch.")
+        dtype = dtype_name(engine.dtype)
         other = "float64" if dtype == "float32" else "float32"
         self.reason = f"{what} changes the bits of a token's logits"
         super().__init__(

@@ -10,6 +10,7 @@ from specframe._judging.certificate import Choice, Spot, deviation
 from specframe._judging.findings import Finding
 from specframe._results.result import Result
 from specframe._sampling.warping import Sampling
+from specframe._words import first_difference
 
 
 @attrs.frozen(eq=False)
@@ -54,7 +55,8 @@ class Pair:
 
 def pair_up(fast: Result, plain: Result, sampling: Sampling) -> Pair:
     """Compare two results of the same prompt and seed, both with their logits."""
-    agreed = _agreed(fast.token_ids, plain.token_ids)
+    differs_at = first_difference(fast.token_ids, plain.token_ids)
+    agreed = len(plain.token_ids) if differs_at is None else differs_at
     deviations: list[float] = []
     largest, furthest = 0.0, None
     for ours, theirs in zip(
@@ -88,12 +90,6 @@ def choices(result: Result, sampling: Sampling, count: int) -> Iterator[Choice]:
     """Yield what the logits behind each of the first ``count`` new tokens say."""
     for position in range(count):
         yield choice_at(result, sampling, position)
-
-
-def _agreed(ours: list[int], theirs: list[int]) -> int:
-    """Return how many tokens are the same from the first on."""
-    shorter = min(len(ours), len(theirs))
-    return next((at for at in range(shorter) if ours[at] != theirs[at]), shorter)
 
 
 def _differing(fast: Result, plain: Result, sampling: Sampling, agreed: int) -> Row | None:

@@ -22,6 +22,7 @@ from torch import Tensor
 from specframe._engine.shortage import ran_out_of_memory
 from specframe._errors import MemoryShortageError
 from specframe._loading.loading import Loaded, demo_folder, read_model
+from specframe._words import dtype_name
 
 REMEMBERED = 32  # prompts
 
@@ -74,7 +75,7 @@ def _in_float64(loaded: Loaded) -> Any:
     model: Any = source.model
     if model is None or isinstance(model, str | os.PathLike):
         name = demo_folder() if model is None else model
-        dtype = str(engine.dtype).removeprefix("torch.")
+        dtype = dtype_name(engine.dtype)
         in_its_dtype = attrs.evolve(source, dtype=dtype)
         model = read_model(os.fspath(name), in_its_dtype, torch.device("cpu"))
     else:

@@ -16,6 +16,7 @@ from specframe._engine.runners.choice import on_runner
 from specframe._errors import ModelError
 from specframe._loading.loading import Loaded, Source, load_model
 from specframe._plugins.registry import Registry
+from specframe._words import dtype_name
 
 PADDING = 512  # rows, at most, by which heads of one tokenizer differ: sizes are rounded up
 
@@ -33,7 +34,7 @@ class Beside:
     def __call__(self, model: str, *, trust_remote_code: bool, revision: str | None) -> Engine:
         """Return the engine of ``model``; raises ModelError for another vocabulary."""
         engine = self.target.engine
-        dtype = str(engine.dtype).removeprefix("torch.")
+        dtype = dtype_name(engine.dtype)
         source = Source(
             model,
             dtype=self.target.source.dtype if self._is_named else dtype,

@@ -24,6 +24,7 @@ from specframe._loading.hub import is_hub_id
 from specframe._loading.probe import admit
 from specframe._loading.weights import all_weights, refuse_scattered
 from specframe._plugins.registry import Registry
+from specframe._words import dtype_name
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -115,7 +116,7 @@ def _take(model: Any, source: Source, registry: Registry) -> Loaded:
         )
     weight = model.get_input_embeddings().weight
     for asked, name, actual in (
-        (source.dtype, "dtype", str(weight.dtype).removeprefix("torch.")),
+        (source.dtype, "dtype", dtype_name(weight.dtype)),
         (source.device, "device", str(weight.device)),
     ):
         if asked not in ("auto", actual, actual.partition(":")[0]):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import itertools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +22,7 @@ from specframe._trace.records import RoundRecord, Trace
 from specframe._trace.shown import named, shown
 from specframe._trace.strip import draw_strip
 from specframe._trace.tokens import KINDS, Token, chunks_of, counts_of, tokens_of
+from specframe._words import first_difference
 
 if TYPE_CHECKING:
     import jinja2
@@ -63,12 +63,6 @@ def render_comparison(traces: tuple[Trace, Trace], names: tuple[str, str]) -> st
             "twice to compare"
         )
     return _render(traces, names, first_difference(*(trace.token_ids for trace in traces)))
-
-
-def first_difference(one: Sequence[int], other: Sequence[int]) -> int | None:
-    """Return the first index at which the tokens differ, or one side has no more; else None."""
-    pairs = itertools.zip_longest(one, other)
-    return next((at for at, (ours, theirs) in enumerate(pairs) if ours != theirs), None)
 
 
 def _render(traces: Sequence[Trace], names: Sequence[str], difference: int | None) -> str:
