@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import attrs
 import torch
@@ -61,9 +61,9 @@ class StopPolicy:
     decodes too; ``times``: on measured times, so that the same decode need not draft the same.
     """
 
-    reads: ClassVar[frozenset[str]] = frozenset()
-    learns: ClassVar[bool] = False
-    times: ClassVar[bool] = False
+    reads: frozenset[str] = frozenset()
+    learns: bool = False
+    times: bool = False
 
     def start(self, rows: Rows) -> None:
         """Begin a decode; called once, after the prefill."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import abc
-from typing import ClassVar, Literal
+from typing import Literal
 
 from specframe._round.draft import Draft
 from specframe._round.rows import Rows
@@ -26,11 +26,11 @@ class Verifier(abc.ABC):
     operations of fixed shape alone, such as ``scores.accept``, and reads no value on the host.
     """
 
-    guarantee: ClassVar[Guarantee]
-    needs_q: ClassVar[bool] = False
-    samples: ClassVar[bool] = True
-    trees: ClassVar[bool] = True
-    capturable: ClassVar[bool] = False
+    guarantee: Guarantee
+    needs_q: bool = False
+    samples: bool = True
+    trees: bool = True
+    capturable: bool = False
 
     def promise(self, *, is_greedy: bool) -> Guarantee:
         """Return the guarantee at temperature 0, or above it: a greedy distribution is a token."""

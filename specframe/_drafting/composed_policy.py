@@ -32,9 +32,9 @@ class ComposedPolicy(StopPolicy, abc.ABC):
             )
         self.parts = tuple(parts)
         reads = frozenset[str]().union(*(part.reads for part in parts))
-        self.reads = reads  # type: ignore[misc] # here the parts say it
-        self.learns = any(part.learns for part in parts)  # type: ignore[misc]
-        self.times = any(part.times for part in parts)  # type: ignore[misc]
+        self.reads = reads
+        self.learns = any(part.learns for part in parts)
+        self.times = any(part.times for part in parts)
 
     def start(self, rows: Rows) -> None:
         """Begin a decode in every policy."""

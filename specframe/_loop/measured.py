@@ -154,8 +154,8 @@ class MeasuringVerifier(Verifier):
     def __init__(self, verifier: Verifier, sampler: MeasuringSampler) -> None:
         """Wrap ``verifier``; ``sampler`` is the decode's own."""
         self._verifier, self._sampler = verifier, sampler
-        self.guarantee = verifier.guarantee  # type: ignore[misc]
-        self.needs_q = verifier.needs_q  # type: ignore[misc]
+        self.guarantee = verifier.guarantee
+        self.needs_q = verifier.needs_q
 
     def verify(self, rows: Rows, draft: Draft, scores: Scores, sampler: Sampler) -> Verdict:
         """Return the other verifier's verdict."""

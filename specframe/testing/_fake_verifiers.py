@@ -6,19 +6,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from specframe import Draft, Guarantee, Law, Row, Rows, Sampler, Scores, Verdict, Verifier
+from specframe import Draft, Law, Row, Rows, Sampler, Scores, Verdict, Verifier
 
 
 class Walker(Verifier):
     """Walk down a tree as recursive rejection sampling does; the steps are there to be spoiled."""
 
-    guarantee: ClassVar[Guarantee] = "distribution"
-    needs_q: ClassVar[bool] = True
+    guarantee = "distribution"
+    needs_q = True
 
     def verify(self, rows: Rows, draft: Draft, scores: Scores, sampler: Sampler) -> Verdict:
         """Walk greedily at temperature 0, else by rejection."""
@@ -190,13 +189,13 @@ class AcceptsPadding(Walker):
 class ReadsByItself(Walker):
     """Declare that nothing is read, and walk on the host."""
 
-    capturable: ClassVar[bool] = True
+    capturable = True
 
 
 class AsksTheHost(Walker):
     """Have the core walk, by choices that were brought to the host first."""
 
-    capturable: ClassVar[bool] = True
+    capturable = True
 
     def verify(self, rows: Rows, draft: Draft, scores: Scores, sampler: Sampler) -> Verdict:
         """Return what is accepted, later than it could be."""

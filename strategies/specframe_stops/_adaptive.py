@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 import attrs
 import torch
@@ -32,7 +32,7 @@ class HeuristicPolicy(StopPolicy):
     with each decode and is never below 1.
     """
 
-    learns: ClassVar[bool] = True
+    learns = True
 
     def __init__(self, options: HeuristicOptions) -> None:
         """Begin each decode with ``options.start`` levels, and draft ``options.steps`` at most."""
@@ -121,22 +121,23 @@ class Bounds:
         return values < to_device(torch.tensor(bounds, dtype=values.dtype), values.device)
 
 
-class AdaptiveConfidencePolicy(StopPolicy):
-    """Stop behind a token whose top-1 probability lies below a moving threshold.
+class MovingBoundPolicy(StopPolicy):
+    """Stop where a value lies below a bound that moves with what is accepted.
 
-    Draft & Verify (arXiv 2309.08168), section 3.4: the threshold seeks an acceptance rate. Each
-    row moves its own; the next decode begins with their mean, as the authors carry theirs from
-    prompt to prompt, until ``reset``.
+    A subclass says which value, and how a row's bound moves.
     """
 
-    reads: ClassVar[frozenset[str]] = frozenset({"confidence"})
-    learns: ClassVar[bool] = True
+    learns = True
 
-    def __init__(self, options: AdaptiveConfidenceOptions) -> None:
-        """Begin with ``options.threshold``, and stop after ``options.steps`` levels anyway."""
-        self._steps = options.steps
-        self._wanted = options.acceptance
-        self.bounds = Bounds(options.threshold)
+    def __init__(self, start: float, wanted: float, steps: int) -> None:
+        """Begin with bound ``start``, seek acceptance ``wanted``, stop after ``steps`` anyway."""
+        self.bounds = Bounds(start)
+        self._wanted = wanted
+        self._steps = steps
+
+    def moved(self, bound: Bound, outcome: Outcome) -> Bound:
+        """Return a row's bound after a round in which the row had room."""
+        raise NotImplementedError
 
     def start(self, rows: Rows) -> None:
         """Begin each row where the decode before ended."""
@@ -145,74 +146,12 @@ class AdaptiveConfidencePolicy(StopPolicy):
     def limit(self, rows: Rows) -> list[int]:
         """Return the same limit for all rows."""
         return [self._steps] * len(rows)
-
-    def after(self, step: Step) -> Bool[Tensor, " batch"]:
-        """End drafting where the confidence is below the row's threshold."""
-        return self.bounds.below(step.confidence)
-
-    def observe(self, rows: Rows, round: Round) -> None:
-        """Move the thresholds of the rows that had a draft."""
-        seen = outcomes(rows, round)
-        self.bounds.replace(
-            [
-                bound if outcome is None or not outcome.drafted else self._moved(bound, outcome)
-                for bound, outcome in zip(self.bounds.rows, seen, strict=True)
-            ]
-        )
-
-    def keep(self, kept: list[int]) -> None:
-        """Go on with the rows ``kept`` alone."""
-        self.bounds.keep(kept)
-
-    def reset(self) -> None:
-        """Begin with the option's threshold again."""
-        self.bounds.reset()
-
-    def _moved(self, bound: Bound, outcome: Outcome) -> Bound:
-        is_full = outcome.drafted == self._steps
-        return bound.moved(outcome.share, self._wanted, is_full=is_full)
-
-
-class AdaedlPolicy(StopPolicy):
-    """Stop before a token that the draft distribution's entropy makes unlikely to be accepted.
-
-    AdaEDL (arXiv 2410.18351): 1 - sqrt(factor x entropy) bounds the acceptance rate from below;
-    where that is less than a moving bound, the token is not drafted. The bound moves as in Draft &
-    Verify, with "as long as drafts may be" said of what was accepted. Where it lets nothing be
-    drafted it falls too, or it could never be reached again. Its scope is that of
-    ``adaptive-confidence``.
-    """
-
-    reads: ClassVar[frozenset[str]] = frozenset({"entropy"})
-    learns: ClassVar[bool] = True
-
-    def __init__(self, options: AdaedlOptions) -> None:
-        """Begin with ``options.bound``, and stop after ``options.steps`` levels anyway."""
-        self._steps = options.steps
-        self._factor = options.factor
-        self._wanted = options.acceptance
-        self.bounds = Bounds(options.bound)
-
-    def start(self, rows: Rows) -> None:
-        """Begin each row where the decode before ended."""
-        self.bounds.begin(len(rows))
-
-    def limit(self, rows: Rows) -> list[int]:
-        """Return the same limit for all rows."""
-        return [self._steps] * len(rows)
-
-    def before(self, step: Step) -> Bool[Tensor, " batch"]:
-        """Refuse a token where the lower bound of its acceptance is below the row's bound."""
-        return self.bounds.below(1 - (self._factor * step.entropy).sqrt())
 
     def observe(self, rows: Rows, round: Round) -> None:
         """Move the bounds of the rows that had room."""
-        seen = outcomes(rows, round)
+        seen = zip(self.bounds.rows, outcomes(rows, round), strict=True)
         self.bounds.replace(
-            [
-                bound if outcome is None else self._moved(bound, outcome)
-                for bound, outcome in zip(self.bounds.rows, seen, strict=True)
-            ]
+            [bound if outcome is None else self.moved(bound, outcome) for bound, outcome in seen]
         )
 
     def keep(self, kept: list[int]) -> None:
@@ -223,8 +162,57 @@ class AdaedlPolicy(StopPolicy):
         """Begin with the option's bound again."""
         self.bounds.reset()
 
-    def _moved(self, bound: Bound, outcome: Outcome) -> Bound:
-        if outcome.drafted == 0:
+
+class AdaptiveConfidencePolicy(MovingBoundPolicy):
+    """Stop after a token whose top-1 probability lies below a moving threshold.
+
+    Draft & Verify (arXiv 2309.08168), section 3.4: the threshold seeks an acceptance rate. Each
+    row moves its own; the next decode begins with their mean, as the authors carry theirs from
+    prompt to prompt, until ``reset``.
+    """
+
+    reads = frozenset({"confidence"})
+
+    def __init__(self, options: AdaptiveConfidenceOptions) -> None:
+        """Begin with ``options.threshold``, and stop after ``options.steps`` levels anyway."""
+        super().__init__(options.threshold, options.acceptance, options.steps)
+
+    def after(self, step: Step) -> Bool[Tensor, " batch"]:
+        """End drafting where the confidence is below the row's threshold."""
+        return self.bounds.below(step.confidence)
+
+    def moved(self, bound: Bound, outcome: Outcome) -> Bound:
+        """Move by the share that was accepted; without a draft there is none."""
+        if not outcome.drafted:
+            return bound
+        is_full = outcome.drafted == self._steps
+        return bound.moved(outcome.share, self._wanted, is_full=is_full)
+
+
+class AdaedlPolicy(MovingBoundPolicy):
+    """Stop before a token that the draft distribution's entropy makes unlikely to be accepted.
+
+    AdaEDL (arXiv 2410.18351): 1 - sqrt(factor x entropy) bounds the acceptance rate from below;
+    where that is less than a moving bound, the token is not drafted. The bound moves as in Draft &
+    Verify, with "as long as drafts may be" said of what was accepted. Where it lets nothing be
+    drafted it falls too, or it could never be reached again. Its scope is that of
+    ``adaptive-confidence``.
+    """
+
+    reads = frozenset({"entropy"})
+
+    def __init__(self, options: AdaedlOptions) -> None:
+        """Begin with ``options.bound``, and stop after ``options.steps`` levels anyway."""
+        super().__init__(options.bound, options.acceptance, options.steps)
+        self._factor = options.factor
+
+    def before(self, step: Step) -> Bool[Tensor, " batch"]:
+        """Refuse a token where the lower bound of its acceptance is below the row's bound."""
+        return self.bounds.below(1 - (self._factor * step.entropy).sqrt())
+
+    def moved(self, bound: Bound, outcome: Outcome) -> Bound:
+        """Move by the share that was accepted; where nothing was drafted, fall."""
+        if not outcome.drafted:
             return bound.eased()
         is_full = outcome.accepted == self._steps
         return bound.moved(outcome.share, self._wanted, is_full=is_full)

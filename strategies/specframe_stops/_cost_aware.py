@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -42,9 +42,9 @@ class CostAwarePolicy(StopPolicy):
     measured outlives a sequence, until ``reset``; times are kept by batch size.
     """
 
-    reads: ClassVar[frozenset[str]] = frozenset({"confidence"})
-    learns: ClassVar[bool] = True
-    times: ClassVar[bool] = True
+    reads = frozenset({"confidence"})
+    learns = True
+    times = True
 
     def __init__(self, options: CostAwareOptions) -> None:
         """Draft ``options.steps`` levels at most."""

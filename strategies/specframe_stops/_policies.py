@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from specframe import Rows, Step, StopPolicy
 
@@ -32,7 +32,7 @@ class ConfidencePolicy(StopPolicy):
     itself stays in the draft: dropping it for its own probability would bias sampling.
     """
 
-    reads: ClassVar[frozenset[str]] = frozenset({"confidence"})
+    reads = frozenset({"confidence"})
 
     def __init__(self, options: ConfidenceOptions) -> None:
         """Stop below ``options.threshold``, and after ``options.steps`` levels anyway."""
@@ -55,7 +55,7 @@ class SvipPolicy(StopPolicy):
     entropy rises. The token stays in the draft.
     """
 
-    reads: ClassVar[frozenset[str]] = frozenset({"entropy"})
+    reads = frozenset({"entropy"})
 
     def __init__(self, options: SvipOptions) -> None:
         """Stop above ``options.bound``, and after ``options.steps`` levels anyway."""

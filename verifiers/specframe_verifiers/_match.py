@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
-from specframe import Draft, Guarantee, Rows, Sampler, Scores, Verdict, Verifier
+from specframe import Draft, Rows, Sampler, Scores, Verdict, Verifier
 
 
 class MatchVerifier(Verifier):
@@ -14,8 +12,8 @@ class MatchVerifier(Verifier):
     model, prompt and seed: the same tokens as plain sampling, whatever was drafted.
     """
 
-    guarantee: ClassVar[Guarantee] = "tokens"
-    capturable: ClassVar[bool] = True
+    guarantee = "tokens"
+    capturable = True
 
     def verify(self, rows: Rows, draft: Draft, scores: Scores, sampler: Sampler) -> Verdict:
         """Return the deepest path of chosen tokens, and the choice behind it."""
@@ -25,4 +23,4 @@ class MatchVerifier(Verifier):
 class GreedyVerifier(MatchVerifier):
     """Walk from the root while a child holds the target's most likely token."""
 
-    samples: ClassVar[bool] = False
+    samples = False

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import ClassVar
 
 import attrs
 import torch
 from torch import Tensor
 
-from specframe import Draft, Guarantee, Law, Row, Rows, Sampler, Scores, Verdict, Verifier
+from specframe import Draft, Law, Row, Rows, Sampler, Scores, Verdict, Verifier
 from specframe_verifiers._match import MatchVerifier
 
 
@@ -22,8 +21,8 @@ class RejectionVerifier(Verifier):
     that was not drawn at random has q = 1 on itself.
     """
 
-    guarantee: ClassVar[Guarantee] = "distribution"
-    needs_q: ClassVar[bool] = True
+    guarantee = "distribution"
+    needs_q = True
 
     def verify(self, rows: Rows, draft: Draft, scores: Scores, sampler: Sampler) -> Verdict:
         """Return the accepted path and a draw from what is left of p behind it.

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from specframe import Draft, Guarantee, Rows, Sampler, Scores, Verdict, Verifier
+from specframe import Draft, Rows, Sampler, Scores, Verdict, Verifier
 from specframe_verifiers._options import TypicalOptions
 
 
@@ -20,7 +19,7 @@ class TypicalVerifier(Verifier):
     the target's own choice.
     """
 
-    guarantee: ClassVar[Guarantee] = "none"
+    guarantee = "none"
 
     def __init__(self, options: TypicalOptions) -> None:
         """Accept by ``options.epsilon`` and ``options.delta``."""
