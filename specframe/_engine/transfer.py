@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
+
+Item = TypeVar("Item")
 
 
 class Reading:
@@ -51,3 +54,11 @@ def to_device(values: Any, device: torch.device) -> Tensor:
     if device.type != "cuda" or tensor.is_cuda:
         return tensor.to(device)
     return tensor.contiguous().pin_memory().to(device, non_blocking=True)
+
+
+def padded(
+    rows: Sequence[Sequence[Item]], fill: Item, *, width: int | None = None
+) -> list[list[Item]]:
+    """Return the rows at one width, that of the longest unless it is said, filled at their ends."""
+    wide = max(map(len, rows)) if width is None else width
+    return [[*row, *[fill] * (wide - len(row))] for row in rows]

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from specframe._engine.transfer import padded
 from specframe._results.result import Result
 
 
@@ -22,10 +23,7 @@ def sequences_of(
     """
     counts = [len(result.token_ids) for result in results]
     longest = min(counts) if pad is None else max(counts)
-    new = [
-        (result.token_ids + [pad or 0] * (longest - len(result.token_ids)))[:longest]
-        for result in results
-    ]
+    new = padded([result.token_ids[:longest] for result in results], pad or 0)
     return torch.cat([input_ids, torch.tensor(new).to(input_ids)], dim=1)
 
 

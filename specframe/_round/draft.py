@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from specframe._deprecation import DEPRECATED
-from specframe._engine.transfer import Reading
+from specframe._engine.transfer import Reading, padded
 from specframe._engine.tree_shape import chain_shape, depths_of
 from specframe._errors import PluginError
 
@@ -73,10 +73,7 @@ class Draft:
         """Build one chain per row: the root and, below it, the guessed tokens."""
         lengths = [len(guess) for guess in guesses]
         longest = max(lengths)
-        held = [
-            [root, *guess, *[0] * (longest - len(guess))]
-            for root, guess in zip(roots, guesses, strict=True)
-        ]
+        held = padded([[root, *guess] for root, guess in zip(roots, guesses, strict=True)], 0)
         parents, sizes = chain_shape(len(roots), 1 + longest, torch.device(device))
         if min(lengths) < longest:
             sizes = torch.tensor([1 + length for length in lengths], device=device)
@@ -99,10 +96,9 @@ class Draft:
                 raise PluginError(
                     f"malformed draft: row {row} has {len(held)} tokens and {len(above)} parents"
                 )
-        widest = max(map(len, tokens))
         return cls(
-            torch.tensor([row + [0] * (widest - len(row)) for row in tokens], device=device),
-            torch.tensor([row + [0] * (widest - len(row)) for row in parents], device=device),
+            torch.tensor(padded(tokens, 0), device=device),
+            torch.tensor(padded(parents, 0), device=device),
             torch.tensor([len(row) for row in tokens], device=device),
         )
 

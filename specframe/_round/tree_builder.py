@@ -12,7 +12,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from specframe._engine.placement import Board, Placement
-from specframe._engine.transfer import Reading, to_device
+from specframe._engine.transfer import Reading, padded, to_device
 from specframe._engine.tree_shape import chain_shape
 from specframe._errors import PluginError
 from specframe._round.draft import Draft, Exit, Law
@@ -186,8 +186,8 @@ class TreeBuilder:
         if all(depths[-1] == self._width - 1 for depths in self._depths):
             return chain_shape(len(self._bases), self._width, CPU)
         # One tensor for both: behind a forward each costs 20 us.
-        padded = zip(self._parents, self._padded(self._parents, 0), strict=True)
-        shape = torch.tensor([[len(own), *row] for own, row in padded])
+        pairs = zip(self._parents, padded(self._parents, 0, width=self._width), strict=True)
+        shape = torch.tensor([[len(own), *row] for own, row in pairs])
         return shape[:, 1:], shape[:, 0]
 
     def _read(self) -> None:
@@ -249,19 +249,13 @@ class TreeBuilder:
             else torch.cat([self._taps[first][layer] for first in firsts], dim=1)
             for layer in shared
         }
-        slots = self._padded(self._slots, self._board.padding_slot)
+        slots = padded(self._slots, self._board.padding_slot, width=self._width)
         return Exit(top, hidden, slots, taps)
 
     def _inner(self) -> Tensor:
         """Return the node behind each q ``[batch, inner]``, -1 where a row was left out."""
-        parts = [
-            torch.tensor([ids + [-1] * (probs.shape[1] - len(ids)) for ids in inner])
-            for inner, probs in self._q
-        ]
+        parts = [torch.tensor(padded(inner, -1, width=probs.shape[1])) for inner, probs in self._q]
         return torch.cat(parts, dim=1)
-
-    def _padded(self, rows: list[list[int]], fill: int) -> list[list[int]]:
-        return [row + [fill] * (self._width - len(row)) for row in rows]
 
     def _without_dropped(self, draft: Draft) -> Draft:
         kept = [

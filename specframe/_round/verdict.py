@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from specframe._engine.transfer import Reading
+from specframe._engine.transfer import Reading, padded
 
 
 @attrs.frozen(eq=False)
@@ -143,6 +143,4 @@ class Commit:
 
 
 def _padded(rows: list[list[int]]) -> Tensor:
-    width = max(map(len, rows))
-    padded = [row + [0] * (width - len(row)) for row in rows]
-    return torch.tensor(padded, dtype=torch.long).view(len(rows), width)
+    return torch.tensor(padded(rows, 0), dtype=torch.long)

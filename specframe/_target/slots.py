@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from specframe._engine.placement import is_chain
-from specframe._engine.transfer import to_device
+from specframe._engine.transfer import padded, to_device
 from specframe._errors import PluginError
 
 if TYPE_CHECKING:
@@ -44,8 +44,7 @@ def settle_ahead(engine: Engine, draft: Draft, verdict: Verdict, slots: list[lis
     bases = [taken[0] for taken in slots]
     if all(map(is_chain, bases, draft.parent_lists, slots)):
         return  # each node stands where it will stay
-    deepest, width = max(map(max, draft.depths)), max(map(len, slots))
-    padded = [taken + [0] * (width - len(taken)) for taken in slots]
-    sources = to_device(padded, engine.device).gather(1, verdict.path[:, :deepest])
+    deepest = max(map(max, draft.depths))
+    sources = to_device(padded(slots, 0), engine.device).gather(1, verdict.path[:, :deepest])
     starts = to_device([base + 1 for base in bases], engine.device)
     engine.move(sources, starts, verdict.accepted)

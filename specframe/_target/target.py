@@ -11,7 +11,7 @@ from torch import Tensor
 from specframe._engine.engine import Engine, Filled, Opener, Step
 from specframe._engine.model_origin import UNKNOWN, Origin
 from specframe._engine.placement import Board, Placement
-from specframe._engine.transfer import to_device
+from specframe._engine.transfer import padded, to_device
 from specframe._errors import InputError
 from specframe._round.acceptance import ON_HOST, acceptance_on
 from specframe._round.clock import Clock
@@ -100,7 +100,7 @@ class Target:
         return needs.taps | ({self.engine.num_layers} if needs.normed else set())
 
     def _captured(self, filled: list[Filled], needs: Needs, logits: Tensor) -> Captured:
-        padded = {
+        at_one_width = {
             layer: torch.nn.utils.rnn.pad_sequence(
                 [part.taps[layer] for part in filled], batch_first=True
             )
@@ -108,8 +108,8 @@ class Target:
         }
         normed = None
         if needs.normed and needs.prompt:
-            normed = self.norm(padded[self.engine.num_layers])
-        return Captured(padded, normed, logits if self.keeps_logits else None)
+            normed = self.norm(at_one_width[self.engine.num_layers])
+        return Captured(at_one_width, normed, logits if self.keeps_logits else None)
 
     def begin_round(self, rows: Rows) -> list[int]:
         """Start the round's clock; return how many levels each row's slots still allow."""
@@ -280,8 +280,7 @@ class Target:
     def _logits_behind(self, paths: list[list[int]]) -> Tensor | None:
         if self._scores is None or not self.keeps_logits:
             return None
-        depth = max(map(len, paths))
-        nodes = [[0, *path] + [0] * (depth - len(path)) for path in paths]
+        nodes = padded([[0, *path] for path in paths], 0)
         index = to_device(nodes, self.engine.device)
         rows = torch.arange(len(paths), device=self.engine.device)[:, None]
         return self._scores.logits[rows, index]
