@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from specframe._engine.transfer import Reading
 from specframe._errors import PluginError
 
 if TYPE_CHECKING:
@@ -50,6 +51,29 @@ class Step:
         """Return the entropy of the draft distribution, in nats."""
         entropy: Tensor = torch.special.entr(self.probs).sum(dim=-1)
         return entropy
+
+    def admits(self, stop: StopPolicy, drafting: list[bool]) -> list[bool]:
+        """Return which of the ``drafting`` rows draft this level: ``stop`` may refuse its token.
+
+        Called once a level, before the token is chosen. Raises PluginError for an answer that is
+        neither None nor a bool for each row.
+        """
+        refused = stop.before(self)
+        expect_rows(refused, stop, "before", self)
+        if refused is None:
+            return drafting
+        (there,) = Reading(refused).wait()
+        return [on and not end for on, end in zip(drafting, there.tolist(), strict=True)]
+
+    def ends(self, stop: StopPolicy) -> Bool[Tensor, " batch"] | None:
+        """Return where ``stop`` ends drafting after this level's token, None for nowhere.
+
+        Called once a level, after the token is chosen; on a device nothing is waited for. Raises
+        PluginError for an answer that is neither None nor a bool for each row.
+        """
+        ended = stop.after(self)
+        expect_rows(ended, stop, "after", self)
+        return ended
 
 
 class StopPolicy:

@@ -139,10 +139,10 @@ def grow_tree(
         logits = ground.target.logits(state)
         chosen = choose_level(ground, frontier, logits, shape.width(level, size))
         step = level_step(level, logits, state, ground.on_device(goes_on), chosen)
-        goes_on = unless(goes_on, stop.before(step))
+        goes_on = step.admits(stop, goes_on)
         if not any(goes_on):
             return seen
-        stopped = stop.after(step)
+        stopped = step.ends(stop)
         told = Reading(*chosen.shown, *([] if stopped is None else [stopped]))
         tokens, above, beliefs, possible, *ends = told.wait()
         chosen = chosen.first(int(possible.max()))  # filters rule the others out
@@ -154,7 +154,8 @@ def grow_tree(
         prune_childless(tree, frontier, parents, goes_on)
         size += len(nodes)
         goes_on = [on and room > level for on, room in zip(goes_on, rooms, strict=True)]
-        goes_on = unless(goes_on, *ends)
+        for ended in ends:  # one at most: none where the policy ends nothing
+            goes_on = [on and not end for on, end in zip(goes_on, ended.tolist(), strict=True)]
         level += 1
         if not any(goes_on) or shape.width(level, size) < 1:
             return seen
@@ -207,11 +208,3 @@ def prune_childless(
             ids = range(frontier.first, frontier.first + count)  # the likeliest first
             childless = sorted(set(ids) - set(above))
             tree.prune(row, childless[(len(childless) + 1) // 2 :])
-
-
-def unless(active: Sequence[bool], stopped: Tensor | None = None) -> list[bool]:
-    """Return the rows that go on, unless a stop policy's answer ends them."""
-    if stopped is None:
-        return list(active)
-    (ends,) = Reading(stopped).wait()
-    return [on and not end for on, end in zip(active, ends.tolist(), strict=True)]
