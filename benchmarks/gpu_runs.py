@@ -16,7 +16,7 @@ from transformers import AutoConfig, AutoModelForCausalLM
 
 import specframe
 from specframe import Drafter, Row, Rows, StopPolicy, Stops, Target
-from specframe._engine.runners.choice import on_runner
+from specframe._engine.runners.selection import on_runner
 from specframe._loading.probe import admit
 from specframe._plugins.discovery import load_plugins
 from specframe_kangaroo import Adapter, AdapterConfig, Checkpoint, KangarooOptions

@@ -13,8 +13,8 @@ import time
 import pytest
 
 from specframe.bench import read_results
-from specframe.bench._order import slots
 from specframe.bench._records import ALL, Summary
+from specframe.bench._run_order import slots
 from specframe.cli import main
 from specframe.cli.bench._prompts import read_bench_prompts
 

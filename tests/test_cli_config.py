@@ -15,7 +15,7 @@ from typer.main import get_command
 from specframe import OptionError
 from specframe.cli import main
 from specframe.cli._app import build_app
-from specframe.cli.config._text import quoted
+from specframe.cli.config._print_config import quoted
 
 DECODE = """
 [decode]

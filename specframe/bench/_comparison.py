@@ -5,8 +5,8 @@ from __future__ import annotations
 import attrs
 
 from specframe._files import plain
-from specframe.bench._reading import differences
 from specframe.bench._records import ALL, Results, StrategyRecord, Summary, as_record
+from specframe.bench._results_file import differences
 
 
 @attrs.frozen

@@ -12,9 +12,9 @@ import attrs
 
 from specframe._errors import InputError
 from specframe._files import Lines, plain, to_line, whole_lines
-from specframe.bench._order import Slot
-from specframe.bench._reading import differences, structured
 from specframe.bench._records import Header, Run, as_record
+from specframe.bench._results_file import differences, structured
+from specframe.bench._run_order import Slot
 
 RUNS = "runs.jsonl"
 MAY_DIFFER = ("command", "created")  # between the runs that write one file

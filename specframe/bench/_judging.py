@@ -10,7 +10,7 @@ import attrs
 from specframe import _defaults
 from specframe._judging.reference import Reference
 from specframe.bench._competitor import Competitor, Draws
-from specframe.bench._ours import OurCompetitor
+from specframe.bench._near_ties import Place, Referee, Suspect
 from specframe.bench._prompts import BenchPrompt
 from specframe.bench._records import (
     DIFFERENT,
@@ -22,8 +22,8 @@ from specframe.bench._records import (
     Run,
     StrategyRecord,
 )
-from specframe.bench._referee import Place, Referee, Suspect
 from specframe.bench._runner import Runner, message_of
+from specframe.bench._specframe_competitor import SpecframeCompetitor
 
 Judgements = dict[str, dict[str, Judgement]]  # by strategy and prompt
 TOKENS = "tokens"  # the guarantee under which other tokens are a fault
@@ -48,7 +48,7 @@ class Case:
         """Tell whether a difference may be a near tie; who promises nothing has no such excuse."""
         return self.record.guarantee == TOKENS or self.record.kind == "transformers"
 
-    def verdicts(self, said: Sequence[Judgement]) -> dict[str, Judgement]:
+    def judgements(self, said: Sequence[Judgement]) -> dict[str, Judgement]:
         """Return the worst word on each prompt; ``said`` are those on the suspects."""
         found = dict.fromkeys(self.lengths, IDENTICAL)
         for suspect, judgement in zip(self.suspects, said, strict=True):
@@ -75,7 +75,7 @@ class Judge:
         It is empty without plain decoding.
         """
         return {
-            name: case.verdicts(
+            name: case.judgements(
                 [_at_once(each, case) or _unjudged(each, CUT_OFF) for each in case.suspects]
             )
             for name, case in self._cases(runs)
@@ -99,13 +99,13 @@ class Judge:
                 said.append(judgement)
                 done += 1
                 heard(done, total)
-            found[name] = self._without_crowds(case, case.verdicts(said))
+            found[name] = self._without_crowds(case, case.judgements(said))
         return found
 
     @cached_property
     def _referee(self) -> Referee:
         plain = self.runner.competitors[self._plain_name() or ""]
-        assert isinstance(plain, OurCompetitor)
+        assert isinstance(plain, SpecframeCompetitor)
         reference = self.reference or Reference(plain.decoder.loaded)
         return Referee(plain, self.draws, reference)
 

@@ -9,9 +9,14 @@ from xml.etree import ElementTree as ET
 from specframe._errors import InputError
 from specframe.bench._records import ALL, Header, Results
 from specframe.bench.report._chart import WIDTH, Chart, fitted, place
-from specframe.bench.report._chart_speedup import Bar, bars_height, draw_bars, highest_speedup
+from specframe.bench.report._chart_speedup import (
+    SpeedupBar,
+    bars_height,
+    draw_bars,
+    highest_speedup,
+)
 from specframe.bench.report._charts import speedup_bar
-from specframe.bench.report._results import Strategy, read_strategies
+from specframe.bench.report._results_by_strategy import ReportedStrategy, read_strategies
 from specframe.bench.report._words import moment, percent, printable
 
 STYLE = Path(__file__).parent / "report" / "templates" / "chart.css"
@@ -66,7 +71,7 @@ def _write_foot(chart: Chart, lines: Sequence[str], height: float) -> None:
         chart.words("tick small", (5, height - above * FOOT_LINE), line)
 
 
-def _runs(header: Header, bars: Sequence[Bar]) -> str:
+def _runs(header: Header, bars: Sequence[SpeedupBar]) -> str:
     """Say what the bars are drawn from, and when."""
     prompts = max((len(bar.dots) for bar in bars), default=0)
     said = [
@@ -76,7 +81,7 @@ def _runs(header: Header, bars: Sequence[Bar]) -> str:
     return ", ".join(each for each in said if each)
 
 
-def _repeats(strategies: Sequence[Strategy]) -> str:
+def _repeats(strategies: Sequence[ReportedStrategy]) -> str:
     """Say how much of the outputs is repetition, which flatters whatever copies."""
     shares = [each.overall.repeated_8_grams for each in strategies]
     known = [share for share in shares if share is not None]

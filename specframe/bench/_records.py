@@ -12,7 +12,7 @@ import attrs
 
 SCHEMA = 2
 ALL = "all"  # the task that stands for all prompts together
-PARTS = ("prefill", "draft", "verify", "other")
+TIME_PARTS = ("prefill", "draft", "verify", "other")
 
 Kind = Literal["specframe", "transformers"]
 Word = Literal["different", "not judged", "near tie"]
@@ -24,7 +24,7 @@ SAME: Final = "identical"
 WORST_FIRST = (DIFFERENT, NOT_JUDGED, NEAR_TIE, SAME)
 
 
-class Round(NamedTuple):
+class BenchRound(NamedTuple):
     """Hold one round of one row: counts of tokens, then seconds by part."""
 
     drafted: int
@@ -72,7 +72,7 @@ class PromptSource:
 
 
 @attrs.frozen
-class Settings:
+class RunSettings:
     """Hold what every strategy of a benchmark shares."""
 
     model: str
@@ -143,7 +143,7 @@ class Turn:
     text: str | None
     finish_reason: str | None
     seconds: Seconds
-    rounds: list[Round] | None = None
+    rounds: list[BenchRound] | None = None
     by_position: list[Level] | None = None
     chunks: list[int] | None = None
 
@@ -253,7 +253,7 @@ class Header:
     command: list[str]
     created: str
     environment: Environment
-    settings: Settings
+    settings: RunSettings
     strategies: list[StrategyRecord]
     prompts: list[PromptRecord]
     schema: int = SCHEMA

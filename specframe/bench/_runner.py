@@ -12,9 +12,9 @@ from specframe._words import cause
 from specframe.bench._competitor import Competitor
 from specframe.bench._journal import Journal
 from specframe.bench._memory import MemoryLedger
-from specframe.bench._order import Slot
 from specframe.bench._prompts import BenchPrompt, Conversation
 from specframe.bench._records import Run, StrategyRecord, Turn
+from specframe.bench._run_order import Slot
 
 
 class Watcher(Protocol):

@@ -10,18 +10,25 @@ import attrs
 
 from specframe import _defaults
 from specframe._results.metrics import ratio
+from specframe.bench._explanation import (
+    ROUND_PARTS,
+    Balance,
+    explain,
+    explain_without_parts,
+    reservation,
+)
 from specframe.bench._records import (
     ALL,
     DIFFERENT,
     NEAR_TIE,
     NOT_JUDGED,
-    PARTS,
     SAME,
+    TIME_PARTS,
+    BenchRound,
     Header,
     Judgement,
     PromptDifference,
     PromptRecord,
-    Round,
     Run,
     StrategyRecord,
     Summary,
@@ -36,13 +43,6 @@ from specframe.bench._statistics import (
     median_ratio,
     ratios,
     repeated_grams,
-)
-from specframe.bench._verdict import (
-    DRAWING_PARTS,
-    Costs,
-    reservation,
-    verdict,
-    verdict_without_parts,
 )
 
 Judgements = Mapping[str, Mapping[str, Judgement]]  # by strategy and prompt
@@ -149,15 +149,15 @@ class Summaries:
             leaders = _leaders(runs)
             rounds = sum(len(turn.steps) for turn in leaders)
             needed = sum(turn.decoding_seconds for turn in leaders) / rounds / token
-            said = verdict_without_parts(needed, brings)
+            said = explain_without_parts(needed, brings)
             return {"break_even_acceptance_length": needed, "verdict": said}
-        costs = Costs(
+        balance = Balance(
             {part: spent / token for part, spent in _a_round(runs).items()},
             {part: spent / token for part, spent in plain.items()},
             brings,
             acceptance_rate(_rounds(runs)),
         )
-        return {"break_even_acceptance_length": costs.needed, "verdict": verdict(costs)}
+        return {"break_even_acceptance_length": balance.needed, "verdict": explain(balance)}
 
 
 def with_reservation(row: Summary) -> str | None:
@@ -175,7 +175,7 @@ def rates(runs: Sequence[Run]) -> dict[str, Any]:
     behind = sum(len(turn.token_ids) - turn.first_tokens for turn in turns)
     peaks = [run.peak_memory for run in runs if run.peak_memory is not None]
     seconds: dict[str, float | None] = {}
-    for part in PARTS:
+    for part in TIME_PARTS:
         spent = [getattr(turn.seconds, part) for turn in leaders]
         seconds[part] = None if None in spent else sum(spent)
     decoding = sum(turn.decoding_seconds for turn in leaders)
@@ -204,7 +204,7 @@ def acceptance(runs: Sequence[Run]) -> dict[str, Any]:
     }
 
 
-def acceptance_rate(rounds: Sequence[Round]) -> float | None:
+def acceptance_rate(rounds: Sequence[BenchRound]) -> float | None:
     """Return accepted by drafted tokens."""
     return ratio(sum(each.accepted for each in rounds), sum(each.drafted for each in rounds))
 
@@ -222,7 +222,7 @@ def _a_round(runs: Sequence[Run]) -> dict[str, float]:
         return {}
     return {
         part: sum(getattr(turn.seconds, part) or 0.0 for turn in leaders) / len(steps)
-        for part in DRAWING_PARTS
+        for part in ROUND_PARTS
     }
 
 
@@ -234,7 +234,7 @@ def _turns(runs: Any) -> list[Turn]:
     return [turn for run in runs for turn in run.turns]
 
 
-def _rounds(runs: Sequence[Run]) -> list[Round]:
+def _rounds(runs: Sequence[Run]) -> list[BenchRound]:
     return [round for turn in _turns(runs) for round in turn.rounds or ()]
 
 

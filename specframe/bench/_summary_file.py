@@ -10,7 +10,7 @@ from pathlib import Path
 import attrs
 
 from specframe._files import plain, to_line, write_atomically
-from specframe.bench._records import PARTS, Summary, as_record
+from specframe.bench._records import TIME_PARTS, Summary, as_record
 
 
 def write_summary(rows: Sequence[Summary], path: Path) -> None:
@@ -18,11 +18,11 @@ def write_summary(rows: Sequence[Summary], path: Path) -> None:
     names = [field.name for field in attrs.fields(Summary) if field.name != "seconds"]
     text = io.StringIO()
     writer = csv.writer(text)
-    writer.writerow([*names, *(f"seconds_{part}" for part in PARTS)])
+    writer.writerow([*names, *(f"seconds_{part}" for part in TIME_PARTS)])
     for row in rows:
         record = as_record(row)
         cells = [record[name] for name in names]
-        writer.writerow(map(_cell, [*cells, *(row.seconds.get(part) for part in PARTS)]))
+        writer.writerow(map(_cell, [*cells, *(row.seconds.get(part) for part in TIME_PARTS)]))
     write_atomically(path, text.getvalue())
 
 

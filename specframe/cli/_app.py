@@ -18,9 +18,9 @@ from specframe._errors import PluginError, SpecframeError, UnknownNameError
 from specframe._plugins.discovery import load_plugins
 from specframe._plugins.source_lines import line_in, raiser
 from specframe._words import cause
-from specframe.cli import _listing, _listing_plugins, _startup
+from specframe.cli import _plugins, _startup, _strategies
 from specframe.cli._check import check
-from specframe.cli._choices import shells
+from specframe.cli._completions import shells
 from specframe.cli._decode import decode
 from specframe.cli._display import say, tell
 from specframe.cli._doctor import doctor
@@ -86,9 +86,9 @@ def run(arguments: list[str]) -> int:
     """Run the app and return the exit code; raises what goes wrong."""
     command = get_command(build_app())
     if shell := os.environ.get(ASKING_SHELL):
-        from specframe.cli import _completion  # noqa: PLC0415 (a shell's question)
+        from specframe.cli import _shell_completion  # noqa: PLC0415 (a shell's question)
 
-        sys.stdout.write(_completion.reply(command, shell))
+        sys.stdout.write(_shell_completion.reply(command, shell))
         return FINE
     returned = command.main(arguments, prog_name="specframe", standalone_mode=False)
     return returned if isinstance(returned, int) else FINE
@@ -128,8 +128,8 @@ def build_app() -> typer.Typer:
     app = typer.Typer(cls=Commands, add_completion=False, pretty_exceptions_enable=False)
     app.callback()(start)
     app.command(cls=ConfiguredCommand)(decode)
-    app.add_typer(_listing.strategies, name="strategies")
-    app.command()(_listing_plugins.plugins)
+    app.add_typer(_strategies.strategies, name="strategies")
+    app.command()(_plugins.plugins)
     app.command(cls=ConfiguredCommand)(train)
     app.command(cls=ConfiguredCommand)(check)
     app.command(cls=ConfiguredCommand)(doctor)
@@ -187,19 +187,19 @@ def print_version(context: typer.Context, wanted: bool) -> None:  # noqa: FBT001
 def show_completion(context: typer.Context, value: str | None) -> None:
     """Print a shell's script and end, if it was asked for."""
     if value is not None and not context.resilient_parsing:
-        from specframe.cli import _completion  # noqa: PLC0415 (rarely needed)
+        from specframe.cli import _shell_completion  # noqa: PLC0415 (rarely needed)
 
-        say(_completion.script(_completion.shell_named(value)).rstrip())
+        say(_shell_completion.script(_shell_completion.shell_named(value)).rstrip())
         raise typer.Exit
 
 
 def install_completion(context: typer.Context, value: str | None) -> None:
     """Install a shell's script and end, if it was asked for."""
     if value is not None and not context.resilient_parsing:
-        from specframe.cli import _completion  # noqa: PLC0415 (rarely needed)
+        from specframe.cli import _shell_completion  # noqa: PLC0415 (rarely needed)
 
-        shell = _completion.shell_named(value)
-        path = _completion.install(shell)
+        shell = _shell_completion.shell_named(value)
+        path = _shell_completion.install(shell)
         say(f"{shell} completes specframe by {path}; a new shell will")
         raise typer.Exit
 

@@ -10,7 +10,7 @@ import attrs
 import typer
 
 from specframe._files import to_line
-from specframe.cli import _choices, _flags
+from specframe.cli import _completions, _flags
 from specframe.cli._check_report import Context, check_lines, check_object
 from specframe.cli._display import Notes, say
 from specframe.cli._exit_code import FINE, INTERRUPTED, MISMATCH
@@ -33,7 +33,7 @@ def check(  # noqa: PLR0913 (one parameter a flag)
         typer.Argument(
             metavar="STRATEGY",
             help="`specframe strategies` lists them",
-            autocompletion=_choices.strategies,
+            autocompletion=_completions.strategies,
         ),
     ],
     *,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from specframe._plugins.discovery import load_registry
-from specframe.cli import _choices
+from specframe.cli import _completions
 from specframe.cli._flags import DeviceFlag, DtypeFlag
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 Name = Annotated[
     str,
     typer.Argument(
-        metavar="NAME", help="what to train, such as kangaroo", autocompletion=_choices.trainers
+        metavar="NAME", help="what to train, such as kangaroo", autocompletion=_completions.trainers
     ),
 ]
 

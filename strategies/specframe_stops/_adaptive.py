@@ -8,7 +8,7 @@ import attrs
 import torch
 
 from specframe import Round, Rows, Step, StopPolicy, to_device
-from specframe_stops._outcome import Outcome, outcomes
+from specframe_stops._row_outcome import RowOutcome, outcomes
 
 if TYPE_CHECKING:
     from jaxtyping import Bool
@@ -168,7 +168,7 @@ class AdaptiveConfidencePolicy(StopPolicy):
         """Begin with the option's threshold again."""
         self.bounds.reset()
 
-    def _moved(self, bound: Bound, outcome: Outcome) -> Bound:
+    def _moved(self, bound: Bound, outcome: RowOutcome) -> Bound:
         is_full = outcome.drafted == self._steps
         return bound.moved(outcome.share, self._wanted, is_full=is_full)
 
@@ -223,7 +223,7 @@ class AdaedlPolicy(StopPolicy):
         """Begin with the option's bound again."""
         self.bounds.reset()
 
-    def _moved(self, bound: Bound, outcome: Outcome) -> Bound:
+    def _moved(self, bound: Bound, outcome: RowOutcome) -> Bound:
         if outcome.drafted == 0:
             return bound.eased()
         is_full = outcome.accepted == self._steps

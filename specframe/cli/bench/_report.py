@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from specframe.cli._display import number, percent, say
-from specframe.cli._listing import print_table
+from specframe.cli._strategies import print_table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from specframe.bench import Comparison, Outcome, Progress, Side, StrategyRecord, Summary
+    from specframe.bench import BenchOutcome, Comparison, Progress, Side, StrategyRecord, Summary
 
 ALL = "all"
 SHOWN = 4  # positions in the table; results.json has all
@@ -31,7 +31,7 @@ HEADER = (
 )
 
 
-def outcome_lines(outcome: Outcome, folder: Path) -> None:
+def outcome_lines(outcome: BenchOutcome, folder: Path) -> None:
     """Print the table over all prompts, the speed-up by task, and a sentence on each strategy."""
     from specframe.bench import MEMORY_IN_WORDS  # noqa: PLC0415 (imports torch)
 

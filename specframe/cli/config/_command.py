@@ -21,7 +21,7 @@ from specframe.cli._display import say
 from specframe.cli._exit_code import FINE
 
 if TYPE_CHECKING:
-    from specframe.cli.config._settings import Settings
+    from specframe.cli.config._settings import FileSettings
 
 READ, PRINT = "specframe.config", "specframe.print_config"  # keys of a context's ``meta``
 
@@ -52,7 +52,7 @@ class Configured:
         """Run the command, or print how it would be run."""
         if not ctx.meta.get(PRINT):
             return super().invoke(ctx)  # type: ignore[misc]
-        from specframe.cli.config._text import config_text  # noqa: PLC0415 (rarely needed)
+        from specframe.cli.config._print_config import config_text  # noqa: PLC0415 (rarely needed)
 
         say(config_text(ctx))
         return FINE
@@ -87,9 +87,9 @@ def note_printing(context: typer.Context, value: bool) -> bool:  # noqa: FBT001 
     return value
 
 
-def settings_in(context: Any) -> Settings | None:
+def settings_in(context: Any) -> FileSettings | None:
     """Return what a file says in this call, or None."""
-    settings: Settings | None = context.meta.get(READ)
+    settings: FileSettings | None = context.meta.get(READ)
     return settings
 
 

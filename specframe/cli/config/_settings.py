@@ -27,7 +27,7 @@ EXPECTED: dict[object, str] = {
 
 
 @attrs.frozen
-class Settings:
+class FileSettings:
     """What a file says to a command: ``defaults`` by parameter, ``options`` for ``-o``."""
 
     file: ConfigFile
@@ -52,7 +52,7 @@ class Settings:
         return [*(f"{key}={value}" for key, value in kept.items()), *(typed or ())]
 
 
-def settings_of(file: ConfigFile, context: Any, commands: Sequence[str]) -> Settings:
+def settings_of(file: ConfigFile, context: Any, commands: Sequence[str]) -> FileSettings:
     """Return what ``file`` says to the command of ``context``.
 
     Raises InputError, with the line where it can be told, for tables and keys that mean nothing
@@ -74,7 +74,7 @@ def settings_of(file: ConfigFile, context: Any, commands: Sequence[str]) -> Sett
         keys[parameter.name] = key
         where = file.where(command, key)
         defaults[parameter.name] = _value(where, key, value, parameter, file.path.parent)
-    return Settings(file, command, keys, *_with_option_flag(file, command, defaults, options))
+    return FileSettings(file, command, keys, *_with_option_flag(file, command, defaults, options))
 
 
 def settable(context: Any) -> list[Any]:

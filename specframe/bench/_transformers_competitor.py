@@ -14,15 +14,15 @@ from torch import Tensor
 
 from specframe._errors import InputError
 from specframe._loading.loading import Loaded, demo_folder, quiet_transformers, read_model
-from specframe.bench._baselines import (
+from specframe.bench._competitor import Draws, wait_for
+from specframe.bench._contestants import Contestant
+from specframe.bench._records import Seconds, StrategyRecord, Turn
+from specframe.bench._transformers_options import (
     AssistedOptions,
     BaselineOptions,
     EarlyExitOptions,
     LookupOptions,
 )
-from specframe.bench._competitor import Draws, wait_for
-from specframe.bench._contestants import Contestant
-from specframe.bench._records import Seconds, StrategyRecord, Turn
 
 STOCK = "weights of transformers"  # their owner in the memory ledger
 FRESH = "generate keeps nothing between calls"
@@ -95,7 +95,7 @@ class ChunkWatch:
         """Know that nothing more comes."""
 
 
-class TheirCompetitor:
+class TransformersCompetitor:
     """Decode with ``generate`` on the stock model."""
 
     def __init__(
