@@ -114,7 +114,7 @@ templates: .venv-tools/ready .venv-wheel/ready
 	.venv-tools/bin/ruff format --quiet --check --no-respect-gitignore build/new/*/echo build/new/*/long
 	for each in build/new/*/echo; do MYPYPATH=. .venv-tools/bin/mypy $$each/src $$each/tests || exit; done
 
-# In an environment of its own; what is typed is what `specframe new` says comes next.
+# In a separate environment; what is typed is what `specframe new` says comes next.
 template-%:
 	rm -rf build/new/$*
 	$(call layer,build/new/$*/venv,.venv-wheel .venv)
@@ -144,7 +144,7 @@ clean:
 	$(PIP) $(INSTALL) --no-build-isolation --editable ".[train]"
 	touch $@
 
-# A layer is a virtual environment whose path goes on in the environments below it.
+# A layer is a virtual environment whose path continues in the environments below it.
 define layer
 	rm -rf $(1)
 	$(PYTHON) -m venv --without-pip $(1)

@@ -275,7 +275,7 @@ def test_a_terminal_sees_a_table_that_only_moves_between_runs(monkeypatch):
     watch.end()
     said = screen.getvalue()
     assert "gone cannot take part: no weights" in said
-    assert "1 of 2 runs stand there already" in said
+    assert "1 of 2 runs are there already" in said
     assert "tokens/s" in said
     assert "2/2" in said
     assert "none failed on prompt b: it broke" in said

@@ -87,10 +87,10 @@ class Race:
 
 
 def run(job: Job, watcher: Watcher) -> BenchOutcome:
-    """Run a benchmark, or go on with one, and write its folder.
+    """Run a benchmark, or continue one, and write its folder.
 
     Raises InputError for what cannot be served, before the model is loaded wherever that can be
-    told; an interruption leaves runs.jsonl, from which ``resume`` goes on.
+    told; an interruption leaves runs.jsonl, from which ``resume`` continues.
     """
     check_folder(job.folder, resume=job.resume)
     check_prompts(job.prompts)
@@ -129,7 +129,7 @@ def _run_all(race: Race, journal: Journal, watcher: Watcher) -> None:
 def _conclude(race: Race, journal: Journal, watcher: Watcher) -> BenchOutcome:
     """Write all files, then judge the tokens and write what that changes.
 
-    Judging takes a copy of the model in float64: nothing that goes wrong with it costs a file.
+    Judging takes a copy of the model in float64: no fault of it costs a file.
     """
     job = race.job
     judge = Judge(race.runner, {prompt.id: prompt for prompt in job.prompts}, job.draws)
@@ -164,7 +164,7 @@ def _profiles(race: Race, watcher: Watcher) -> list[Profile]:
 
 
 def _is_sound(results: Results) -> bool:
-    """Tell whether nothing failed, and whether all tokens that are promised are known to be there.
+    """Tell whether nothing failed, and whether all promised tokens are known to be there.
 
     What could not be judged is not known.
     """

@@ -62,7 +62,7 @@ def _sides(results: Results) -> dict[str, Side]:
 
 
 def _other_options(pair: Pair) -> list[tuple[str, str, str]]:
-    """Return in what a strategy is not the same one, though its name is."""
+    """Return how two strategies of the same name differ."""
     if pair.first is None or pair.second is None:
         return []
     found = _differences(pair.first.record, pair.second.record)

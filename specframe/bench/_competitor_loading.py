@@ -1,4 +1,4 @@
-"""Bring the competitors to the start: names checked first, weights read once, faults kept apart."""
+"""Load the competitors: names are checked first, weights read once, faults kept apart."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def _stock(
     try:
         with ledger.booked(STOCK):
             return StockModel(loaded)
-    except Exception as error:  # noqa: BLE001 (ours go on without it)
+    except Exception as error:  # noqa: BLE001 (ours run without it)
         return f"transformers' own copy of the model could not be made: {message_of(error)}"
 
 

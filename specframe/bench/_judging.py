@@ -27,7 +27,7 @@ from specframe.bench._specframe_competitor import SpecframeCompetitor
 
 Judgements = dict[str, dict[str, Judgement]]  # by strategy and prompt
 TOKENS = "tokens"  # the guarantee under which other tokens are a fault
-CUT_OFF = "the judging was cut off, and --resume goes on with it"
+CUT_OFF = "the judging was cut off, and --resume continues it"
 UNPROMISED = "its verifier promises no tokens"
 
 
@@ -84,8 +84,8 @@ class Judge:
     def judge(self, runs: Sequence[Run], heard: Callable[[int, int], None]) -> Judgements:
         """Return, by strategy and prompt, what came of it.
 
-        ``heard`` is told how many differences are judged, and of how many. A fault costs the words
-        on one strategy's differences: they are not judged.
+        ``heard`` is told how many differences are judged, and of how many. After a fault the
+        differences of that one strategy are not judged.
         """
         cases = dict(self._cases(runs))
         total = sum(len(case.suspects) for case in cases.values())
@@ -176,7 +176,7 @@ class Judge:
                 yield self._referee.judge(suspect, bounds)
 
     def _without_crowds(self, case: Case, found: dict[str, Judgement]) -> dict[str, Judgement]:
-        """Return the words on a strategy; more near ties than chance brings are none."""
+        """Return the judgements on a strategy; near ties beyond what chance brings are none."""
         ties = sum(each.word == NEAR_TIE for each in found.values())
         compared = sum(case.lengths.values()) + sum(each.at is not None for each in found.values())
         why = self._referee.too_many(ties, compared) if ties else None

@@ -1,4 +1,4 @@
-"""Draw the speed-ups of a benchmark as a picture that stands alone, for a README."""
+"""Draw the speed-ups of a benchmark as a picture that needs no page, for a README."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def draw_picture(results: Results) -> str:
 
 
 def _frame(chart: Chart, height: float) -> None:
-    """Widen the picture by its padding, and give it a background and a style of its own."""
+    """Widen the picture by its padding, and give it its own background and style."""
     width, height = WIDTH + 2 * PADDING, height + 2 * PADDING
     box = (-PADDING, -PADDING, width, height)
     chart.root.set("viewBox", " ".join(place(each) for each in box))
@@ -82,7 +82,7 @@ def _runs(header: Header, bars: Sequence[SpeedupBar]) -> str:
 
 
 def _repeats(strategies: Sequence[ReportedStrategy]) -> str:
-    """Say how much of the outputs is repetition, which flatters whatever copies."""
+    """Say how much of the outputs is repetition, which favours strategies that copy."""
     shares = [each.overall.repeated_8_grams for each in strategies]
     known = [share for share in shares if share is not None]
     if not known:

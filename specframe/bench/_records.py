@@ -1,4 +1,4 @@
-"""What a benchmark writes down: the values behind runs.jsonl and results.json, schema 2.
+"""What a benchmark writes down: the values in runs.jsonl and results.json, schema 2.
 
 docs/benchmark-format.md says what each of them means.
 """
@@ -91,7 +91,7 @@ class RunSettings:
 class StrategyRecord:
     """Describe one strategy; ``error`` says why it could not be loaded.
 
-    ``guarantee`` is its verifier's word at this temperature: tokens, distribution or none.
+    ``guarantee`` is what its verifier promises at this temperature: tokens, distribution or none.
     """
 
     name: str
@@ -154,14 +154,14 @@ class Turn:
 
     @property
     def steps(self) -> list[int]:
-        """Return how many tokens each step behind the prefill brought."""
+        """Return how many tokens each step after the prefill brought."""
         if self.rounds is not None:
             return [round.committed for round in self.rounds]
         return (self.chunks or [])[1:]
 
     @property
     def decoding_seconds(self) -> float:
-        """Return the seconds behind the prefill."""
+        """Return the seconds after the prefill."""
         return self.seconds.total - (self.seconds.prefill or 0.0)
 
 

@@ -25,7 +25,7 @@ def read_results(folder: Path) -> Results:
     if not path.is_file():
         raise InputError(
             f"{folder} holds no finished benchmark (no {RESULTS}): name a folder that "
-            "`specframe bench` has written, or go on with `specframe bench --resume`"
+            "`specframe bench` has written, or continue with `specframe bench --resume`"
         )
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
@@ -41,7 +41,7 @@ def read_results(folder: Path) -> Results:
 
 
 def results_of(found: dict[str, Any], where: str) -> Results:
-    """Return what stands in a results.json of today's schema; ``where`` names it in errors."""
+    """Return what a results.json of today's schema holds; ``where`` names it in errors."""
     own = {"finished", "runs", "summary"}
     if missing := sorted(own - found.keys()):
         raise InputError(f"{where} is damaged: '{missing[0]}' is missing")

@@ -32,8 +32,8 @@ def _file_name(name: str) -> str:
 def write_answers(header: Header, runs: Sequence[Run], folder: Path) -> list[Path]:
     """Write ``answers/NAME.jsonl`` for every strategy that was loaded; return the files.
 
-    Each repeat is a choice, as Spec-Bench has it; a failed run is left out, and so is a prompt
-    without any other. Lines stand in the order of the prompts.
+    Each repeat is one of Spec-Bench's ``choices``; a failed run is left out, and so is a prompt
+    without any other. Lines are in the order of the prompts.
     """
     folder.mkdir(exist_ok=True)
     names = file_names([each.name for each in header.strategies if each.error is None])
@@ -64,7 +64,7 @@ def answer(prompt: PromptRecord, runs: Sequence[Run], *, model_id: str) -> dict[
 
 
 def repeat_entry(index: int, turns: Sequence[Turn]) -> Mapping[str, Any]:
-    """Return one choice; lists but ``accept_lengths`` have an item for each turn.
+    """Return one of ``choices``; lists but ``accept_lengths`` have an item for each turn.
 
     ``accept_lengths`` are the tokens that each step committed, the one that the target chose
     itself included, over all turns: 1 for every step of plain decoding.

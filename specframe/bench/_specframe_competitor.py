@@ -19,7 +19,7 @@ WEIGHTS = "weights of specframe"  # their owner in the memory ledger
 
 
 class SpecframeCompetitor:
-    """Decode with a specframe strategy, on an engine of its own over shared weights."""
+    """Decode with a specframe strategy, on its own engine over shared weights."""
 
     def __init__(
         self, contestant: Contestant, loaded: Loaded, registry: Registry, draws: Draws

@@ -139,7 +139,7 @@ class Summaries:
     ) -> dict[str, Any]:
         """Weigh a round's costs against what it brings, in plain decoding's tokens."""
         if strategy.strategy == _defaults.PLAIN:
-            return {"verdict": "the yardstick: every token is a pass of its own"}
+            return {"verdict": "the yardstick: every token takes one pass"}
         plain = _a_round(self.good(_defaults.PLAIN, task))
         token, steps = sum(plain.values()), _steps(runs)
         if not token or not steps:
@@ -161,7 +161,7 @@ class Summaries:
 
 
 def with_reservation(row: Summary) -> str | None:
-    """Return the verdict, and what to mind where the speed-up beside it says another thing."""
+    """Return the verdict, and a warning where the speed-up beside it disagrees."""
     needed, brings = row.break_even_acceptance_length, row.mean_acceptance_length
     if row.verdict is None or row.speedup is None or not needed or not brings:
         return row.verdict
@@ -172,7 +172,7 @@ def rates(runs: Sequence[Run]) -> dict[str, Any]:
     """Return rates, seconds and memory; rows that ran together share their seconds."""
     leaders = _leaders(runs)
     turns = _turns(runs)
-    behind = sum(len(turn.token_ids) - turn.first_tokens for turn in turns)
+    after_prefill = sum(len(turn.token_ids) - turn.first_tokens for turn in turns)
     peaks = [run.peak_memory for run in runs if run.peak_memory is not None]
     seconds: dict[str, float | None] = {}
     for part in TIME_PARTS:
@@ -180,7 +180,7 @@ def rates(runs: Sequence[Run]) -> dict[str, Any]:
         seconds[part] = None if None in spent else sum(spent)
     decoding = sum(turn.decoding_seconds for turn in leaders)
     return {
-        "tokens_per_second": ratio(behind, decoding) if behind else None,
+        "tokens_per_second": ratio(after_prefill, decoding) if after_prefill else None,
         "tokens_per_second_with_prefill": ratio(
             sum(len(turn.token_ids) for turn in turns),
             sum(turn.seconds.total for turn in leaders),

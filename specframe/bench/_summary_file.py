@@ -14,7 +14,7 @@ from specframe.bench._records import TIME_PARTS, Summary, as_record
 
 
 def write_summary(rows: Sequence[Summary], path: Path) -> None:
-    """Write the rows; lists and tables stand in a cell as JSON, null as an empty cell."""
+    """Write the rows; a list or a table is JSON in its cell, null is an empty cell."""
     names = [field.name for field in attrs.fields(Summary) if field.name != "seconds"]
     text = io.StringIO()
     writer = csv.writer(text)

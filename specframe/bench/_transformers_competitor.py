@@ -33,10 +33,10 @@ RETUNED = (
 
 
 class StockModel:
-    """Own the model as transformers has it, with a generation config that says nothing.
+    """Own the model as transformers has it, with an empty generation config.
 
     It has the weights, the dtype and the device of ``loaded``, whose engine keeps its own copy:
-    packed weights are no use to anybody else.
+    others cannot use packed weights.
     """
 
     def __init__(self, loaded: Loaded) -> None:
@@ -58,7 +58,7 @@ class StockModel:
         return read_model(name, self._source, self.device)
 
     def config(self, **values: Any) -> Any:
-        """Return a generation config with the ends of this model and ``values``."""
+        """Return a generation config with the end tokens of this model and ``values``."""
         from transformers import GenerationConfig  # noqa: PLC0415 (seconds)
 
         pad = self.eos[0] if self.eos else 0
@@ -92,7 +92,7 @@ class ChunkWatch:
         self.chunks.append(value.numel() // self._rows)
 
     def end(self) -> None:
-        """Know that nothing more comes."""
+        """Do nothing: no more tokens come."""
 
 
 class TransformersCompetitor:
@@ -122,7 +122,7 @@ class TransformersCompetitor:
         )
 
     def reset(self) -> None:
-        """Set what transformers would carry over from the run before."""
+        """Reset what transformers would carry over from the run before."""
         options = self._options
         if isinstance(options, EarlyExitOptions):
             self._stock.model.generation_config = self._draft_config(options)

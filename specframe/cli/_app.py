@@ -42,10 +42,10 @@ SHELL_FLAGS = ("--install-completion", "--show-completion")  # their value may b
 
 
 class Commands(TyperGroup):
-    """A group that ends without a traceback on Ctrl-C or when the reader of a pipe has gone."""
+    """A group that ends without a traceback on Ctrl-C or when the reader of a pipe is gone."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Parse what stands before a command; a flag about completion may end the line."""
+        """Parse what comes before a command; a flag about completion may end the line."""
         this_shell = [""] if args and args[-1] in SHELL_FLAGS else []
         return super().parse_args(ctx, [*args, *this_shell])
 
@@ -159,8 +159,8 @@ def names_of(app: typer.Typer) -> set[str]:
 def add_commands(app: typer.Typer, member: Member, taken: set[str]) -> set[str]:
     """Add a plug-in's commands and return their names, or raise PluginError and add none.
 
-    They are built on an app of their own first: a command that cannot be built, or that takes the
-    name of another, would break every other command.
+    They are built on a separate app first: a command that cannot be built, or that takes the name
+    of another, would break every other command.
     """
     theirs = typer.Typer()
     member.call("specframe_register_commands", app=theirs)
@@ -242,7 +242,7 @@ def start(
 
 
 def tell_problems(registry: Registry) -> None:
-    """Warn once of each plug-in that is broken or unwise; the command goes on without it."""
+    """Warn once of each plug-in that is broken or unwise; the command runs without it."""
     for problem in registry.problems:
         if is_debugging():
             traceback.print_exception(problem)

@@ -1,4 +1,4 @@
-"""What may stand behind a flag, for shells that complete: names, options and their values.
+"""The values that a flag may take, for shells that complete: names, options, option values.
 
 Nothing here imports torch. Each function returns (value, help) pairs; typer keeps those that begin
 with what was typed.
@@ -48,7 +48,7 @@ def devices() -> Completions:
 
 
 def options(context: typer.Context, incomplete: str) -> Completions:
-    """Return ``-o`` pairs of ``decode`` and ``check``: keys, or a key's values behind "="."""
+    """Return ``-o`` pairs of ``decode`` and ``check``: keys, or a key's values after "="."""
     said = context.params
     fallback = _defaults.DRAFT_MODEL if said.get("draft_model") else _defaults.STRATEGY
     given = {pair.partition("=")[0] for pair in said.get("option") or ()}
@@ -70,7 +70,7 @@ def contestants(incomplete: str) -> Completions:
 
 
 def contestant_options(incomplete: str) -> Completions:
-    """Return ``-o`` and ``--sweep`` of ``bench``: STRATEGY.KEY=, or values behind it."""
+    """Return ``-o`` and ``--sweep`` of ``bench``: STRATEGY.KEY=, or values after it."""
     strategy, dot, pair = incomplete.partition(".")
     if not dot:
         return [(f"{name}.", help) for name, help in _competing()]
@@ -115,7 +115,7 @@ def _pairs(strategy: str, verifier: str | None, policy: str | None, incomplete: 
 
 
 def _pairs_of(cls: type | None, prefix: str, incomplete: str) -> Completions:
-    """Return KEY= for each option, and KEY=VALUE where a key with known values stands there."""
+    """Return KEY= for each option, and KEY=VALUE after a key whose values are known."""
     key, equals, _ = incomplete.partition("=")
     if not equals:
         return [(f"{prefix}{each.name}=", each.help) for each in describe_options(cls)]

@@ -1,4 +1,4 @@
-"""The flags of ``decode`` and ``train``: how they read, and what they amount to."""
+"""The flags that commands share: how they are typed, and what they mean."""
 
 from __future__ import annotations
 
@@ -149,7 +149,7 @@ PromptsFile = Annotated[
 ]
 OutputFlag = Annotated[
     Path | None,
-    typer.Option("--output", metavar="FILE", help="results of --prompts; a rerun goes on"),
+    typer.Option("--output", metavar="FILE", help="results of --prompts; a rerun continues"),
 ]
 TrustRemoteCode = Annotated[
     bool, typer.Option("--trust-remote-code", help="run code that comes with the model")

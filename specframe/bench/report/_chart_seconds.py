@@ -16,7 +16,7 @@ WHOLE = "not split"
 
 @attrs.frozen
 class Split:
-    """Hold the seconds of one token by part; ``note`` stands where there are none."""
+    """Hold the seconds of one token by part; ``note`` says why there are none."""
 
     name: str
     seconds: Mapping[str, float]

@@ -23,7 +23,7 @@ from specframe.bench.report._words import percent, rate, two_decimals
 
 @attrs.frozen
 class Figure:
-    """Hold a chart as SVG under its title; ``note`` stands below it."""
+    """Hold a chart as SVG under its title; ``note`` is written below it."""
 
     title: str
     svg: str

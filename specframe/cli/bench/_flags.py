@@ -69,4 +69,4 @@ SpecBenchAnswers = Annotated[
 Profile = Annotated[
     bool, typer.Option("--profile", help="also say where the time goes, with Chrome traces")
 ]
-Resume = Annotated[bool, typer.Option("--resume", help="go on with the benchmark in --output")]
+Resume = Annotated[bool, typer.Option("--resume", help="continue the benchmark in --output")]

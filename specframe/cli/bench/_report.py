@@ -118,7 +118,7 @@ def brief(row: Summary) -> str:
 
 
 def sentence(row: Summary) -> str:
-    """Say why a strategy won or lost, and what is not as it should be."""
+    """Say why a strategy won or lost, and what went wrong."""
     from specframe.bench import differences_in_words  # noqa: PLC0415 (imports torch)
 
     parts = [row.verdict or "no plain decoding was run beside it"]

@@ -1,8 +1,8 @@
-"""``-c FILE`` and ``--print-config``: what flags can say, said by a file; for any command.
+"""``-c FILE`` and ``--print-config``: a file instead of flags, for any command.
 
 A file's values fill typer's map of defaults. The file is checked against the command's own
 parameters, so a new flag needs nothing more; values pass through the same converters as typed ones,
-and what is typed wins by itself.
+and what is typed wins.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ READ, PRINT = "specframe.config", "specframe.print_config"  # keys of a context'
 
 
 class Configured:
-    """A command whose flags may stand in a file; mixed into typer's classes by those below.
+    """A command whose flags may come from a file; the classes below mix it into typer's.
 
     The file fills typer's map of defaults, so the command line wins and values pass the same
     checks. Options (``-o``) are merged key by key.
@@ -59,11 +59,11 @@ class Configured:
 
 
 class ConfiguredCommand(Configured, TyperCommand):
-    """A command whose flags may stand in a file."""
+    """A command whose flags may come from a file."""
 
 
 class ConfiguredGroup(Configured, TyperGroup):
-    """A command that has commands below it, and flags that may stand in a file."""
+    """A command with commands below it, and flags that may come from a file."""
 
 
 def read_config(context: typer.Context, value: Path | None) -> Path | None:

@@ -15,7 +15,7 @@ from specframe.cli._flags import parse_options
 from specframe.cli.config._file import ConfigFile, flattened
 from specframe.cli.config._paths import from_file, is_path, is_path_option
 
-OPTION, OPTIONS = "option", "options"  # the flag -o, and the table that stands for it
+OPTION, OPTIONS = "option", "options"  # the flag -o, and the table that replaces it
 UNSAID = frozenset({"help", "config", "print_config"})
 EXPECTED: dict[object, str] = {
     bool: "true or false",
@@ -144,7 +144,7 @@ def _placed(value: Any, kind: Any, metavar: str | None, base: Path) -> Any:
 def _options(
     file: ConfigFile, command: str, table: Any, parameters: Mapping[str, Any]
 ) -> dict[str, str]:
-    """Return the table that stands for ``-o``: values as they would be typed."""
+    """Return the table that replaces ``-o``: values as they would be typed."""
     if table and OPTION not in parameters:
         raise InputError(f"{file.where(command, OPTIONS)}: `{command}` takes no options")
     if not isinstance(table, dict):
@@ -172,7 +172,7 @@ def _as_typed(value: str | float) -> str:
 def _with_option_flag(
     file: ConfigFile, command: str, defaults: dict[str, Any], options: dict[str, str]
 ) -> tuple[dict[str, Any], dict[str, str]]:
-    """Move what stands under ``option``, as it would be typed, to the options of the table."""
+    """Move the values of ``option``, as they would be typed, to the options of the table."""
     pairs = parse_options(defaults.pop(OPTION, None))
     if twice := sorted(pairs.keys() & options.keys()):
         raise InputError(
