@@ -8,7 +8,7 @@ import statistics
 from collections import Counter
 
 from specframe import InputError
-from specframe.bench._reading import results_of as structured
+from specframe.bench._results_file import results_of as structured
 
 PLAIN_SECONDS = 0.007  # of a token
 

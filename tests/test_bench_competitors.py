@@ -26,12 +26,12 @@ def line_up(folder):
     from specframe._loading.loading import Source
     from specframe._plugins.discovery import load_registry
     from specframe.bench._competitor import Draws
-    from specframe.bench._field import line_up
+    from specframe.bench._competitor_loading import load_competitors
 
     def load(names, model=str(folder)):
         draws = Draws(temperature=0.0, seed=0)
         source = Source(model, device="cpu")
-        return line_up(source, read_contestants(names), load_registry(), draws)
+        return load_competitors(source, read_contestants(names), load_registry(), draws)
 
     return load
 
@@ -163,7 +163,7 @@ def test_a_layer_to_leave_at_must_be_one_of_the_models(line_up):
 
 
 def line_up_options(name):
-    from specframe.bench._field import check_contestants
+    from specframe.bench._competitor_loading import check_contestants
 
     check_contestants(read_contestants(name), None)
 
@@ -275,7 +275,7 @@ def test_a_terminal_sees_a_table_that_only_moves_between_runs(monkeypatch):
     watch.end()
     said = screen.getvalue()
     assert "gone cannot take part: no weights" in said
-    assert "1 of 2 runs stand there already" in said
+    assert "1 of 2 runs are there already" in said
     assert "tokens/s" in said
     assert "2/2" in said
     assert "none failed on prompt b: it broke" in said

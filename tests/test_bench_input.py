@@ -56,7 +56,7 @@ def test_a_bad_line_is_named_with_its_number(tmp_path, line, said):
 
 
 def test_ids_that_meet_and_a_task_named_all_are_refused():
-    with pytest.raises(InputError, match="stands there twice"):
+    with pytest.raises(InputError, match="occurs twice"):
         check_prompts([BenchPrompt(1, "x", ("a",)), BenchPrompt("1", "x", ("b",))])
     with pytest.raises(InputError, match="task 'all'"):
         check_prompts([BenchPrompt(1, "all", ("a",))])

@@ -9,7 +9,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from specframe import Board
 from specframe._engine.runners.graph import GraphEngine
 from specframe._engine.runners.recording import Recorder, StandIn
-from specframe.testing._strategies import parent_lists
+from specframe.testing._hypothesis_strategies import parent_lists
 from table_drafters import way_up
 from tiny_split import VOCAB, TinyModel
 

@@ -15,7 +15,7 @@ from typer.main import get_command
 from specframe import OptionError
 from specframe.cli import main
 from specframe.cli._app import build_app
-from specframe.cli.config._text import quoted
+from specframe.cli.config._print_config import quoted
 
 DECODE = """
 [decode]
@@ -123,7 +123,7 @@ def test_file_is_obeyed_and_not_only_printed(here, capsys):
     [
         ("[decode\n", "run.toml is not TOML: "),
         ("[decod]\n", "run.toml, line 1: no command takes its flags from table [decod]: did you"),
-        ("strategy = 'none'\n", "run.toml, line 1: 'strategy' stands outside of a table"),
+        ("strategy = 'none'\n", "run.toml, line 1: 'strategy' is outside of a table"),
         ("[bench]\n[decode]\nmax-tokens = 1\n", "run.toml, line 3: `decode` has no flag for"),
         ("[decode]\nmax_new_tokns = 1\n", "did you mean 'max-new-tokens'?"),
         ("[decode]\nmax-new-tokens = '1'\n", "line 2: 'max-new-tokens' must be a whole number"),

@@ -209,7 +209,7 @@ def test_rerun_drops_a_torn_line_and_skips_what_is_done(tmp_path, capsys):
         assert code == 0
         assert output.read_bytes() == whole
         assert len(decoder.calls) == 3 - whole[:cut].count(b"\n")
-    assert "2 of 3 prompts stand in" in capsys.readouterr().err
+    assert "2 of 3 prompts are in" in capsys.readouterr().err
 
 
 def test_prompts_are_decoded_some_at_a_time_with_budgets_of_their_own(tmp_path, capsys):
@@ -266,7 +266,7 @@ def test_ctrl_c_keeps_what_is_done_and_a_rerun_goes_on(tmp_path, capsys):
     assert [line["id"] for line in lines_of(output)] == ["a"]
     said = capsys.readouterr().err
     assert "1 of 3 prompts are in" in said
-    assert "the same command goes on from there" in said
+    assert "the same command continues from there" in said
     assert run(tmp_path, prompts_of("a", "c"))[0] == 0
 
 

@@ -34,8 +34,8 @@ from specframe import (
 )
 from specframe._drafting.merging import merged
 from specframe.testing import StrategyConformance, check_strategy, checks
-from specframe.testing._honest import EarlyExit
-from specframe.testing._suite import make_subject, run_check
+from specframe.testing._correct_drafters import EarlyExit
+from specframe.testing._strategy_suite import make_subject, run_check
 from specframe_stops import AllOptions, ConfidenceOptions
 from table_engine import Table, TableEngine, make_rows, run
 

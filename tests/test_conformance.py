@@ -3,7 +3,7 @@
 import pytest
 
 from specframe.testing import StrategyConformance, parametrize_with_checks
-from specframe.testing._honest import EarlyExit, Echo, Fork, Learner
+from specframe.testing._correct_drafters import EarlyExit, Echo, Fork, Learner
 
 
 @pytest.mark.models

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from specframe import Draft, Law, PluginError, SequenceDrafter, Stops, check_draft
 from specframe._engine.tree_shape import depths_of
-from specframe.testing._strategies import parent_lists
+from specframe.testing._hypothesis_strategies import parent_lists
 from table_drafters import Guess, TreeDrafter, right, way_up
 from table_engine import Table, make_rows, run
 

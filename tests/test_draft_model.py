@@ -8,8 +8,8 @@ import pytest
 import specframe
 from specframe import ModelError, OptionError, Sampler
 from specframe import rounds as loop
+from specframe.testing._manual_decoding import Limits
 from specframe.testing._rows import make_rows
-from specframe.testing._walk import Limits
 
 pytestmark = [pytest.mark.models, pytest.mark.usefixtures("tiny")]
 PROMPT = [3, 14, 15, 9, 26, 5]

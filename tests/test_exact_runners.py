@@ -14,11 +14,11 @@ import specframe
 from exact_cases import LEVELS, PROMPTS, Case, ScriptedTree, ask, check_same
 from specframe import Board, MemoryShortageError, ModelError, SpecframeError
 from specframe._engine.runners import fusion, recording
-from specframe._engine.runners.choice import on_exact_runner
 from specframe._engine.runners.fallback import stop
 from specframe._engine.runners.fusion import Fusion
 from specframe._engine.runners.graph import GraphEngine
 from specframe._engine.runners.recording import Recorder, StandIn
+from specframe._engine.runners.selection import on_exact_runner
 from specframe._engine.runners.static import Shape
 from specframe._errors import RunnerError
 from specframe._exact.engine import BLOCK, ExactEngine
@@ -137,8 +137,8 @@ def test_twins_record_each_for_itself_and_a_batch_no_more_than_it_must(case):
 # What follows has a model of three layers in float64, where nothing is said of another one.
 
 
-def exact_engine(capturer=None):
-    recorder = Recorder(capturer or StandIn(), stop)
+def exact_engine(recording_device=None):
+    recorder = Recorder(recording_device or StandIn(), stop)
     return ExactEngine(GraphEngine(MODEL.engine().split, recorder, shape_of=Shape.as_given))
 
 
@@ -256,10 +256,10 @@ def test_a_recording_that_fails_after_admission_stops_exact_mode_again_and_again
 @pytest.mark.models
 def test_a_shortage_of_memory_while_recording_stays_one(tiny, monkeypatch):
     monkeypatch.setenv("SPECFRAME_RUNNER", "graph")
-    capturer = Refusing(100, torch.OutOfMemoryError)
-    monkeypatch.setattr(recording, "StandIn", lambda: capturer)
+    recording_device = Refusing(100, torch.OutOfMemoryError)
+    monkeypatch.setattr(recording, "StandIn", lambda: recording_device)
     decoder = specframe.load(tiny.model(), strategy="none", exact=True)
-    capturer.most = 0
+    recording_device.most = 0
     with pytest.raises(MemoryShortageError):
         decoder.decode([1, 2, 3], max_new_tokens=4)
 
@@ -267,10 +267,10 @@ def test_a_shortage_of_memory_while_recording_stays_one(tiny, monkeypatch):
 @pytest.mark.models
 def test_a_decoder_says_it_in_one_sentence_and_never_goes_on_otherwise(tiny, monkeypatch):
     monkeypatch.setenv("SPECFRAME_RUNNER", "graph")
-    capturer = Refusing(100)
-    monkeypatch.setattr(recording, "StandIn", lambda: capturer)
+    recording_device = Refusing(100)
+    monkeypatch.setattr(recording, "StandIn", lambda: recording_device)
     decoder = specframe.load(tiny.model(), strategy="none", exact=True)
-    capturer.most = 0
+    recording_device.most = 0
     for each in (decoder, decoder.plain(), decoder):
         with pytest.raises(SpecframeError, match=STOPPED):
             each.decode([1, 2, 3], max_new_tokens=4)
@@ -318,18 +318,20 @@ def loaded_engine(tiny):
 SAID = "exact mode runs on the {} runner, more slowly: on the {} runner, "
 
 
-@pytest.mark.parametrize("capturer", [Drifting, partial(Refusing, 0), partial(Refusing, 4)])
+@pytest.mark.parametrize("recording_device", [Drifting, partial(Refusing, 0), partial(Refusing, 4)])
 def test_what_the_runner_cannot_keep_the_eager_one_does_and_one_warning_says_so(
-    capturer, monkeypatch
+    recording_device, monkeypatch
 ):
     monkeypatch.setenv("SPECFRAME_RUNNER", "graph")
-    monkeypatch.setattr(recording, "StandIn", capturer)
+    monkeypatch.setattr(recording, "StandIn", recording_device)
     with pytest.warns(RuntimeWarning) as told:
         exact = exact_on_runner(MODEL.engine())
     assert not isinstance(exact._inner, GraphEngine)
     (said,) = map(str, (each.message for each in told))
     assert said.startswith(SAID.format("eager", "graph"))
-    reason = "changes the bits of a token's logits" if capturer is Drifting else "is capturing)"
+    reason = (
+        "changes the bits of a token's logits" if recording_device is Drifting else "is capturing)"
+    )
     assert said.endswith(reason)
     assert torch.equal(logits_of(exact, 64, [7, 20], 1), plain_logits()[:27])
 

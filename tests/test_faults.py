@@ -791,7 +791,7 @@ def test_a_copy_of_what_was_committed_may_be_changed(copied):
 
 def test_a_watched_drafter_decodes_as_it_does_alone(monkeypatch):
     from specframe._decoder.cache_watch import watched
-    from specframe.testing._honest import Echo
+    from specframe.testing._correct_drafters import Echo
 
     said = []
     for debug in ("", "1"):

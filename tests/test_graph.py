@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from specframe import Board, InputError, SlotCache
-from specframe._engine.runners.choice import on_runner
 from specframe._engine.runners.graph import GraphEngine
 from specframe._engine.runners.recording import Recorder, StandIn
+from specframe._engine.runners.selection import on_runner
 from specframe._engine.runners.static import (
     Replays,
     Shape,
@@ -40,8 +40,8 @@ class Refusing(StandIn):
         return super().record(body)
 
 
-def graph_engine(capturer=None):
-    return GraphEngine(MODEL.engine().split, Recorder(capturer or StandIn()))
+def graph_engine(device=None):
+    return GraphEngine(MODEL.engine().split, Recorder(device or StandIn()))
 
 
 @given(st.integers(1, 5000))
@@ -180,8 +180,8 @@ def test_a_cache_keeps_its_addresses_when_rows_leave_and_when_it_is_opened_again
 def test_eager_decoding_does_not_import_the_compiler():
     code = """
 import sys, specframe
-from specframe._engine.runners.choice import on_runner
-from specframe.testing._tiny import TinyModel
+from specframe._engine.runners.selection import on_runner
+from specframe.testing._tiny_model import TinyModel
 on_runner(TinyModel().engine())
 import specframe._decoder.decoder
 assert not {f'specframe._engine.runners.{name}' for name in ('graph', 'fusion')} & {*sys.modules}

@@ -11,7 +11,7 @@ from specframe import InputError, OptionError, Row, Rows, Sampler, StopPolicy, S
 from specframe.testing import parametrize_with_checks
 from specframe_lookup import LookupOptions
 from specframe_lookup._drafter import LookupDrafter
-from specframe_lookup._index import NgramIndex, Reference
+from specframe_lookup._ngram_index import NgramIndex, Reference
 from table_drafters import PlannedLimits, limits, prompts, stops, tables
 from table_engine import Table, TableEngine, make_rows, run
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from specframe import Board
 from specframe._engine.attention import visible_in_window
 from specframe._engine.placement import BAND_ROWS
-from specframe.testing._strategies import parent_lists
+from specframe.testing._hypothesis_strategies import parent_lists
 from table_drafters import way_up
 from table_engine import check_start, seen_slots, visibility
 

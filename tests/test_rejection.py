@@ -9,7 +9,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from specframe import Draft, Law, Sampler, Sampling, Scores, Stops, check_draft
-from specframe.testing._strategies import parent_lists
+from specframe.testing._hypothesis_strategies import parent_lists
 from specframe_verifiers import TypicalOptions
 from specframe_verifiers._rejection import RejectionVerifier
 from specframe_verifiers._typical import TypicalVerifier

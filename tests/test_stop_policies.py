@@ -24,7 +24,7 @@ from specframe_stops import (
 from specframe_stops._adaptive import AdaedlPolicy, AdaptiveConfidencePolicy, HeuristicPolicy
 from specframe_stops._cost_aware import EXPLORED, PROBE, CostAwarePolicy
 from specframe_stops._estimates import EDGES, PRIORS, Chances, Costs, weighted_median
-from specframe_stops._policies import SvipPolicy
+from specframe_stops._memoryless import SvipPolicy
 from table_drafters import prompts, stops, tables
 from table_engine import Table, make_rows, run
 

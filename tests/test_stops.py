@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from specframe import Needs, Row, Sampler, Step, Stops, Target, leave
 from specframe_stops import ConfidenceOptions, FixedOptions
-from specframe_stops._policies import ConfidencePolicy, FixedPolicy
+from specframe_stops._memoryless import ConfidencePolicy, FixedPolicy
 from table_drafters import PlannedLimits, TreeDrafter, stops
 from table_engine import Table, TableEngine, make_rows
 

@@ -21,7 +21,8 @@ from specframe.testing import (
     prob_pairs,
     token_sequences,
 )
-from specframe.testing._fakes import (
+from specframe.testing._correct_drafters import Echo
+from specframe.testing._fake_drafters import (
     FAKES,
     Forgetful,
     KeepsEveryRow,
@@ -29,11 +30,10 @@ from specframe.testing._fakes import (
     NeverForgets,
     OutOfVocabulary,
 )
-from specframe.testing._honest import Echo
-from specframe.testing._stats import ALPHA, g_test
-from specframe.testing._suite import BASIC, concluded, make_subject, run_check
+from specframe.testing._g_test import ALPHA, g_test
+from specframe.testing._strategy_suite import BASIC, concluded, make_subject, run_check
 
-KIT = "specframe.testing._honest"
+KIT = "specframe.testing._correct_drafters"
 ALL_FAKES = [(name, fake) for name, fakes in FAKES.items() for fake in fakes]
 NAMED = {"check_options_round_trip", "check_listing_is_torch_free"} | {
     "check_words_are_there",

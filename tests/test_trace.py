@@ -12,9 +12,9 @@ import trace_records
 from specframe import InputError
 from specframe._trace import TraceFile, check_path, read_trace
 from specframe._trace.reading import trace_of
-from specframe._trace.shown import named, shown
-from specframe._trace.texts import TokenTexts
+from specframe._trace.token_texts import TokenTexts
 from specframe._trace.tokens import chunks_of, counts_of, tokens_of
+from specframe._trace.visible_text import named, shown
 from specframe.cli import main
 from specframe.cli._json import versions
 

@@ -180,7 +180,7 @@ def code(text: str) -> str:
 
 
 def plain(text: str) -> str:
-    """Return text that Markdown shows as it stands, but for code between backticks."""
+    """Return text that Markdown shows unchanged, but for code between backticks."""
     parts = text.split("`")
     shown = [
         part if at % 2 else re.sub(r"([\\*_\[\]<>|{}#])", r"\\\1", part)

@@ -18,8 +18,8 @@ from torch import Tensor
 from specframe import fingerprint
 from specframe.training import TrainRequest
 from specframe_demo import _corpus, _pretrain
-from specframe_demo._card import write_card
 from specframe_demo._measure import count_parameters, held_out_loss, measure_speed
+from specframe_demo._model_card import write_card
 from specframe_demo._sweep import sweep
 from specframe_kangaroo import Checkpoint, load_checkpoint, save_checkpoint, train
 

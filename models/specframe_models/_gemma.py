@@ -10,7 +10,7 @@ from torch import Tensor
 
 from specframe import Pass, RMSNorm, SlotCache
 from specframe_models._blocks import Attention, DecoderLayer, LayerKind, Map
-from specframe_models._decoder import Parts
+from specframe_models._decoder_family import Modules
 from specframe_models._llama import LlamaFamily
 
 
@@ -108,10 +108,10 @@ class Gemma3WithImagesFamily(Gemma3Family):
 
     model_types: ClassVar[frozenset[str]] = frozenset({"gemma3"})
 
-    def parts(self, model: Any) -> Parts:
+    def parts(self, model: Any) -> Modules:
         """Return the modules of the language model."""
         body = model.model.language_model
-        return Parts(body.embed_tokens, body.layers, body.norm, model.lm_head, body.rotary_emb)
+        return Modules(body.embed_tokens, body.layers, body.norm, model.lm_head, body.rotary_emb)
 
     def finish(self, config: Any, logits: Tensor) -> Tensor:
         """Leave the logits: transformers does not cap them here, whatever the config says."""

@@ -15,7 +15,7 @@ from specframe_models._blocks import (
     Map,
     PreNormLayer,
 )
-from specframe_models._decoder import DecoderFamily, Parts
+from specframe_models._decoder_family import DecoderFamily, Modules
 
 
 class GPT2Family(DecoderFamily):
@@ -23,10 +23,10 @@ class GPT2Family(DecoderFamily):
 
     model_types: ClassVar[frozenset[str]] = frozenset({"gpt2"})
 
-    def parts(self, model: Any) -> Parts:
+    def parts(self, model: Any) -> Modules:
         """Return the modules; nothing is rotated."""
         body = model.transformer
-        return Parts(body.wte, body.h, body.ln_f, model.lm_head)
+        return Modules(body.wte, body.h, body.ln_f, model.lm_head)
 
     def positions(self, model: Any) -> Map:
         """Return the look-up of learned positions."""

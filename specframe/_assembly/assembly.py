@@ -10,8 +10,8 @@ import attrs
 from specframe import _defaults
 from specframe._assembly.instances import refuse_options_of_instance, refuse_other_class
 from specframe._assembly.parts import Parts
-from specframe._assembly.stop_choice import choose_stop_policy
-from specframe._assembly.verifier_choice import choose_verifier
+from specframe._assembly.stop_selection import choose_stop_policy
+from specframe._assembly.verifier_selection import choose_verifier
 from specframe._contracts.drafter import Drafter
 from specframe._contracts.stop_policy import StopPolicy
 from specframe._contracts.verifier import Verifier

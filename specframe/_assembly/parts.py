@@ -8,8 +8,8 @@ import attrs
 
 from specframe import _defaults
 from specframe._assembly.declarations import check_drafter, check_policy
-from specframe._assembly.stop_choice import StopChoice
-from specframe._assembly.verifier_choice import VerifierChoice
+from specframe._assembly.stop_selection import StopSelection
+from specframe._assembly.verifier_selection import VerifierSelection
 from specframe._contracts.drafter import Drafter
 from specframe._contracts.stop_policy import StopPolicy
 from specframe._errors import InputError
@@ -29,8 +29,8 @@ class Parts:
     strategy: str
     drafter: Drafter
     drafter_component: Component | None
-    verifier: VerifierChoice
-    stop: StopChoice
+    verifier: VerifierSelection
+    stop: StopSelection
     options: dict[str, Any]
 
     @property

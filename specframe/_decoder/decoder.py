@@ -28,7 +28,7 @@ from specframe._decoder.request import (
 )
 from specframe._decoder.setup import Setup, setup_of
 from specframe._decoder.stream import RowLog, Stream, drain
-from specframe._engine.runners.choice import on_runner
+from specframe._engine.runners.selection import on_runner
 from specframe._engine.shortage import ran_out_of_memory, shortage_while_decoding
 from specframe._errors import InputError
 from specframe._exact.runner import exact_on_runner

@@ -14,7 +14,7 @@ import attrs
 import torch
 from packaging.requirements import Requirement
 
-from specframe._engine.runners.choice import VARIABLE, runner_on
+from specframe._engine.runners.selection import VARIABLE, runner_on
 from specframe._errors import InputError
 from specframe._machine import usable_cores, version_of
 from specframe._plugins.registry import Registry

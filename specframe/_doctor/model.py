@@ -10,7 +10,7 @@ import attrs
 from specframe._assembly.assembly import assemble
 from specframe._decoder.decoder import Decoder
 from specframe._doctor.machine import Observation, State
-from specframe._engine.runners.choice import on_runner
+from specframe._engine.runners.selection import on_runner
 from specframe._errors import OptionError, SpecframeError
 from specframe._exact.runner import admit_on_runner
 from specframe._loading.loading import Loaded, Source, load_model

@@ -7,7 +7,7 @@ import warnings
 import attrs
 
 from specframe._engine.engine import Engine
-from specframe._engine.runners.choice import RUNNERS, on_exact_runner, runner_on
+from specframe._engine.runners.selection import RUNNERS, on_exact_runner, runner_on
 from specframe._errors import RunnerError
 from specframe._exact.engine import ExactEngine
 from specframe._exact.probe import NotExactError, admit_exact

@@ -32,7 +32,7 @@ class Spot:
 
 
 @attrs.frozen(eq=False)
-class Choice:
+class LogitRow:
     """Hold what one row of logits says.
 
     ``scaled`` are the logits after penalties, processors and temperature, ``kept`` what the filters
@@ -44,7 +44,7 @@ class Choice:
     noise: Float[Tensor, " vocab"] | None = None
 
     @classmethod
-    def of(cls, logits: Float[Tensor, " vocab"], sampling: Sampling, spot: Spot) -> Choice:
+    def of(cls, logits: Float[Tensor, " vocab"], sampling: Sampling, spot: Spot) -> LogitRow:
         """Read a row as the target's sampler does."""
         wide = widened(logits)
         if sampling.reads_prefix:
@@ -88,7 +88,7 @@ class Choice:
         return float(self.keys[token]) >= float(self.keys[self.token]) - slack
 
 
-def deviation(one: Choice, other: Choice) -> float:
+def deviation(one: LogitRow, other: LogitRow) -> float:
     """Return the largest difference of two rows; what both rule out does not differ."""
     ours, theirs = one.scaled.double(), other.scaled.double().to(one.scaled.device)
     return float((ours - theirs).abs().masked_fill(ours == theirs, 0.0).max())
@@ -161,9 +161,9 @@ class Certificate:
 class Trial:
     """Hold one difference: the row of each way of decoding, that of float64, and both tokens."""
 
-    plain: Choice
-    fast: Choice
-    reference: Choice
+    plain: LogitRow
+    fast: LogitRow
+    reference: LogitRow
     plain_token: int
     token: int
 
@@ -203,7 +203,7 @@ def _may_be_chosen(token: int, trial: Trial, reach: float) -> bool:
     may favour it by any amount: it counts as kept if any row keeps it, and only tokens that all
     rows keep can beat it.
     """
-    rows = [choice.survivors.cpu() for choice in (trial.plain, trial.fast, trial.reference)]
+    rows = [row.survivors.cpu() for row in (trial.plain, trial.fast, trial.reference)]
     kept = torch.stack(rows)
     keys = trial.reference.keys.cpu()
     sure = keys.masked_fill(~kept.all(dim=0), -torch.inf).max()

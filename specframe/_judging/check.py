@@ -13,9 +13,17 @@ from specframe._decoder.arguments import StreamArguments
 from specframe._decoder.decoder import Decoder
 from specframe._decoder.request import Prompt, Request
 from specframe._errors import InputError
-from specframe._judging.certificate import Bounds, Choice, Spot, Trial, certify, deviation, rounding
+from specframe._judging.certificate import (
+    Bounds,
+    LogitRow,
+    Spot,
+    Trial,
+    certify,
+    deviation,
+    rounding,
+)
 from specframe._judging.findings import Finding, PromptCheck, Report
-from specframe._judging.pairs import Pair, Row, choices, pair_up
+from specframe._judging.pairs import ComparedRow, Pair, logit_rows, pair_up
 from specframe._judging.reference import Reference
 from specframe._loading.probe import TOLERANCE
 from specframe._results.result import Result
@@ -136,20 +144,20 @@ class Checker:
         plain: Result = self._plain.decode(pair.prompt_token_ids, **arguments)
         under_test = {row.position for row in (pair.differing, pair.furthest) if row}
         rows = self._reference.rows(plain.prompt_token_ids, plain.token_ids)
-        for position, choice in enumerate(choices(plain, self._sampling, len(rows))):
+        for position, ours in enumerate(logit_rows(plain, self._sampling, len(rows))):
             if position not in under_test:
                 spot = Spot(self._prefix(plain.token_ids, pair, position), position, self._seed)
-                yield deviation(Choice.of(rows[position], self._sampling, spot), choice)
+                yield deviation(LogitRow.of(rows[position], self._sampling, spot), ours)
 
     def _prefix(self, tokens: Sequence[int], pair: Pair, position: int) -> list[int]:
         return [*pair.prompt_token_ids, *tokens[:position]]
 
-    def _referee(self, pair: Pair, row: Row) -> Choice:
+    def _referee(self, pair: Pair, row: ComparedRow) -> LogitRow:
         """Return what float64 says behind the prefix of a row."""
         at = row.position
         logits = self._reference.rows(pair.prompt_token_ids, pair.plain_token_ids)[at]
         prefix = self._prefix(pair.plain_token_ids, pair, at)
-        return Choice.of(logits, self._sampling, Spot(prefix, at, self._seed))
+        return LogitRow.of(logits, self._sampling, Spot(prefix, at, self._seed))
 
     def _judged(self, pair: Pair, bounds: Bounds, *, is_outlier: bool) -> Finding | None:
         """Return a bug if there is one, else a tie if there is one."""
@@ -175,7 +183,7 @@ class Checker:
         token = pair.token_ids[row.position]
         return Finding(row.position, token, token, (reason,))
 
-    def _judged_difference(self, pair: Pair, row: Row, bounds: Bounds) -> Finding:
+    def _judged_difference(self, pair: Pair, row: ComparedRow, bounds: Bounds) -> Finding:
         token, plain_token = pair.token_ids[row.position], pair.plain_token_ids[row.position]
         trial = Trial(row.plain, row.fast, self._referee(pair, row), plain_token, token)
         certificate = certify(trial, bounds)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import attrs
 
-from specframe._judging.certificate import Choice, Spot, deviation
+from specframe._judging.certificate import LogitRow, Spot, deviation
 from specframe._judging.findings import Finding
 from specframe._results.result import Result
 from specframe._sampling.warping import Sampling
@@ -14,12 +14,12 @@ from specframe._words import first_difference
 
 
 @attrs.frozen(eq=False)
-class Row:
+class ComparedRow:
     """Hold what both ways of decoding said behind one prefix."""
 
     position: int
-    plain: Choice
-    fast: Choice
+    plain: LogitRow
+    fast: LogitRow
     deviation: float
 
 
@@ -38,8 +38,8 @@ class Pair:
     agreed: int
     deviations: list[float]
     largest: float
-    furthest: Row | None
-    differing: Row | None
+    furthest: ComparedRow | None
+    differing: ComparedRow | None
     broken: Finding | None
 
     @property
@@ -60,9 +60,9 @@ def pair_up(fast: Result, plain: Result, sampling: Sampling) -> Pair:
     deviations: list[float] = []
     largest, furthest = 0.0, None
     for ours, theirs in zip(
-        choices(fast, sampling, agreed), choices(plain, sampling, agreed), strict=True
+        logit_rows(fast, sampling, agreed), logit_rows(plain, sampling, agreed), strict=True
     ):
-        row = Row(len(deviations), theirs, ours, deviation(theirs, ours))
+        row = ComparedRow(len(deviations), theirs, ours, deviation(theirs, ours))
         deviations.append(row.deviation)
         largest = max(largest, theirs.largest)
         furthest = row if furthest is None or row.deviation > furthest.deviation else furthest
@@ -75,42 +75,42 @@ def pair_up(fast: Result, plain: Result, sampling: Sampling) -> Pair:
         largest,
         furthest,
         _differing(fast, plain, sampling, agreed),
-        _wrong_choice(fast, plain, sampling, agreed) or _other_end(fast, plain, agreed),
+        _wrong_token(fast, plain, sampling, agreed) or _other_end(fast, plain, agreed),
     )
 
 
-def choice_at(result: Result, sampling: Sampling, position: int) -> Choice:
+def logit_row_at(result: Result, sampling: Sampling, position: int) -> LogitRow:
     """Return what the logits behind one new token say."""
     assert result.logits is not None
     prefix = [*result.prompt_token_ids, *result.token_ids[:position]]
-    return Choice.of(result.logits[position], sampling, Spot(prefix, position, result.seed))
+    return LogitRow.of(result.logits[position], sampling, Spot(prefix, position, result.seed))
 
 
-def choices(result: Result, sampling: Sampling, count: int) -> Iterator[Choice]:
+def logit_rows(result: Result, sampling: Sampling, count: int) -> Iterator[LogitRow]:
     """Yield what the logits behind each of the first ``count`` new tokens say."""
     for position in range(count):
-        yield choice_at(result, sampling, position)
+        yield logit_row_at(result, sampling, position)
 
 
-def _differing(fast: Result, plain: Result, sampling: Sampling, agreed: int) -> Row | None:
+def _differing(fast: Result, plain: Result, sampling: Sampling, agreed: int) -> ComparedRow | None:
     if agreed == min(len(fast.token_ids), len(plain.token_ids)):
         return None
-    ours, theirs = (choice_at(result, sampling, agreed) for result in (fast, plain))
-    return Row(agreed, theirs, ours, deviation(theirs, ours))
+    ours, theirs = (logit_row_at(result, sampling, agreed) for result in (fast, plain))
+    return ComparedRow(agreed, theirs, ours, deviation(theirs, ours))
 
 
-def _wrong_choice(fast: Result, plain: Result, sampling: Sampling, agreed: int) -> Finding | None:
+def _wrong_token(fast: Result, plain: Result, sampling: Sampling, agreed: int) -> Finding | None:
     """Find the first token that the logits behind it do not choose: no rounding explains that.
 
     It is looked for behind a difference too, since the rest of the text has logits of its own.
     """
-    for position, choice in enumerate(choices(fast, sampling, len(fast.token_ids))):
+    for position, row in enumerate(logit_rows(fast, sampling, len(fast.token_ids))):
         token = fast.token_ids[position]
-        if not choice.chooses(token):
+        if not row.chooses(token):
             has_plain = position <= agreed and position < len(plain.token_ids)
-            reason = f"the target's own logits there choose {choice.token}, not {token}"
+            reason = f"the target's own logits there choose {row.token}, not {token}"
             plain_token = plain.token_ids[position] if has_plain else None
-            gap = float(choice.keys[choice.token]) - float(choice.keys[token])
+            gap = float(row.keys[row.token]) - float(row.keys[token])
             return Finding(position, token, plain_token, (reason,), gap)
     return None
 

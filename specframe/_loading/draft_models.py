@@ -12,7 +12,7 @@ from typing import Any
 import attrs
 
 from specframe._engine.engine import Engine
-from specframe._engine.runners.choice import on_runner
+from specframe._engine.runners.selection import on_runner
 from specframe._errors import ModelError
 from specframe._loading.loading import Loaded, Source, load_model
 from specframe._plugins.registry import Registry

@@ -48,7 +48,7 @@ def structured(component: Component, options: Options, owner: str | None = None)
     )
 
 
-def check_choice(
+def check_names_and_options(
     registry: Registry,
     strategy: str,
     verifier: str | None,

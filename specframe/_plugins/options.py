@@ -146,14 +146,14 @@ def describe_options(cls: type | None) -> list[OptionText]:
     ]
 
 
-def option_choices(cls: type | None) -> dict[str, tuple[str, ...]]:
+def option_values(cls: type | None) -> dict[str, tuple[str, ...]]:
     """Return, for each option that takes one of few values, those as they are typed."""
     hints = typing.get_type_hints(cls) if cls is not None else {}
     found: dict[str, tuple[str, ...]] = {}
     for name in fields_of(cls):
         plain, is_optional = without_none(hints[name])
-        choices = typing.get_args(plain) if typing.get_origin(plain) is Literal else ()
-        values = ("true", "false") if plain is bool else tuple(str(choice) for choice in choices)
+        allowed = typing.get_args(plain) if typing.get_origin(plain) is Literal else ()
+        values = ("true", "false") if plain is bool else tuple(map(str, allowed))
         found[name] = (*values, "none") if values and is_optional else values
     return found
 
@@ -174,7 +174,7 @@ def _expected(kind: object, field: attrs.Attribute[Any]) -> str:
     """Return what an option accepts, such as "a whole number >= 1"."""
     plain, _ = without_none(kind)
     if typing.get_origin(plain) is Literal:
-        text = " or ".join(str(choice) for choice in typing.get_args(plain))
+        text = " or ".join(str(each) for each in typing.get_args(plain))
     else:
         text = TYPE_TEXT.get(plain, str(getattr(plain, "__name__", plain)))
     check = about(field).check

@@ -11,7 +11,7 @@ import attrs
 from specframe._engine.tree_shape import depths_of
 from specframe._results.row_round import RowRound
 
-PARTS = ("prefill", "draft", "verify", "other")
+TIME_PARTS = ("prefill", "draft", "verify", "other")
 
 
 @attrs.frozen
@@ -59,7 +59,7 @@ def measure(
     """Add up a row's rounds; ``prefill`` is the seconds by part of its prefill."""
     accepted = [round.accepted for round in rounds]
     drafted = sum(len(round.draft_tokens) for round in rounds)
-    seconds = {part: sum(round.seconds.get(part, 0.0) for round in rounds) for part in PARTS}
+    seconds = {part: sum(round.seconds.get(part, 0.0) for round in rounds) for part in TIME_PARTS}
     for part, spent in prefill.items():
         seconds["prefill" if part == "prefill" else "other"] += spent
     total = sum(seconds.values())

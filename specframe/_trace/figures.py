@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 
 from specframe._trace.records import Header, RoundRecord, Trace
-from specframe._trace.strip import PARTS, total
+from specframe._trace.round_strip import TIME_PARTS, total
 
 UNKNOWN = "\N{EN DASH}"
 PROMISES = {
@@ -20,7 +20,7 @@ PROMISES = {
 
 
 @attrs.frozen
-class Bar:
+class ShareBar:
     """Hold a bar: what it counts, its length as a share of the longest, and its value in words."""
 
     name: str
@@ -28,14 +28,14 @@ class Bar:
     value: str
 
 
-def histogram(rounds: Sequence[RoundRecord]) -> list[Bar]:
+def histogram(rounds: Sequence[RoundRecord]) -> list[ShareBar]:
     """Return a bar for each number of accepted drafts, none where nothing was drafted."""
     counts = Counter(len(round.path) for round in rounds)
     if not any(round.draft_tokens for round in rounds):
         return []
     highest = max(counts.values())
     return [
-        Bar(
+        ShareBar(
             str(many),
             counts[many] / highest,
             f"{counts[many]:,} ({counts[many] / len(rounds):.0%})",
@@ -44,14 +44,14 @@ def histogram(rounds: Sequence[RoundRecord]) -> list[Bar]:
     ]
 
 
-def time_split(rounds: Sequence[RoundRecord]) -> list[Bar]:
+def time_split(rounds: Sequence[RoundRecord]) -> list[ShareBar]:
     """Return a bar for each part of the time, the prefill among them."""
-    seconds = {part: sum(round.seconds.get(part, 0.0) for round in rounds) for part in PARTS}
+    seconds = {part: sum(round.seconds.get(part, 0.0) for round in rounds) for part in TIME_PARTS}
     whole = sum(seconds.values())
     if not whole:
         return []
     return [
-        Bar(part, spent / whole, f"{duration(spent)} ({spent / whole:.0%})")
+        ShareBar(part, spent / whole, f"{duration(spent)} ({spent / whole:.0%})")
         for part, spent in seconds.items()
     ]
 

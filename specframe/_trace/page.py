@@ -17,11 +17,11 @@ import attrs
 from specframe._errors import InputError
 from specframe._files import to_line
 from specframe._pages import STYLES
-from specframe._trace.figures import Bar, facts_of, histogram, settings_of, time_split
+from specframe._trace.figures import ShareBar, facts_of, histogram, settings_of, time_split
 from specframe._trace.records import RoundRecord, Trace
-from specframe._trace.shown import named, shown
-from specframe._trace.strip import draw_strip
+from specframe._trace.round_strip import draw_strip
 from specframe._trace.tokens import KINDS, Token, chunks_of, counts_of, tokens_of
+from specframe._trace.visible_text import named, shown
 from specframe._words import first_difference
 
 if TYPE_CHECKING:
@@ -41,8 +41,8 @@ class Panel:
     counts: dict[str, int]
     facts: dict[str, str]
     settings: dict[str, dict[str, str]]
-    histogram: list[Bar]
-    times: list[Bar]
+    histogram: list[ShareBar]
+    times: list[ShareBar]
     strip: str
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 import attrs
 
 from specframe._trace.records import RoundRecord, Trace
-from specframe._trace.shown import NOTHING, named, shown
+from specframe._trace.visible_text import NOTHING, named, shown
 
 # In the order of the legend: name, letter in the page, what it means.
 KINDS = {

@@ -17,7 +17,7 @@ from specframe._files import Lines, to_line, write_atomically
 from specframe._trace.page import render_trace
 from specframe._trace.reading import trace_of
 from specframe._trace.records import SCHEMA, End, Header, RoundRecord
-from specframe._trace.texts import TokenTexts
+from specframe._trace.token_texts import TokenTexts
 
 if TYPE_CHECKING:
     from specframe import Result, RowRound, Setup

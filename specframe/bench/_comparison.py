@@ -5,8 +5,8 @@ from __future__ import annotations
 import attrs
 
 from specframe._files import plain
-from specframe.bench._reading import differences
 from specframe.bench._records import ALL, Results, StrategyRecord, Summary, as_record
+from specframe.bench._results_file import differences
 
 
 @attrs.frozen
@@ -62,7 +62,7 @@ def _sides(results: Results) -> dict[str, Side]:
 
 
 def _other_options(pair: Pair) -> list[tuple[str, str, str]]:
-    """Return in what a strategy is not the same one, though its name is."""
+    """Return how two strategies of the same name differ."""
     if pair.first is None or pair.second is None:
         return []
     found = _differences(pair.first.record, pair.second.record)

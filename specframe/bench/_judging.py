@@ -11,7 +11,7 @@ from specframe import _defaults
 from specframe._judging.reference import Reference
 from specframe._words import first_difference
 from specframe.bench._competitor import Competitor, Draws
-from specframe.bench._ours import OurCompetitor
+from specframe.bench._near_ties import Place, Referee, Suspect
 from specframe.bench._prompts import BenchPrompt
 from specframe.bench._records import (
     DIFFERENT,
@@ -23,12 +23,12 @@ from specframe.bench._records import (
     Run,
     StrategyRecord,
 )
-from specframe.bench._referee import Place, Referee, Suspect
 from specframe.bench._runner import Runner, message_of
+from specframe.bench._specframe_competitor import SpecframeCompetitor
 
 Judgements = dict[str, dict[str, Judgement]]  # by strategy and prompt
 TOKENS = "tokens"  # the guarantee under which other tokens are a fault
-CUT_OFF = "the judging was cut off, and --resume goes on with it"
+CUT_OFF = "the judging was cut off, and --resume continues it"
 UNPROMISED = "its verifier promises no tokens"
 
 
@@ -49,7 +49,7 @@ class Case:
         """Tell whether a difference may be a near tie; who promises nothing has no such excuse."""
         return self.record.guarantee == TOKENS or self.record.kind == "transformers"
 
-    def verdicts(self, said: Sequence[Judgement]) -> dict[str, Judgement]:
+    def judgements(self, said: Sequence[Judgement]) -> dict[str, Judgement]:
         """Return the worst word on each prompt; ``said`` are those on the suspects."""
         found = dict.fromkeys(self.lengths, IDENTICAL)
         for suspect, judgement in zip(self.suspects, said, strict=True):
@@ -76,7 +76,7 @@ class Judge:
         It is empty without plain decoding.
         """
         return {
-            name: case.verdicts(
+            name: case.judgements(
                 [_at_once(each, case) or _unjudged(each, CUT_OFF) for each in case.suspects]
             )
             for name, case in self._cases(runs)
@@ -85,8 +85,8 @@ class Judge:
     def judge(self, runs: Sequence[Run], heard: Callable[[int, int], None]) -> Judgements:
         """Return, by strategy and prompt, what came of it.
 
-        ``heard`` is told how many differences are judged, and of how many. A fault costs the words
-        on one strategy's differences: they are not judged.
+        ``heard`` is told how many differences are judged, and of how many. After a fault the
+        differences of that one strategy are not judged.
         """
         cases = dict(self._cases(runs))
         total = sum(len(case.suspects) for case in cases.values())
@@ -100,13 +100,13 @@ class Judge:
                 said.append(judgement)
                 done += 1
                 heard(done, total)
-            found[name] = self._without_crowds(case, case.verdicts(said))
+            found[name] = self._without_crowds(case, case.judgements(said))
         return found
 
     @cached_property
     def _referee(self) -> Referee:
         plain = self.runner.competitors[self._plain_name() or ""]
-        assert isinstance(plain, OurCompetitor)
+        assert isinstance(plain, SpecframeCompetitor)
         reference = self.reference or Reference(plain.decoder.loaded)
         return Referee(plain, self.draws, reference)
 
@@ -177,7 +177,7 @@ class Judge:
                 yield self._referee.judge(suspect, bounds)
 
     def _without_crowds(self, case: Case, found: dict[str, Judgement]) -> dict[str, Judgement]:
-        """Return the words on a strategy; more near ties than chance brings are none."""
+        """Return the judgements on a strategy; near ties beyond what chance brings are none."""
         ties = sum(each.word == NEAR_TIE for each in found.values())
         compared = sum(case.lengths.values()) + sum(each.at is not None for each in found.values())
         why = self._referee.too_many(ties, compared) if ties else None

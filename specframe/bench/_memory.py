@@ -1,4 +1,4 @@
-"""How much memory a strategy takes, told apart from what the others hold."""
+"""How much memory a strategy takes, without what the others hold."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ IN_WORDS = {
 
 
 class Gauge(Protocol):
-    """Read the memory in use now, and the most since ``mark``; None where nobody knows."""
+    """Read the memory in use now, and the most since ``mark``; None where it is not known."""
 
     def mark(self) -> None:
         """Forget the peak until now."""
@@ -93,7 +93,7 @@ class MemoryLedger:
     """
 
     def __init__(self, gauge: Gauge, before: int, owner: str) -> None:
-        """Begin: ``before`` bytes are nobody's who is measured, what came since is ``owner``'s."""
+        """Begin: ``before`` bytes are nobody's that is measured, what came since is ``owner``'s."""
         self._gauge = gauge
         self._held: dict[str, int] = {"": before, owner: (gauge.now() or before) - before}
 
@@ -113,7 +113,7 @@ class MemoryLedger:
         self._gauge.mark()
 
     def peak(self, owners: Collection[str]) -> int | None:
-        """Return the peak since ``mark``, less what anybody but ``owners`` holds."""
+        """Return the peak since ``mark``, less what others than ``owners`` hold."""
         peak = self._gauge.peak()
         if peak is None:
             return None

@@ -11,7 +11,7 @@ import attrs
 from specframe._words import counted
 from specframe.cli._display import say
 from specframe.cli._json import SCHEMA, versions
-from specframe.cli._listing import print_table
+from specframe.cli._strategies import print_table
 
 if TYPE_CHECKING:
     from specframe import Setup

@@ -53,9 +53,9 @@ class TextWriter:
         self.out.flush()
 
     def end(self, result: Result | None = None) -> None:
-        """Write what of the result's text is not written yet, and a line break.
+        """Write the part of the result's text that is not written yet, and a line break.
 
-        That is all of it where nothing was shown live, and what was held back at a Ctrl-C.
+        That is all of the text where nothing was shown live, and at a Ctrl-C what was held back.
         """
         text = (result.text or "") if result is not None else ""
         if text.startswith(self.written):
@@ -99,7 +99,7 @@ PROMISES = {
 
 
 def statistics(result: Result, setup: Setup, *, is_sampled: bool = False) -> list[str]:
-    """Return the statistics of a result as lines for people; the seed where it had a say."""
+    """Return the statistics of a result as lines for people; the seed where it matters."""
     seconds = result.metrics.seconds
     parts = ("prefill", "draft", "verify", "other")
     split = ", ".join(f"{part} {number(seconds[part], 2)} s" for part in parts)
@@ -162,7 +162,7 @@ def comparison(
 
 
 def judgement(report: Report | None) -> str:
-    """Return what a difference amounts to, to be read behind it."""
+    """Return what a difference amounts to, as the end of its sentence."""
     if report is None:
         return ""
     finding = report.prompts[0].finding

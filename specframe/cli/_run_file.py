@@ -1,4 +1,4 @@
-"""Decode the prompts of a file into another: line by line, going on where a run ended."""
+"""Decode the prompts of a file into another: line by line; a rerun continues where a run ended."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Tally:
         self.seconds += max((metrics["seconds"]["total"] or 0.0 for metrics in done), default=0.0)
 
     def __str__(self) -> str:
-        """Say it to people."""
+        """Return it as people read it."""
         rate = self.tokens / self.seconds if self.seconds else None
         return f"{self.tokens} tokens in {self.seconds:.2f} s ({number(rate)} tokens/s)"
 
@@ -71,7 +71,7 @@ def run_file(job: Job, loading: Loading, limits: Limits, notes: Notes) -> int:
         output = files.enter_context(OutputFile.open(job.output, settings_now))
         ours = {line.id for line in lines}
         if standing := len(ours & output.done.keys()):
-            notes.note(f"{standing} of {len(lines)} prompts stand in {job.output} already")
+            notes.note(f"{standing} of {len(lines)} prompts are in {job.output} already")
         tally = Tally()
         try:
             decoding = Decoding(decoder, with_seed(limits, notes), job.chat, notes)
@@ -79,7 +79,7 @@ def run_file(job: Job, loading: Loading, limits: Limits, notes: Notes) -> int:
         except KeyboardInterrupt:
             done = len(ours & output.done.keys())
             notes.lines([f"{done} of {len(lines)} prompts are in {job.output}; {tally}"])
-            notes.note("interrupted; the same command goes on from there")
+            notes.note("interrupted; the same command continues from there")
             return INTERRUPTED
         failed = sum(output.done[id] for id in ours)  # noqa: A001 (the key's name)
         notes.lines([f"{len(lines)} prompts, {failed} failed; {tally}"])
@@ -87,7 +87,7 @@ def run_file(job: Job, loading: Loading, limits: Limits, notes: Notes) -> int:
 
 
 def with_seed(limits: Limits, notes: Notes) -> Limits:
-    """Return limits that have a seed where one is needed; one that is drawn is told."""
+    """Return limits that have a seed where one is needed; a note names a seed that was drawn."""
     if limits.temperature == 0 or limits.seed is not None:
         return limits
     drawn = secrets.randbits(31)
@@ -188,7 +188,7 @@ def decode_lines(
 
 @contextmanager
 def progress(total: int, notes: Notes) -> Iterator[Callable[[int], None]]:
-    """Show a bar on a terminal, and nothing elsewhere; yields what moves it on."""
+    """Show a bar on a terminal, and nothing elsewhere; yields what advances it."""
     if notes.quiet or not is_terminal(sys.stderr):
         yield lambda _: None
         return

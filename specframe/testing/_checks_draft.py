@@ -5,11 +5,11 @@ from __future__ import annotations
 from hypothesis import strategies as st
 
 from specframe import Draft, Rows, Stops
+from specframe.testing._check_result import Broken
+from specframe.testing._hypothesis_strategies import oracles, token_sequences
+from specframe.testing._manual_decoding import Limits, drafts_of
 from specframe.testing._oracle import CONTEXT, Oracle
-from specframe.testing._outcome import Broken
-from specframe.testing._strategies import oracles, token_sequences
-from specframe.testing._subject import Session, Subject
-from specframe.testing._walk import Limits, drafts_of
+from specframe.testing._strategy_under_test import Session, Subject
 
 MOST_ROOM = 5
 

@@ -8,11 +8,11 @@ import torch
 from hypothesis import strategies as st
 
 from specframe import Draft, Sampling, Stops, load
+from specframe.testing._check_result import Broken
+from specframe.testing._hypothesis_strategies import oracles, tiny_models, token_sequences
+from specframe.testing._manual_decoding import accept_half
 from specframe.testing._oracle import CONTEXT, Oracle
-from specframe.testing._outcome import Broken
-from specframe.testing._strategies import oracles, tiny_models, token_sequences
-from specframe.testing._subject import Session, Subject
-from specframe.testing._walk import accept_half
+from specframe.testing._strategy_under_test import Session, Subject
 
 CLOSE = 1e-6
 KEEP = "; what is held belongs to one row, and `keep` takes it along"

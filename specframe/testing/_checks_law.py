@@ -11,13 +11,13 @@ from collections.abc import Iterator, Sequence
 import torch
 
 from specframe import Draft, Law, Sampling, Stops
+from specframe.testing._check_result import Broken
+from specframe.testing._g_test import ALPHA, g_test
+from specframe.testing._manual_decoding import drafts_of
 from specframe.testing._oracle import CONTEXT, Oracle
-from specframe.testing._outcome import Broken
-from specframe.testing._stats import ALPHA, g_test
-from specframe.testing._subject import Subject
-from specframe.testing._tables import Table
-from specframe.testing._tiny import TinyModel
-from specframe.testing._walk import drafts_of
+from specframe.testing._strategy_under_test import Subject
+from specframe.testing._table_target import Table
+from specframe.testing._tiny_model import TinyModel
 
 DRAWS = 3000
 BINS = 16

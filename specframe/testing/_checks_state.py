@@ -15,14 +15,14 @@ from torch import Tensor
 
 from specframe import Drafter, FirstDrafter, LongestDrafter, RowRound, Sampling, Stops
 from specframe._results.metrics import measure
-from specframe.testing._honest import Sometimes
-from specframe.testing._machine import check_machine
+from specframe.testing._check_result import Broken
+from specframe.testing._correct_drafters import Sometimes
+from specframe.testing._hypothesis_strategies import oracles, token_sequences
+from specframe.testing._manual_decoding import accept_half
 from specframe.testing._oracle import CONTEXT, Oracle
-from specframe.testing._outcome import Broken
-from specframe.testing._strategies import oracles, token_sequences
-from specframe.testing._subject import Session, Subject
-from specframe.testing._tiny import TinyModel
-from specframe.testing._walk import accept_half
+from specframe.testing._state_machine import check_machine
+from specframe.testing._strategy_under_test import Session, Subject
+from specframe.testing._tiny_model import TinyModel
 
 BUDGET = 10
 

@@ -9,12 +9,12 @@ import torch
 from hypothesis import strategies as st
 
 from specframe import Draft, Law, Sampler, Sampling, Scores, Stops, Verdict, Verifier
-from specframe.testing._branches import BranchingSampler, Coins, outcomes
+from specframe.testing._check_result import Broken, NotApplicable
+from specframe.testing._enumeration import BranchingSampler, Coins, outcomes
+from specframe.testing._hypothesis_strategies import Probs, draft_trees, prob_pairs
 from specframe.testing._oracle import CONTEXT
-from specframe.testing._outcome import Broken, NotApplicable
 from specframe.testing._rows import make_rows
-from specframe.testing._strategies import Probs, draft_trees, prob_pairs
-from specframe.testing._subject import for_all
+from specframe.testing._strategy_under_test import for_all
 
 VOCAB = 3
 EXACT = 1e-12

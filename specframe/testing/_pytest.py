@@ -8,9 +8,9 @@ from typing import Any, ClassVar, cast
 import pytest
 
 from specframe import Drafter, StopPolicy
-from specframe.testing._outcome import CheckResult
-from specframe.testing._settings import Settings
-from specframe.testing._suite import (
+from specframe.testing._check_result import CheckResult
+from specframe.testing._settings import KitSettings
+from specframe.testing._strategy_suite import (
     BASIC,
     Check,
     Level,
@@ -114,7 +114,7 @@ def _report(result: CheckResult) -> None:
 
 
 def _level(asked: Level) -> Level:
-    return cast("Level", Settings.of_environment().level or asked)
+    return cast("Level", KitSettings.of_environment().level or asked)
 
 
 def _marks(check: Check) -> list[pytest.MarkDecorator]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from specframe.testing._outcome import first_to_mend
+from specframe.testing._check_result import first_to_mend
 from specframe.testing._settings import PREFIX
 
 if TYPE_CHECKING:

@@ -30,7 +30,7 @@ from specframe import (
     grow_chain,
     to_device,
 )
-from specframe_draft_model._cached import CachedModel
+from specframe_draft_model._cached_model import CachedModel
 from specframe_draft_model._options import DraftModelOptions
 
 

@@ -31,7 +31,7 @@ from specframe import (
     Target,
 )
 from specframe_kangaroo._adapter import Adapter, AdapterConfig
-from specframe_kangaroo._cached import CachedAdapter
+from specframe_kangaroo._cached_adapter import CachedAdapter
 from specframe_kangaroo._checkpoint import Checkpoint, check_base, load_checkpoint
 from specframe_kangaroo._growth import Ground, TreeShape, grow_chain, grow_tree
 from specframe_kangaroo._options import KangarooOptions

@@ -21,7 +21,7 @@ from specframe import (
     TreeBuilder,
     to_device,
 )
-from specframe_kangaroo._cached import CachedAdapter
+from specframe_kangaroo._cached_adapter import CachedAdapter
 
 
 @attrs.frozen(eq=False)

@@ -17,8 +17,8 @@ from specframe import NumericsError
 from specframe.training import Windows
 from specframe_kangaroo._adapter import Adapter
 from specframe_kangaroo._loss import distillation_loss
-from specframe_kangaroo._progress import Progress
 from specframe_kangaroo._teacher import Teacher
+from specframe_kangaroo._training_progress import Progress
 
 UNTRAINED = -100  # the label by which the Trainer tells what not to count
 
@@ -59,7 +59,7 @@ class Student(nn.Module):
 
 
 @attrs.frozen(eq=False)
-class Outcome:
+class Agreement:
     """How far draft and target agree on one batch.
 
     ``loss`` is the mean over the trained positions, with its gradient. ``totals`` are sums over
@@ -75,7 +75,7 @@ class Outcome:
         return self.totals[3]
 
 
-def compare(teacher: Teacher, student: nn.Module, batch: dict[str, Tensor]) -> Outcome:
+def compare(teacher: Teacher, student: nn.Module, batch: dict[str, Tensor]) -> Agreement:
     """Run target and draft on a batch of ``Samples``."""
     hidden, target_logits = teacher.read(batch["input_ids"])
     draft_logits = teacher.draft_logits(student(hidden))
@@ -86,7 +86,7 @@ def compare(teacher: Teacher, student: nn.Module, batch: dict[str, Tensor]) -> O
         overlap = torch.minimum(draft_logits.softmax(-1), target_logits.softmax(-1)).sum(-1)
         count = mask.sum()
         totals = [loss.detach() * count, (mask * agreed).sum(), (mask * overlap).sum(), count]
-    return Outcome(loss, torch.stack(totals))
+    return Agreement(loss, torch.stack(totals))
 
 
 def summarise(totals: Float[Tensor, 4]) -> dict[str, float]:

@@ -13,14 +13,13 @@ from transformers import TrainingArguments
 from specframe import InputError, MemoryShortageError, fingerprint
 from specframe.training import TokenStream, TrainRequest, Windows, read_documents, tokenize
 from specframe_kangaroo._adapter import Adapter, AdapterConfig
-from specframe_kangaroo._arguments import training_arguments, windows_per_step
 from specframe_kangaroo._checkpoint import (
     Checkpoint,
     check_hidden_size,
     load_checkpoint,
     save_checkpoint,
 )
-from specframe_kangaroo._run import RunFolder, facts_of
+from specframe_kangaroo._run_folder import RunFolder, facts_of
 from specframe_kangaroo._teacher import (
     Teacher,
     check_fit,
@@ -35,6 +34,7 @@ from specframe_kangaroo._trainer import (
     compare,
     summarise,
 )
+from specframe_kangaroo._training_arguments import training_arguments, windows_per_step
 
 EXIT_LAYER = 2
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from specframe import Captured, Draft, Drafter, Row, Rows, Sampler, StopPolicy, Target
-from specframe_lookup._index import NgramIndex, Reference
+from specframe_lookup._ngram_index import NgramIndex, Reference
 from specframe_lookup._options import LookupOptions
-from specframe_lookup._reference import read_documents
+from specframe_lookup._reference_file import read_documents
 
 
 class LookupDrafter(Drafter):

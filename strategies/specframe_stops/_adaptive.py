@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import abc
 from typing import TYPE_CHECKING
 
 import attrs
 import torch
 
 from specframe import Round, Rows, Step, StopPolicy, to_device
-from specframe_stops._outcome import Outcome, outcomes
+from specframe_stops._row_outcome import RowOutcome, outcomes
 
 if TYPE_CHECKING:
     from jaxtyping import Bool
@@ -121,7 +122,7 @@ class Bounds:
         return values < to_device(torch.tensor(bounds, dtype=values.dtype), values.device)
 
 
-class MovingBoundPolicy(StopPolicy):
+class MovingBoundPolicy(StopPolicy, abc.ABC):
     """Stop where a value lies below a bound that moves with what is accepted.
 
     A subclass says which value, and how a row's bound moves.
@@ -135,9 +136,9 @@ class MovingBoundPolicy(StopPolicy):
         self._wanted = wanted
         self._steps = steps
 
-    def moved(self, bound: Bound, outcome: Outcome) -> Bound:
+    @abc.abstractmethod
+    def moved(self, bound: Bound, outcome: RowOutcome) -> Bound:
         """Return a row's bound after a round in which the row had room."""
-        raise NotImplementedError
 
     def start(self, rows: Rows) -> None:
         """Begin each row where the decode before ended."""
@@ -181,7 +182,7 @@ class AdaptiveConfidencePolicy(MovingBoundPolicy):
         """End drafting where the confidence is below the row's threshold."""
         return self.bounds.below(step.confidence)
 
-    def moved(self, bound: Bound, outcome: Outcome) -> Bound:
+    def moved(self, bound: Bound, outcome: RowOutcome) -> Bound:
         """Move by the share that was accepted; without a draft there is none."""
         if not outcome.drafted:
             return bound
@@ -210,7 +211,7 @@ class AdaedlPolicy(MovingBoundPolicy):
         """Refuse a token where the lower bound of its acceptance is below the row's bound."""
         return self.bounds.below(1 - (self._factor * step.entropy).sqrt())
 
-    def moved(self, bound: Bound, outcome: Outcome) -> Bound:
+    def moved(self, bound: Bound, outcome: RowOutcome) -> Bound:
         """Move by the share that was accepted; where nothing was drafted, fall."""
         if not outcome.drafted:
             return bound.eased()

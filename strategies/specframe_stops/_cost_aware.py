@@ -8,7 +8,7 @@ import torch
 
 from specframe import Reading, Round, Rows, Step, StopPolicy, to_device
 from specframe_stops._estimates import EDGES, Chances, Costs
-from specframe_stops._outcome import outcomes
+from specframe_stops._row_outcome import outcomes
 
 if TYPE_CHECKING:
     from jaxtyping import Bool

@@ -86,7 +86,7 @@ class GraphEngine(LayerEngine):
 
     def fill(self, row: int, tokens: list[int], taps: Collection[int] = ()) -> Filled:
         """Run a prompt in chunks; no two prompts have one shape, so none is recorded."""
-        with self._recorder.capturer.kernels():
+        with self._recorder.device.kernels():
             return super().fill(row, tokens, taps)
 
     def run(  # noqa: PLR0913 (two options that most callers leave out)

@@ -173,7 +173,7 @@ class Replays:
         elif not self._recorder.has_failed:
             known[0].put(states, placement)
         if known is None or self._recorder.has_failed:
-            with self._recorder.capturer.kernels():
+            with self._recorder.device.kernels():
                 return self._step(states, placement)
         count = states.shape[1]
         return tuple(output[:, :count].clone() for output in known[1]())

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import attrs
 
-from specframe.bench._records import PARTS
+from specframe.bench._records import TIME_PARTS
 from specframe.bench.report._chart import WIDTH, Chart, Scale, explain, fitted, words_width
 from specframe.bench.report._words import milliseconds, percent
 
@@ -16,7 +16,7 @@ WHOLE = "not split"
 
 @attrs.frozen
 class Split:
-    """Hold the seconds of one token by part; ``note`` stands where there are none."""
+    """Hold the seconds of one token by part; ``note`` says why there are none."""
 
     name: str
     seconds: Mapping[str, float]
@@ -33,7 +33,7 @@ def draw_seconds(name: str, title: str, splits: Sequence[Split]) -> str:
     said = "; ".join(_sentence(split) for split in splits)
     chart = Chart(name, title, f"{said}.", TOP + ROW * len(splits))
     _draw_patterns(chart)
-    _draw_legend(chart, [part for part in (*PARTS, WHOLE) if _any_has(splits, part)])
+    _draw_legend(chart, [part for part in (*TIME_PARTS, WHOLE) if _any_has(splits, part)])
     longest = max((split.total for split in splits), default=0.0)
     scale = Scale(longest, 0.0, WIDTH - 2 * EDGE)
     for place, split in enumerate(splits):

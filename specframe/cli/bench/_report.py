@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 from specframe._words import number, percent, times
 from specframe.cli._display import say
-from specframe.cli._listing import print_table
+from specframe.cli._strategies import print_table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from specframe.bench import Comparison, Outcome, Progress, Side, StrategyRecord, Summary
+    from specframe.bench import BenchOutcome, Comparison, Progress, Side, StrategyRecord, Summary
 
 ALL = "all"
 SHOWN = 4  # positions in the table; results.json has all
@@ -32,7 +32,7 @@ HEADER = (
 )
 
 
-def outcome_lines(outcome: Outcome, folder: Path) -> None:
+def outcome_lines(outcome: BenchOutcome, folder: Path) -> None:
     """Print the table over all prompts, the speed-up by task, and a sentence on each strategy."""
     from specframe.bench import MEMORY_IN_WORDS  # noqa: PLC0415 (imports torch)
 
@@ -119,7 +119,7 @@ def brief(row: Summary) -> str:
 
 
 def sentence(row: Summary) -> str:
-    """Say why a strategy won or lost, and what is not as it should be."""
+    """Say why a strategy won or lost, and what went wrong."""
     from specframe.bench import differences_in_words  # noqa: PLC0415 (imports torch)
 
     parts = [row.verdict or "no plain decoding was run beside it"]

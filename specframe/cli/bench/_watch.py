@@ -45,7 +45,7 @@ class Tally:
 
     @property
     def rate(self) -> float | None:
-        """Return tokens per second behind the prefill."""
+        """Return tokens per second after the prefill."""
         return self.tokens / self.seconds if self.seconds else None
 
     @property
@@ -72,14 +72,14 @@ class Watch:
         self.notes.note(message)
 
     def begin(self, strategies: Sequence[StrategyRecord], total: int, done: Sequence[Run]) -> None:
-        """Show where it starts, and say which strategies are out already."""
+        """Show where it starts, and say which strategies cannot take part."""
         self.tallies = {each.name: Tally(error=each.error) for each in strategies}
         self.total = total
         for each in strategies:
             if each.error is not None:
                 self.notes.note(f"{each.name} cannot take part: {each.error}")
         if done:
-            self.notes.note(f"{len(done)} of {total} runs stand there already")
+            self.notes.note(f"{len(done)} of {total} runs are there already")
         for run in done:
             self._count(run)
         if self.live:
@@ -99,7 +99,7 @@ class Watch:
             self._line()
 
     def end(self) -> None:
-        """Take the live table away; what stood in it is said at the end."""
+        """Take the live table away; its figures are printed at the end."""
         if self._display is not None:
             self._display.stop()
             self._display = None

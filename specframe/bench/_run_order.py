@@ -31,7 +31,7 @@ def slots(
 ) -> list[Slot]:
     """Return all runs: for each repeat and prompt, every strategy once, shuffled by ``seed``.
 
-    The order depends on the arguments alone, so that a resumed benchmark goes on with it.
+    The order depends on the arguments alone, so that a resumed benchmark keeps it.
     """
     batches = [prompts[start : start + batch_size] for start in range(0, len(prompts), batch_size)]
     found: list[Slot] = []

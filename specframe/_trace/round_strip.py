@@ -10,7 +10,7 @@ import attrs
 
 from specframe._trace.records import RoundRecord
 
-PARTS = ("prefill", "draft", "verify", "other")
+TIME_PARTS = ("prefill", "draft", "verify", "other")
 NARROW, BROAD, GAP = 7, 24, 1.5  # of columns: the fewer they are, the broader
 USUAL = 780  # how wide a strip is if its columns allow it
 TIME, TOKENS, LINE = 90.0, 40.0, 94.0
@@ -18,7 +18,7 @@ HEIGHT = LINE + TOKENS + 2
 
 
 @attrs.frozen
-class Bar:
+class Rectangle:
     """Hold a rectangle of a column: where it begins and how high it is."""
 
     top: float
@@ -47,7 +47,7 @@ def draw_strip(name: str, rounds: Sequence[RoundRecord]) -> str:
 
 def total(round: RoundRecord) -> float:
     """Return the seconds of a round."""
-    return sum(round.seconds.get(part, 0.0) for part in PARTS)
+    return sum(round.seconds.get(part, 0.0) for part in TIME_PARTS)
 
 
 def _open(column: int, rounds: Sequence[RoundRecord]) -> ET.Element:
@@ -64,31 +64,31 @@ def _open(column: int, rounds: Sequence[RoundRecord]) -> ET.Element:
     return ET.Element("svg", attributes)
 
 
-def _time_bars(rounds: Sequence[RoundRecord]) -> dict[str, list[Bar]]:
+def _time_bars(rounds: Sequence[RoundRecord]) -> dict[str, list[Rectangle]]:
     """Return each part's rectangles; the parts of a round stand one on the other."""
     unit = TIME / (max(map(total, rounds), default=0.0) or 1.0)
-    bars: dict[str, list[Bar]] = {part: [] for part in PARTS}
+    bars: dict[str, list[Rectangle]] = {part: [] for part in TIME_PARTS}
     for round in rounds:
         top = LINE - 2
-        for part in PARTS:
+        for part in TIME_PARTS:
             height = unit * round.seconds.get(part, 0.0)
             top -= height
-            bars[part].append(Bar(top, height))
+            bars[part].append(Rectangle(top, height))
     return bars
 
 
-def _token_bars(rounds: Sequence[RoundRecord]) -> tuple[list[Bar], list[Bar]]:
+def _token_bars(rounds: Sequence[RoundRecord]) -> tuple[list[Rectangle], list[Rectangle]]:
     """Return the rectangles of accepted drafts and, below them, of the target's own tokens."""
     unit = TOKENS / max((len(round.committed) for round in rounds), default=1)
-    accepted = [Bar(LINE, unit * len(round.path)) for round in rounds]
+    accepted = [Rectangle(LINE, unit * len(round.path)) for round in rounds]
     own = [
-        Bar(LINE + bar.height, unit * (len(round.committed) - len(round.path)))
+        Rectangle(LINE + bar.height, unit * (len(round.committed) - len(round.path)))
         for bar, round in zip(accepted, rounds, strict=True)
     ]
     return accepted, own
 
 
-def _add_path(root: ET.Element, classes: str, bars: Sequence[Bar], column: int) -> ET.Element:
+def _add_path(root: ET.Element, classes: str, bars: Sequence[Rectangle], column: int) -> ET.Element:
     """Draw one rectangle for each round; flat ones are left out."""
     lefts, width = itertools.count(GAP / 2, column), column - GAP
     drawn = [

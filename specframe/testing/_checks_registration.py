@@ -11,8 +11,8 @@ from typing import Any
 import attrs
 
 from specframe._plugins.options import describe_options, structure_options
-from specframe.testing._outcome import Broken, NotApplicable
-from specframe.testing._subject import Subject
+from specframe.testing._check_result import Broken, NotApplicable
+from specframe.testing._strategy_under_test import Subject
 
 RELEVANT = ("torch", "transformers")
 

@@ -7,15 +7,15 @@ from collections.abc import Iterator, Sequence
 import attrs
 import torch
 
-from specframe._judging.certificate import Bounds, Choice, Spot, Trial, certify, rounding
+from specframe._judging.certificate import Bounds, LogitRow, Spot, Trial, certify, rounding
 from specframe._judging.check import NOISE_PROMPTS, NOISE_TOKENS, too_many_ties
 from specframe._judging.reference import Reference
 from specframe._results.result import Result
 from specframe._sampling.warping import Sampling
 from specframe.bench._competitor import Draws
-from specframe.bench._ours import OurCompetitor
 from specframe.bench._prompts import BenchPrompt
 from specframe.bench._records import DIFFERENT, NEAR_TIE, Judgement
+from specframe.bench._specframe_competitor import SpecframeCompetitor
 
 
 @attrs.frozen
@@ -32,7 +32,7 @@ class Place:
 
 @attrs.frozen
 class Suspect:
-    """Hold a difference: the ids behind which its turn began, and both texts from there."""
+    """Hold a difference: the ids after which its turn began, and both texts from there."""
 
     prompt: BenchPrompt
     ids: list[int]
@@ -49,7 +49,7 @@ class Suspect:
 
     @property
     def end(self) -> str | None:
-        """Say that one text ends where the other goes on; None where both go on."""
+        """Say that one text ends where the other continues; None where both continue."""
         ours, theirs = len(self.token_ids), len(self.plain_token_ids)
         if self.found.position < min(ours, theirs):
             return None
@@ -59,12 +59,12 @@ class Suspect:
 class Referee:
     """Judge tokens as they were recorded; owns the rows that show how far rounding goes.
 
-    Nothing is decoded again with the strategy: in 16 bit, or in a batch, a difference need not come
-    again. Both tokens stand behind the same prefix, and float64 says how near it is to choosing
-    either; the bound is the noise of plain decoding on other rows.
+    Nothing is decoded again with the strategy: in 16 bit, or in a batch, a difference may not
+    recur. Both tokens follow the same prefix, and float64 says how near it is to choosing either;
+    the bound is the noise of plain decoding on other rows.
     """
 
-    def __init__(self, plain: OurCompetitor, draws: Draws, reference: Reference) -> None:
+    def __init__(self, plain: SpecframeCompetitor, draws: Draws, reference: Reference) -> None:
         """Judge in the name of ``reference``, with the noise of ``plain``."""
         self._plain, self._reference, self._seed = plain, reference, draws.seed
         self._sampling = Sampling(temperature=draws.temperature)
@@ -81,13 +81,13 @@ class Referee:
             for position, value in enumerate(self._noise_of(prompt))
             if (prompt, position) not in under_test
         ]
-        largest = max(self._choice(each).largest for each in suspects)
+        largest = max(self._logit_row(each).largest for each in suspects)
         return Bounds.of((), noise, rounding(self._dtype, largest))
 
     @torch.inference_mode()
     def judge(self, suspect: Suspect, bounds: Bounds) -> Judgement:
-        """Return what one difference that stands behind equal prefixes amounts to."""
-        at, sure = suspect.found.position, self._choice(suspect)
+        """Return what one difference after equal prefixes amounts to."""
+        at, sure = suspect.found.position, self._logit_row(suspect)
         trial = Trial(sure, sure, sure, suspect.plain_token_ids[at], suspect.token_ids[at])
         certificate = certify(trial, bounds)
         if not certificate.holds:
@@ -105,14 +105,14 @@ class Referee:
     def _dtype(self) -> torch.dtype:
         return self._plain.decoder.loaded.engine.dtype
 
-    def _choice(self, suspect: Suspect) -> Choice:
-        """Return what float64 says behind the prefix of a difference."""
+    def _logit_row(self, suspect: Suspect) -> LogitRow:
+        """Return what float64 says after the prefix of a difference."""
         at, tokens = suspect.found.position, suspect.plain_token_ids
         row = self._reference.rows(suspect.ids, tokens[: at + 1])[at]
         return self._read(row, [*suspect.ids, *tokens[:at]], at)
 
-    def _read(self, row: torch.Tensor, prefix: Sequence[int], position: int) -> Choice:
-        return Choice.of(row, self._sampling, Spot(prefix, position, self._seed))
+    def _read(self, row: torch.Tensor, prefix: Sequence[int], position: int) -> LogitRow:
+        return LogitRow.of(row, self._sampling, Spot(prefix, position, self._seed))
 
     def _noise_of(self, prompt: tuple[int, ...]) -> list[float]:
         """Return how far rounding moves plain decoding's choice, row by row of a prompt."""
@@ -121,7 +121,7 @@ class Referee:
         return self._noise[prompt]
 
     def _deviations(self, ids: list[int]) -> Iterator[float]:
-        """Decode plainly and past the end, so that there are rows enough, and yield each one's."""
+        """Decode plainly and past the end, so that there are enough rows, and yield each one's."""
         self._plain.reset()
         result: Result = self._plain.decoder.decode(
             ids,
@@ -140,10 +140,10 @@ class Referee:
             )
 
 
-def swing(sure: Choice, plain: Choice) -> float:
+def swing(sure: LogitRow, plain: LogitRow) -> float:
     """Return by how much rounding moves the gap between the two tokens that float64 puts first.
 
-    Of a whole row, what moves furthest is some token that nobody would choose: as a bound, that
+    In a whole row, the token that moves furthest is one that nobody would choose: as a bound, that
     would acquit a second best token too.
     """
     leaders = sure.keys.topk(2).indices

@@ -17,7 +17,7 @@ from specframe._plugins.registry import Registry
 
 
 @attrs.define(eq=False)
-class StopChoice:
+class StopSelection:
     """Hold a stop policy's name and options, and the policy once it is ``made``.
 
     ``component`` is None for a policy that was handed over, which is made from the start.
@@ -51,12 +51,14 @@ class StopChoice:
             ) from error
 
 
-def choose_stop_policy(registry: Registry, asked: str | StopPolicy, options: Options) -> StopChoice:
+def choose_stop_policy(
+    registry: Registry, asked: str | StopPolicy, options: Options
+) -> StopSelection:
     """Find a stop policy and check its options; raises UnknownNameError or OptionError."""
     if isinstance(asked, str):
         component = registry.stop_policy(asked)
         structured(component, options)
-        return StopChoice(asked, component, options)
+        return StopSelection(asked, component, options)
     refuse_other_class(asked, StopPolicy, "stop_policy")
     refuse_options_of_instance(options, "stop policy")
-    return StopChoice(type(asked).__name__, made=asked)
+    return StopSelection(type(asked).__name__, made=asked)

@@ -1,4 +1,4 @@
-"""transformers' own decoding as competitors: the options that they take, named as ours are."""
+"""transformers' own strategies as competitors: their names and options, named as ours are."""
 
 from __future__ import annotations
 

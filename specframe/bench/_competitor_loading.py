@@ -1,4 +1,4 @@
-"""Bring the competitors to the start: names checked first, weights read once, faults kept apart."""
+"""Load the competitors: names are checked first, weights read once, faults kept apart."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from specframe._errors import InputError, OptionError, UnknownNameError
 from specframe._loading.loading import Loaded, Source, load_model
 from specframe._plugins.registry import Registry
 from specframe._words import suggestion
-from specframe.bench._baselines import BASELINES, baseline_options
 from specframe.bench._competitor import Competitor, Draws
 from specframe.bench._contestants import Contestant
 from specframe.bench._memory import CudaGauge, MemoryLedger, ResidentGauge
-from specframe.bench._ours import WEIGHTS, OurCompetitor
 from specframe.bench._records import StrategyRecord
 from specframe.bench._runner import message_of
-from specframe.bench._theirs import STOCK, StockModel, TheirCompetitor
+from specframe.bench._specframe_competitor import WEIGHTS, SpecframeCompetitor
+from specframe.bench._transformers_competitor import STOCK, StockModel, TransformersCompetitor
+from specframe.bench._transformers_options import BASELINES, baseline_options
 
 NOT_LOADED = "it was not loaded"
 
 
 @attrs.frozen
-class Field:
+class LineUp:
     """Hold all who compete, by name; of those that failed to load there is a record alone."""
 
     loaded: Loaded
@@ -56,9 +56,9 @@ def check_contestants(contestants: Sequence[Contestant], registry: Registry) -> 
             continue
 
 
-def line_up(
+def load_competitors(
     source: Source, contestants: Sequence[Contestant], registry: Registry, draws: Draws
-) -> Field:
+) -> LineUp:
     """Load the model and prepare all contestants on it; what fails becomes a record's error."""
     importlib.import_module("transformers").AutoModelForCausalLM  # noqa: B018 (its code is no weight)
     resident = ResidentGauge()
@@ -77,7 +77,7 @@ def line_up(
             continue
         competitors[each.name] = competitor
         records.append(competitor.record)
-    return Field(
+    return LineUp(
         loaded, stock if isinstance(stock, StockModel) else None, competitors, records, ledger
     )
 
@@ -91,7 +91,7 @@ def _stock(
     try:
         with ledger.booked(STOCK):
             return StockModel(loaded)
-    except Exception as error:  # noqa: BLE001 (ours go on without it)
+    except Exception as error:  # noqa: BLE001 (ours run without it)
         return f"transformers' own copy of the model could not be made: {message_of(error)}"
 
 
@@ -103,10 +103,10 @@ def _competitor(
     draws: Draws,
 ) -> Competitor:
     if contestant.strategy not in BASELINES:
-        return OurCompetitor(contestant, loaded, registry, draws)
+        return SpecframeCompetitor(contestant, loaded, registry, draws)
     if isinstance(stock, str):
         raise InputError(stock)
-    return TheirCompetitor(contestant, baseline_options(contestant), stock, draws)
+    return TransformersCompetitor(contestant, baseline_options(contestant), stock, draws)
 
 
 def _ledger(device: torch.device, resident: ResidentGauge, before: int) -> MemoryLedger:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from specframe._errors import InputError
-from specframe.bench._records import SCHEMA, Header, Results, Round, Run, Summary
+from specframe.bench._records import SCHEMA, BenchRound, Header, Results, Run, Summary
 
 if TYPE_CHECKING:
     import cattrs
@@ -25,7 +25,7 @@ def read_results(folder: Path) -> Results:
     if not path.is_file():
         raise InputError(
             f"{folder} holds no finished benchmark (no {RESULTS}): name a folder that "
-            "`specframe bench` has written, or go on with `specframe bench --resume`"
+            "`specframe bench` has written, or continue with `specframe bench --resume`"
         )
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
@@ -41,7 +41,7 @@ def read_results(folder: Path) -> Results:
 
 
 def results_of(found: dict[str, Any], where: str) -> Results:
-    """Return what stands in a results.json of today's schema; ``where`` names it in errors."""
+    """Return what a results.json of today's schema holds; ``where`` names it in errors."""
     own = {"finished", "runs", "summary"}
     if missing := sorted(own - found.keys()):
         raise InputError(f"{where} is damaged: '{missing[0]}' is missing")
@@ -104,7 +104,7 @@ def _converter() -> cattrs.Converter:
     for kind in (int, float, str, bool):
         converter.register_structure_hook(kind, _strict(kind))
     converter.register_structure_hook(str | int, _identity)
-    converter.register_structure_hook(Round, _round)
+    converter.register_structure_hook(BenchRound, _round)
     return converter
 
 
@@ -114,14 +114,14 @@ def _identity(value: object, _: Any) -> object:
     return value
 
 
-def _round(value: object, _: Any) -> Round:
+def _round(value: object, _: Any) -> BenchRound:
     """Return a round; in JSON it is a list of three counts and three times."""
     items: list[Any] = value if isinstance(value, list) else []
     kinds = [type(item) for item in items]
     if len(items) != 6 or kinds[:3] != [int] * 3 or not set(kinds) <= {int, float}:
         raise TypeError(f"expected three counts and three times, got {value!r}")
     draft, verify, other = map(float, items[3:])
-    return Round(items[0], items[1], items[2], draft, verify, other)
+    return BenchRound(items[0], items[1], items[2], draft, verify, other)
 
 
 def differences(

@@ -28,7 +28,7 @@ class NamedVerifier:
 
 
 @attrs.frozen(eq=False)
-class VerifierChoice:
+class VerifierSelection:
     """Hold the verifier that the user or the strategy names, if any of them does."""
 
     registry: Registry
@@ -60,18 +60,18 @@ SAMPLING = _defaults.SAMPLING_VERIFIER
 
 def choose_verifier(
     registry: Registry, asked: str | Verifier | None, default: str | None, options: Options
-) -> VerifierChoice:
+) -> VerifierSelection:
     """Return what was asked for, else the strategy's own ``default``.
 
     Raises OptionError for options of a verifier that nobody names.
     """
     if asked is not None:
-        return VerifierChoice(registry, build_verifier(registry, asked, options))
+        return VerifierSelection(registry, build_verifier(registry, asked, options))
     if default is not None:
         named = build_verifier(registry, default, options)
-        return VerifierChoice(registry, attrs.evolve(named, is_default=True))
+        return VerifierSelection(registry, attrs.evolve(named, is_default=True))
     refuse_without_verifier(options)
-    return VerifierChoice(registry, None)
+    return VerifierSelection(registry, None)
 
 
 def build_verifier(registry: Registry, verifier: str | Verifier, options: Options) -> NamedVerifier:

@@ -1,4 +1,4 @@
-"""The choice of a runner: eager on a CPU, recorded graphs of fused layers on CUDA."""
+"""Which runner is used: eager on a CPU, recorded graphs of fused layers on CUDA."""
 
 from __future__ import annotations
 
@@ -50,6 +50,6 @@ def _on(name: str, engine: Engine, *, is_exact: bool) -> Engine:
     from specframe._engine.runners.static import Shape  # noqa: PLC0415
 
     fall_back, shape_of = (stop, Shape.as_given) if is_exact else (go_on, Shape.of)
-    capturer = CudaGraphs(engine.device) if engine.device.type == "cuda" else StandIn()
+    recorded_on = CudaGraphs(engine.device) if engine.device.type == "cuda" else StandIn()
     fusion = Fusion(fall_back=fall_back) if name == "fused" else None
-    return GraphEngine(engine.split, Recorder(capturer, fall_back), fusion, shape_of)
+    return GraphEngine(engine.split, Recorder(recorded_on, fall_back), fusion, shape_of)

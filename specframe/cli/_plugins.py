@@ -13,7 +13,7 @@ from specframe._plugins.discovery import load_plugins
 from specframe._plugins.hooks import API_VERSION
 from specframe._plugins.options import describe_options
 from specframe.cli._display import say
-from specframe.cli._listing import Row, print_table
+from specframe.cli._strategies import Cells, print_table
 
 if TYPE_CHECKING:
     from specframe._plugins.component import Component
@@ -49,10 +49,10 @@ def plugins(
     tell_faults(found.registry, everything=everything)
 
 
-def table(found: Plugins, *, with_hooks: bool) -> tuple[Row, list[Row]]:
+def table(found: Plugins, *, with_hooks: bool) -> tuple[Cells, list[Cells]]:
     """Return the loaded plug-ins as a table: its header and its rows."""
-    header: Row = ("plug-in", "distribution", "version", "registers")
-    rows: list[Row] = [
+    header: Cells = ("plug-in", "distribution", "version", "registers")
+    rows: list[Cells] = [
         (*row_of(member.plugin), registered(found.registry, member.plugin))
         for member in found.members
     ]
@@ -62,7 +62,7 @@ def table(found: Plugins, *, with_hooks: bool) -> tuple[Row, list[Row]]:
     return (*header, "hooks"), [(*row, names) for row, names in zip(rows, implemented, strict=True)]
 
 
-def row_of(plugin: PluginInfo) -> Row:
+def row_of(plugin: PluginInfo) -> Cells:
     """Return a plug-in's name and origin."""
     return plugin.name, plugin.distribution, plugin.version
 

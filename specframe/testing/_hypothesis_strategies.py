@@ -8,8 +8,8 @@ import torch
 from hypothesis import strategies as st
 
 from specframe import Draft
-from specframe.testing._tables import Table
-from specframe.testing._tiny import TinyModel
+from specframe.testing._table_target import Table
+from specframe.testing._tiny_model import TinyModel
 
 if TYPE_CHECKING:
     from specframe.testing._oracle import Oracle

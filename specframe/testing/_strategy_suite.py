@@ -17,22 +17,22 @@ from specframe._plugins.options import structure_options
 from specframe._plugins.registry import Registry
 from specframe._words import cause, suggestion
 from specframe.testing import (
-    _checks_about,
     _checks_draft,
     _checks_full,
     _checks_law,
     _checks_output,
+    _checks_registration,
     _checks_state,
 )
-from specframe.testing._outcome import (
+from specframe.testing._check_result import (
     Broken,
     CheckResult,
     ConformanceError,
     NotApplicable,
     first_to_mend,
 )
-from specframe.testing._settings import Settings
-from specframe.testing._subject import Subject
+from specframe.testing._settings import KitSettings
+from specframe.testing._strategy_under_test import Subject
 
 Level = Literal["basic", "full"]
 Check = Callable[[Any], None]
@@ -53,8 +53,8 @@ BASIC: tuple[Check, ...] = (
     _checks_state.check_random_state_is_left_alone,
     _checks_state.check_metrics_add_up,
     _checks_full.check_batch_equals_single_runs,
-    _checks_about.check_options_round_trip,
-    _checks_about.check_listing_is_torch_free,
+    _checks_registration.check_options_round_trip,
+    _checks_registration.check_listing_is_torch_free,
 )
 FULL: tuple[Check, ...] = (
     _checks_state.check_rows_that_leave,
@@ -65,8 +65,8 @@ FULL: tuple[Check, ...] = (
     _checks_full.check_real_model_equals_generate,
     _checks_full.check_real_model_sampling_equals_plain,
     _checks_full.check_every_dtype_decodes,
-    _checks_about.check_words_are_there,
-    _checks_about.check_command_line_shows_it,
+    _checks_registration.check_words_are_there,
+    _checks_registration.check_command_line_shows_it,
 )
 
 
@@ -136,7 +136,7 @@ def make_subject(  # noqa: PLR0913 (what check_strategy takes)
 ) -> Subject:
     """Return what the checks take; raises InputError for an unknown name or option."""
     registry = registry or load_registry()
-    chosen = Settings.of_environment()
+    chosen = KitSettings.of_environment()
     settled: dict[str, Any] = {
         "registry": registry,
         "max_examples": chosen.max_examples if max_examples is None else max_examples,

@@ -10,14 +10,14 @@ import typer
 from specframe import _defaults
 from specframe._plugins.discovery import load_registry
 from specframe._plugins.options import describe_options
-from specframe.cli import _choices
+from specframe.cli import _completions
 from specframe.cli._display import is_terminal, say, wants_colour
 
 if TYPE_CHECKING:
     from specframe._plugins.component import Component, Strategy
     from specframe._plugins.info import PluginInfo
 
-Row = tuple[str, ...]
+Cells = tuple[str, ...]
 strategies = typer.Typer(help="List the strategies, or show one.", invoke_without_command=True)
 
 
@@ -33,7 +33,7 @@ def list_strategies(context: typer.Context) -> None:
     )
 
 
-def strategy_row(strategy: Strategy) -> Row:
+def strategy_row(strategy: Strategy) -> Cells:
     """Return a strategy as a row of the table."""
     verifiers = load_registry().verifiers
     verifier = " / ".join(
@@ -55,7 +55,7 @@ def show(
     name: Annotated[
         str,
         typer.Argument(
-            metavar="NAME", help="name of a strategy", autocompletion=_choices.strategies
+            metavar="NAME", help="name of a strategy", autocompletion=_completions.strategies
         ),
     ],
 ) -> None:
@@ -80,7 +80,7 @@ def show(
     )
 
 
-def part_row(part: Component) -> Row:
+def part_row(part: Component) -> Cells:
     """Return a part of a strategy as a row of the table."""
     return part.kind, part.label, part.summary, owner_of(part.plugin)
 
@@ -90,7 +90,7 @@ def owner_of(plugin: PluginInfo | None) -> str:
     return f"{plugin.name} ({plugin.distribution} {plugin.version})" if plugin else ""
 
 
-def option_rows(part: Component, prefix: str) -> list[Row]:
+def option_rows(part: Component, prefix: str) -> list[Cells]:
     """Return the options of a part as rows, named as ``-o`` wants them."""
     return [
         (f"{prefix}{option.name}", option.default, option.unit or "", option.type, option.help)
@@ -98,7 +98,7 @@ def option_rows(part: Component, prefix: str) -> list[Row]:
     ]
 
 
-def print_table(header: Row, rows: list[Row]) -> None:
+def print_table(header: Cells, rows: list[Cells]) -> None:
     """Print rows: as a table for people, as aligned plain lines into a pipe."""
     if is_terminal(sys.stdout):
         print_rich_table(header, rows)
@@ -109,7 +109,7 @@ def print_table(header: Row, rows: list[Row]) -> None:
         say("  ".join(cells).rstrip())
 
 
-def print_rich_table(header: Row, rows: list[Row]) -> None:
+def print_rich_table(header: Cells, rows: list[Cells]) -> None:
     """Print rows as a table that fits the terminal."""
     from rich import box  # noqa: PLC0415 (a pipe does without)
     from rich.console import Console  # noqa: PLC0415

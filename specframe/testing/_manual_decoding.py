@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from specframe import Draft, Rows, Scores, StopPolicy
-from specframe.testing._subject import Session
+from specframe.testing._strategy_under_test import Session
 
 
 class Limits(StopPolicy):

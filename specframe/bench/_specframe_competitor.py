@@ -13,13 +13,13 @@ from specframe._plugins.registry import Registry
 from specframe._results.result import Result
 from specframe.bench._competitor import Draws, wait_for
 from specframe.bench._contestants import Contestant
-from specframe.bench._records import Level, Round, Seconds, StrategyRecord, Turn
+from specframe.bench._records import BenchRound, Level, Seconds, StrategyRecord, Turn
 
 WEIGHTS = "weights of specframe"  # their owner in the memory ledger
 
 
-class OurCompetitor:
-    """Decode with a specframe strategy, on an engine of its own over shared weights."""
+class SpecframeCompetitor:
+    """Decode with a specframe strategy, on its own engine over shared weights."""
 
     def __init__(
         self, contestant: Contestant, loaded: Loaded, registry: Registry, draws: Draws
@@ -97,9 +97,9 @@ def turn_of(result: Result, *, around: float) -> Turn:
     )
 
 
-def _rounds(result: Result) -> list[Round]:
+def _rounds(result: Result) -> list[BenchRound]:
     return [
-        Round(
+        BenchRound(
             len(round.draft_tokens),
             round.accepted,
             len(round.committed),

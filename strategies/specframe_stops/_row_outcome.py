@@ -8,7 +8,7 @@ from specframe import Round, Rows
 
 
 @attrs.frozen
-class Outcome:
+class RowOutcome:
     """Hold how many levels of a row were drafted and how many of them were accepted."""
 
     drafted: int
@@ -20,7 +20,7 @@ class Outcome:
         return self.accepted / self.drafted
 
 
-def outcomes(rows: Rows, round: Round) -> list[Outcome | None]:
+def outcomes(rows: Rows, round: Round) -> list[RowOutcome | None]:
     """Return each row's outcome, None where the round says nothing about drafting.
 
     A row that has ended may have been cut inside its path, and a row without room could not be
@@ -29,7 +29,9 @@ def outcomes(rows: Rows, round: Round) -> list[Outcome | None]:
     assert round.draft is not None
     assert round.commit is not None
     return [
-        None if row.finish_reason is not None or row.room == 0 else Outcome(max(depths), len(path))
+        None
+        if row.finish_reason is not None or row.room == 0
+        else RowOutcome(max(depths), len(path))
         for row, depths, path in zip(
             rows.active, round.draft.depths, round.commit.path_lists, strict=True
         )

@@ -32,8 +32,8 @@ def _file_name(name: str) -> str:
 def write_answers(header: Header, runs: Sequence[Run], folder: Path) -> list[Path]:
     """Write ``answers/NAME.jsonl`` for every strategy that was loaded; return the files.
 
-    Each repeat is a choice, as Spec-Bench has it; a failed run is left out, and so is a prompt
-    without any other. Lines stand in the order of the prompts.
+    Each repeat is one of Spec-Bench's ``choices``; a failed run is left out, and so is a prompt
+    without any other. Lines are in the order of the prompts.
     """
     folder.mkdir(exist_ok=True)
     names = file_names([each.name for each in header.strategies if each.error is None])
@@ -42,7 +42,7 @@ def write_answers(header: Header, runs: Sequence[Run], folder: Path) -> list[Pat
         lines = [
             to_line(answer(prompt, own, model_id=name)) + "\n"
             for prompt in header.prompts
-            if (own := _choices(runs, strategy, prompt))
+            if (own := _good_runs(runs, strategy, prompt))
         ]
         path = folder / f"{name}.jsonl"
         write_atomically(path, "".join(lines))
@@ -58,13 +58,13 @@ def answer(prompt: PromptRecord, runs: Sequence[Run], *, model_id: str) -> dict[
         "category": prompt.task,
         "answer_id": hashlib.sha256(identity.encode()).hexdigest()[:22],
         "model_id": model_id,
-        "choices": [choice(index, run.turns) for index, run in enumerate(runs)],
+        "choices": [repeat_entry(index, run.turns) for index, run in enumerate(runs)],
         "tstamp": time.time(),
     }
 
 
-def choice(index: int, turns: Sequence[Turn]) -> Mapping[str, Any]:
-    """Return one choice; lists but ``accept_lengths`` have an item for each turn.
+def repeat_entry(index: int, turns: Sequence[Turn]) -> Mapping[str, Any]:
+    """Return one of ``choices``; lists but ``accept_lengths`` have an item for each turn.
 
     ``accept_lengths`` are the tokens that each step committed, the one that the target chose
     itself included, over all turns: 1 for every step of plain decoding.
@@ -92,6 +92,6 @@ def accept_lengths(turn: Turn) -> list[int]:
     return turn.steps or [1]
 
 
-def _choices(runs: Sequence[Run], strategy: str, prompt: PromptRecord) -> list[Run]:
+def _good_runs(runs: Sequence[Run], strategy: str, prompt: PromptRecord) -> list[Run]:
     own = [run for run in runs if run.strategy == strategy and run.prompt == prompt.id]
     return sorted((run for run in own if run.error is None), key=lambda run: run.repeat)

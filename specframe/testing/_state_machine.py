@@ -21,11 +21,11 @@ from hypothesis.stateful import (
 
 from specframe import Draft, Drafter, Stops
 from specframe._words import cause
+from specframe.testing._check_result import Broken
+from specframe.testing._hypothesis_strategies import VOCAB, oracles, token_sequences
+from specframe.testing._manual_decoding import Limits
 from specframe.testing._oracle import CONTEXT, Oracle
-from specframe.testing._outcome import Broken
-from specframe.testing._strategies import VOCAB, oracles, token_sequences
-from specframe.testing._subject import Session, Subject, fixed
-from specframe.testing._walk import Limits
+from specframe.testing._strategy_under_test import Session, Subject, fixed
 
 STEPS = 12
 STORIES = 3  # for each example of an ordinary property: a story has many steps and is quick

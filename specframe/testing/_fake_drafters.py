@@ -23,6 +23,7 @@ from specframe import (
     StopPolicy,
     Target,
 )
+from specframe.testing._correct_drafters import EarlyExit, Echo, Fork, Learner
 from specframe.testing._fake_draws import (
     BorrowsTheCoin,
     DropsTheUnlikely,
@@ -30,7 +31,6 @@ from specframe.testing._fake_draws import (
     Lying,
     OnlyInFloat64,
 )
-from specframe.testing._honest import EarlyExit, Echo, Fork, Learner
 
 
 class StaleExit(EarlyExit):

@@ -10,7 +10,7 @@ from transformers import TrainingArguments
 
 from specframe import InputError
 from specframe.training import TrainRequest
-from specframe_kangaroo._run import RunFolder
+from specframe_kangaroo._run_folder import RunFolder
 
 LONGEST_WARMUP = 2_000  # the reference's
 LONGEST_LOG_INTERVAL = 50

@@ -27,7 +27,7 @@ KNOWN_LAYER_TYPES = frozenset({"full_attention", "sliding_attention"})
 
 
 @attrs.frozen(eq=False)
-class Parts:
+class Modules:
     """Hold a transformers model's own modules; ``rotary`` is None where positions are learned."""
 
     embed: Any
@@ -45,7 +45,7 @@ class DecoderFamily(Family):
     """
 
     @abc.abstractmethod
-    def parts(self, model: Any) -> Parts:
+    def parts(self, model: Any) -> Modules:
         """Return the model's modules."""
 
     @abc.abstractmethod

@@ -15,15 +15,15 @@ from torch import Tensor
 from specframe._errors import InputError
 from specframe._loading.loading import Loaded, demo_folder, quiet_transformers, read_model
 from specframe._words import dtype_name
-from specframe.bench._baselines import (
+from specframe.bench._competitor import Draws, wait_for
+from specframe.bench._contestants import Contestant
+from specframe.bench._records import Seconds, StrategyRecord, Turn
+from specframe.bench._transformers_options import (
     AssistedOptions,
     BaselineOptions,
     EarlyExitOptions,
     LookupOptions,
 )
-from specframe.bench._competitor import Draws, wait_for
-from specframe.bench._contestants import Contestant
-from specframe.bench._records import Seconds, StrategyRecord, Turn
 
 STOCK = "weights of transformers"  # their owner in the memory ledger
 FRESH = "generate keeps nothing between calls"
@@ -34,10 +34,10 @@ RETUNED = (
 
 
 class StockModel:
-    """Own the model as transformers has it, with a generation config that says nothing.
+    """Own the model as transformers has it, with an empty generation config.
 
     It has the weights, the dtype and the device of ``loaded``, whose engine keeps its own copy:
-    packed weights are no use to anybody else.
+    others cannot use packed weights.
     """
 
     def __init__(self, loaded: Loaded) -> None:
@@ -59,7 +59,7 @@ class StockModel:
         return read_model(name, self._source, self.device)
 
     def config(self, **values: Any) -> Any:
-        """Return a generation config with the ends of this model and ``values``."""
+        """Return a generation config with the end tokens of this model and ``values``."""
         from transformers import GenerationConfig  # noqa: PLC0415 (seconds)
 
         pad = self.eos[0] if self.eos else 0
@@ -93,10 +93,10 @@ class ChunkWatch:
         self.chunks.append(value.numel() // self._rows)
 
     def end(self) -> None:
-        """Know that nothing more comes."""
+        """Do nothing: no more tokens come."""
 
 
-class TheirCompetitor:
+class TransformersCompetitor:
     """Decode with ``generate`` on the stock model."""
 
     def __init__(
@@ -123,7 +123,7 @@ class TheirCompetitor:
         )
 
     def reset(self) -> None:
-        """Set what transformers would carry over from the run before."""
+        """Reset what transformers would carry over from the run before."""
         options = self._options
         if isinstance(options, EarlyExitOptions):
             self._stock.model.generation_config = self._draft_config(options)

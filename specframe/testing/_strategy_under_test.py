@@ -35,10 +35,10 @@ from specframe._plugins.component import Component
 from specframe._plugins.discovery import load_registry
 from specframe._plugins.registry import Registry
 from specframe._words import cause
+from specframe.testing._check_result import Broken, NotApplicable
 from specframe.testing._oracle import Oracle
-from specframe.testing._outcome import Broken, NotApplicable
 from specframe.testing._rows import make_rows
-from specframe.testing._tiny import TinyModel
+from specframe.testing._tiny_model import TinyModel
 
 
 @attrs.define(eq=False)

@@ -14,7 +14,7 @@ from specframe.bench.report._words import typed
 
 
 @attrs.frozen
-class Strategy:
+class ReportedStrategy:
     """Hold what results say of one strategy; ``overall`` is its summary over all tasks."""
 
     name: str
@@ -65,7 +65,7 @@ class Strategy:
         return sum(self.overall.acceptance_histogram)
 
 
-def read_strategies(results: Results) -> list[Strategy]:
+def read_strategies(results: Results) -> list[ReportedStrategy]:
     """Return every strategy that is named anywhere in the results, in the order of naming."""
     about = {each.name: each for each in results.header.strategies}
     summaries: dict[str, dict[str, Summary]] = {name: {} for name in about}
@@ -75,7 +75,7 @@ def read_strategies(results: Results) -> list[Strategy]:
     for run in results.runs:
         runs.setdefault(run.strategy, []).append(run)
     return [
-        Strategy(
+        ReportedStrategy(
             name, about.get(name) or unknown(name), summaries.get(name, {}), runs.get(name, [])
         )
         for name in dict.fromkeys([*summaries, *runs])

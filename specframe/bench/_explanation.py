@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import attrs
 
 CLOSE = 0.02  # nearer to the break-even point than this is a draw
-DRAWING_PARTS = ("draft", "verify", "other")
+ROUND_PARTS = ("draft", "verify", "other")
 LOST = "lost"
 CAUSES = {
     "draft": "drafting costs the most of what is lost",
@@ -17,7 +17,7 @@ CAUSES = {
 
 
 @attrs.frozen
-class Costs:
+class Balance:
     """Hold what a round costs and brings, in tokens of plain decoding.
 
     ``parts`` are draft, verify and other; ``plain`` the same parts of one plain token.
@@ -34,26 +34,26 @@ class Costs:
         return sum(self.parts.values())
 
 
-def verdict(costs: Costs) -> str:
+def explain(balance: Balance) -> str:
     """Return one sentence that says whether a round pays, and why or why not."""
-    split = ", ".join(f"{part} {costs.parts[part]:.2f}" for part in DRAWING_PARTS)
+    split = ", ".join(f"{part} {balance.parts[part]:.2f}" for part in ROUND_PARTS)
     weighed = (
-        f"a round costs as much as {costs.needed:.2f} plain tokens ({split}) and brings "
-        f"{costs.brings:.2f}"
+        f"a round costs as much as {balance.needed:.2f} plain tokens ({split}) and brings "
+        f"{balance.brings:.2f}"
     )
-    word = outcome(costs.needed, costs.brings)
-    return f"{word}: {weighed}{f'; {_cause(costs)}' if word == LOST else ''}"
+    word = won_or_lost(balance.needed, balance.brings)
+    return f"{word}: {weighed}{f'; {_cause(balance)}' if word == LOST else ''}"
 
 
-def verdict_without_parts(needed: float, brings: float) -> str:
+def explain_without_parts(needed: float, brings: float) -> str:
     """Return the sentence for a strategy that does not say where its time goes."""
     return (
-        f"{outcome(needed, brings)}: a round costs as much as {needed:.2f} plain tokens and brings "
-        f"{brings:.2f}; transformers does not say where its time goes"
+        f"{won_or_lost(needed, brings)}: a round costs as much as {needed:.2f} plain tokens and "
+        f"brings {brings:.2f}; transformers does not say where its time goes"
     )
 
 
-def outcome(needed: float, brings: float) -> str:
+def won_or_lost(needed: float, brings: float) -> str:
     """Return whether a round that brings so many tokens pays."""
     gain = brings / needed - 1 if needed else 0.0
     if abs(gain) < CLOSE:
@@ -75,15 +75,15 @@ def reservation(ratio: float, speedup: float) -> str:
     )
 
 
-def _cause(costs: Costs) -> str:
+def _cause(balance: Balance) -> str:
     """Name what would have to change most."""
-    if costs.accepted is None:
+    if balance.accepted is None:
         return "nothing was drafted, so every round pays for itself alone"
-    free = costs.parts["verify"] + costs.parts["other"]
-    if costs.brings <= free:
+    free = balance.parts["verify"] + balance.parts["other"]
+    if balance.brings <= free:
         return (
-            f"even drafts that cost nothing would lose, with {costs.accepted:.0%} of the drafted "
+            f"even drafts that cost nothing would lose, with {balance.accepted:.0%} of the drafted "
             "tokens accepted"
         )
-    extras = {part: costs.parts[part] - costs.plain.get(part, 0.0) for part in DRAWING_PARTS}
+    extras = {part: balance.parts[part] - balance.plain.get(part, 0.0) for part in ROUND_PARTS}
     return CAUSES[max(extras, key=lambda part: extras[part])]

@@ -1,7 +1,7 @@
 """Completion in shells: their scripts, what those are answered, and where they are installed.
 
-typer's own resolving of a half-typed line serves; the scripts are ours: one call for each TAB,
-whole words whatever a shell thinks a word is, and no blank behind ``-o steps=``.
+typer resolves a half-typed line; the scripts are ours: one call for each TAB, whole words even
+where a shell splits them, and no blank after ``-o steps=``.
 
 typer's own scripts would take bash's word breaks for words, so that nothing after ``=`` could be
 completed, leave a blank after ``steps=`` and call twice in fish.
@@ -23,7 +23,7 @@ from specframe._errors import InputError
 from specframe._files import write_atomically
 
 LINE: Final = "_SPECFRAME_LINE"  # the line up to the cursor
-WORD: Final = "_SPECFRAME_WORD"  # what bash will replace: less than a word behind "=" or ":"
+WORD: Final = "_SPECFRAME_WORD"  # what bash will replace: less than a word after "=" or ":"
 FILES: Final = {"bash": "bash.sh", "zsh": "zsh.zsh", "fish": "fish.fish"}
 
 
@@ -36,9 +36,9 @@ class Completion:
 
 
 def reply(command: Any, shell: str) -> str:
-    """Return the lines that a shell's script reads: a value, for most with its help behind a tab.
+    """Return the lines that a shell's script reads: a value, for most with its help after a tab.
 
-    ``command`` is the app as typer built it; the rest of the question stands in the environment.
+    ``command`` is the app as typer built it; the rest of the question is in the environment.
     """
     args, incomplete = typed_words(os.environ.get(LINE, ""))
     items = completions(command, args, incomplete)
@@ -49,7 +49,7 @@ def reply(command: Any, shell: str) -> str:
 
 
 def typed_words(line: str) -> tuple[list[str], str]:
-    """Return the words behind the command that are complete, and the one that is not."""
+    """Return the complete words after the command, and the one that is not complete."""
     words = split(line)[1:]
     if not words or line.endswith((" ", "\t")):
         return words, ""
@@ -93,7 +93,7 @@ def resolver_of_typer() -> Any:
         resolver: type = module.ShellComplete
     except (ImportError, AttributeError):
         return None
-    # Its abstract methods are about scripts of its own, which nobody asks for.
+    # Its abstract methods are about its own scripts, which nobody asks for.
     return type(
         "Resolver", (resolver,), dict.fromkeys(getattr(resolver, "__abstractmethods__", ()))
     )
@@ -149,7 +149,7 @@ def written(path: Path, text: str) -> Path:
 
 
 def add_line(path: Path, line: str) -> None:
-    """Add a line to the end of a file that may be missing, unless it stands there."""
+    """Add a line to the end of a file, which may be missing, unless the file has it."""
     content = path.read_bytes() if path.exists() else b""
     if line.encode() in content.splitlines():
         return
