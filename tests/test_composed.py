@@ -32,7 +32,7 @@ from specframe import (
     check_draft,
     named_parts,
 )
-from specframe._drafting.merging import merged
+from specframe._drafting.merged_drafts import merged
 from specframe.testing import StrategyConformance, check_strategy, checks
 from specframe.testing._correct_drafters import EarlyExit
 from specframe.testing._strategy_suite import make_subject, run_check

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import specframe
 from specframe import InputError, OptionError, UnknownNameError
-from specframe._generate.rows import Chain
+from specframe._generate.prompt_rows import Chain
 from specframe._sampling.warping import Sampling
 
 pytestmark = [pytest.mark.models, pytest.mark.usefixtures("tiny")]

@@ -32,9 +32,9 @@ from specframe import (
 from specframe._assembly.assembly import assemble
 from specframe._assembly.blame import blame
 from specframe._engine.model_origin import UNKNOWN
-from specframe._exact.engine import ExactEngine
-from specframe._exact.target import target_on
-from specframe._exact.verifier import verifier_on
+from specframe._exact.exact_engine import ExactEngine
+from specframe._exact.exact_target import target_on
+from specframe._exact.exact_verifier import verifier_on
 from specframe._plugins.discovery import discover
 from table_engine import Table, TableEngine, make_rows
 

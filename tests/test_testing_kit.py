@@ -10,7 +10,7 @@ from hypothesis import find, given, settings
 
 from specframe import Drafter, InputError, StopPolicy, check_draft
 from specframe._plugins.component import Component
-from specframe._plugins.info import PluginInfo
+from specframe._plugins.plugin_info import PluginInfo
 from specframe._plugins.registry import Registry
 from specframe.testing import (
     CheckResult,

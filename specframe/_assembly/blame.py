@@ -16,10 +16,10 @@ from typing import Any
 from specframe._assembly.parts import Parts
 from specframe._contracts.drafter import Drafter, SequenceDrafter
 from specframe._contracts.stop_policy import StopPolicy
-from specframe._engine.shortage import ran_out_of_memory
+from specframe._engine.out_of_memory import ran_out_of_memory
 from specframe._errors import PluginError, SpecframeError
 from specframe._plugins.component import Component
-from specframe._plugins.info import PluginInfo
+from specframe._plugins.plugin_info import PluginInfo
 from specframe._plugins.source_lines import CORE, frames_in, line_in, line_of, line_of_class, raiser
 from specframe._words import cause
 

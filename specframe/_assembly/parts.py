@@ -7,7 +7,7 @@ from typing import Any
 import attrs
 
 from specframe import _defaults
-from specframe._assembly.declarations import check_drafter, check_policy
+from specframe._assembly.declaration_checks import check_drafter, check_policy
 from specframe._assembly.stop_selection import StopSelection
 from specframe._assembly.verifier_selection import VerifierSelection
 from specframe._contracts.drafter import Drafter

@@ -6,8 +6,8 @@ from typing import Any
 
 import attrs
 
-from specframe._assembly.declarations import settings_of
-from specframe._assembly.instances import refuse_options_of_instance, refuse_other_class
+from specframe._assembly.declaration_checks import settings_of
+from specframe._assembly.handed_over import refuse_options_of_instance, refuse_other_class
 from specframe._contracts.drafter import Drafter
 from specframe._contracts.stop_policy import StopPolicy
 from specframe._errors import OptionError, PluginError

@@ -5,8 +5,8 @@ from __future__ import annotations
 import attrs
 
 from specframe import _defaults
-from specframe._assembly.declarations import check_verifier
-from specframe._assembly.instances import refuse_options_of_instance, refuse_other_class
+from specframe._assembly.declaration_checks import check_verifier
+from specframe._assembly.handed_over import refuse_options_of_instance, refuse_other_class
 from specframe._contracts.verifier import Verifier
 from specframe._errors import InputError
 from specframe._plugins.component import Component

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from specframe._contracts.stop_policy import NO_LIMIT
 from specframe._errors import PluginError
-from specframe._round.declared import Capabilities, Needs
+from specframe._round.capabilities import Capabilities, Needs
 from specframe._round.draft import Draft
 
 if TYPE_CHECKING:

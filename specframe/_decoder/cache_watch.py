@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from specframe._contracts.drafter import Drafter
 from specframe._debug import is_debugging
 from specframe._errors import PluginError
-from specframe._exact.engine import ExactEngine
+from specframe._exact.exact_engine import ExactEngine
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -28,15 +28,15 @@ from specframe._decoder.request import (
 )
 from specframe._decoder.setup import Setup, setup_of
 from specframe._decoder.stream import RowLog, Stream, drain
+from specframe._engine.out_of_memory import ran_out_of_memory, shortage_while_decoding
 from specframe._engine.runners.selection import on_runner
-from specframe._engine.shortage import ran_out_of_memory, shortage_while_decoding
 from specframe._errors import InputError
-from specframe._exact.runner import exact_on_runner
-from specframe._exact.target import target_on
-from specframe._exact.verifier import verifier_on
+from specframe._exact.exact_runner import exact_on_runner
+from specframe._exact.exact_target import target_on
+from specframe._exact.exact_verifier import verifier_on
 from specframe._loading.draft_models import Beside
 from specframe._loading.loading import Loaded, Source, load_model
-from specframe._loop.measured import measured_rounds
+from specframe._loop.measured_probs import measured_rounds
 from specframe._loop.rounds import rounds as run_loop
 from specframe._plugins.discovery import load_plugins
 from specframe._results.result import Result

@@ -7,7 +7,7 @@ from typing import Any
 import attrs
 
 from specframe._assembly.blame import blaming
-from specframe._assembly.declarations import settings_of
+from specframe._assembly.declaration_checks import settings_of
 from specframe._assembly.parts import Parts
 from specframe._loading.loading import Loaded
 from specframe._words import dtype_name

@@ -12,7 +12,7 @@ from specframe._decoder.decoder import Decoder
 from specframe._doctor.machine import Observation, State
 from specframe._engine.runners.selection import on_runner
 from specframe._errors import OptionError, SpecframeError
-from specframe._exact.runner import admit_on_runner
+from specframe._exact.exact_runner import admit_on_runner
 from specframe._loading.loading import Loaded, Source, load_model
 from specframe._plugins.registry import Registry
 from specframe._words import cause, dtype_name

@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING
 import attrs
 
 from specframe._contracts.drafter import Drafter
-from specframe._drafting.merging import merged
+from specframe._drafting.merged_drafts import merged
 from specframe._errors import InputError, PluginError
-from specframe._round.declared import Capabilities, Needs
+from specframe._round.capabilities import Capabilities, Needs
 from specframe._target.draft_checks import check_draft, check_kinds, check_law
 
 if TYPE_CHECKING:

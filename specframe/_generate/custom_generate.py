@@ -27,10 +27,10 @@ from specframe._decoder.decoder import Decoder
 from specframe._decoder.request import Request
 from specframe._decoder.streamers import Feed
 from specframe._errors import InputError
-from specframe._generate.borrowed import Lent, Wanted
-from specframe._generate.limits import refuse_encoder, refuse_unserved, withheld
-from specframe._generate.output import output_of, sequences_of
-from specframe._generate.rows import Chain, Ends, leads_of, rows_of
+from specframe._generate.borrowed_models import Lent, Wanted
+from specframe._generate.generate_output import output_of, sequences_of
+from specframe._generate.prompt_rows import Chain, Ends, leads_of, rows_of
+from specframe._generate.refusals import refuse_encoder, refuse_unserved, withheld
 from specframe._plugins.discovery import load_plugins
 from specframe._results.result import Result
 from specframe._round.rows import Row

@@ -19,7 +19,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from specframe._engine.shortage import ran_out_of_memory
+from specframe._engine.out_of_memory import ran_out_of_memory
 from specframe._errors import MemoryShortageError
 from specframe._loading.loading import Loaded, demo_folder, read_model
 from specframe._words import dtype_name

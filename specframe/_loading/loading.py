@@ -20,7 +20,7 @@ from specframe._engine.family import Family
 from specframe._engine.model_origin import Origin
 from specframe._errors import InputError, ModelError, UnknownNameError
 from specframe._loading.fingerprint import fingerprint
-from specframe._loading.hub import is_hub_id
+from specframe._loading.hub_ids import is_hub_id
 from specframe._loading.probe import admit
 from specframe._loading.weights import all_weights, refuse_scattered
 from specframe._plugins.registry import Registry

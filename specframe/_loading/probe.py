@@ -18,8 +18,8 @@ from torch import Tensor
 
 from specframe._engine.engine import LayerEngine
 from specframe._engine.family import Family, Split
+from specframe._engine.out_of_memory import ran_out_of_memory
 from specframe._engine.placement import Board
-from specframe._engine.shortage import ran_out_of_memory
 from specframe._errors import ModelError, PluginError, SpecframeError
 from specframe._loading.weights import quantisation
 from specframe._words import cause
@@ -27,7 +27,7 @@ from specframe._words import cause
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-    from specframe._plugins.info import PluginInfo
+    from specframe._plugins.plugin_info import PluginInfo
 
 PROBE_TOKENS = 24  # enough to leave a small window behind, and for rotary tables to differ
 # Largest difference of logits between two ways to compute the same, relative to the largest logit.

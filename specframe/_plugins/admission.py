@@ -13,7 +13,7 @@ from specframe._plugins.source_lines import line_of, line_of_name
 from specframe._words import suggestion
 
 if TYPE_CHECKING:
-    from specframe._plugins.info import PluginInfo
+    from specframe._plugins.plugin_info import PluginInfo
 
 API = "specframe_api"  # what a module calls the version that it was written for
 

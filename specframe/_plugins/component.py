@@ -9,8 +9,8 @@ import attrs
 
 from specframe import _defaults
 from specframe._errors import PluginError, SpecframeError
-from specframe._plugins.info import PluginInfo
 from specframe._plugins.option_faults import refuse_broken_options
+from specframe._plugins.plugin_info import PluginInfo
 from specframe._plugins.source_lines import line_in
 from specframe._words import cause
 

@@ -20,7 +20,7 @@ from specframe._errors import PluginError
 from specframe._plugins import hooks
 from specframe._plugins.admission import admitted, hooks_of
 from specframe._plugins.component import KINDS, Kind
-from specframe._plugins.info import PluginInfo
+from specframe._plugins.plugin_info import PluginInfo
 from specframe._plugins.registry import LeftOut, Registry, refuse_clash
 from specframe._plugins.source_lines import line_in
 from specframe._words import cause, suggestion

@@ -8,7 +8,7 @@ import attrs
 
 from specframe._errors import PluginError, UnknownNameError
 from specframe._plugins.component import KINDS, Component, Kind, Strategy
-from specframe._plugins.info import PluginInfo
+from specframe._plugins.plugin_info import PluginInfo
 from specframe._plugins.source_lines import calling_line
 from specframe._words import suggestion
 

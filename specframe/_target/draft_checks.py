@@ -9,7 +9,7 @@ from torch import Tensor
 
 from specframe._engine.engine import Engine
 from specframe._errors import PluginError
-from specframe._round.declared import Capabilities
+from specframe._round.capabilities import Capabilities
 from specframe._round.draft import Draft, Exit, Law
 from specframe._round.rows import Rows
 

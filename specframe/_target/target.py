@@ -14,8 +14,8 @@ from specframe._engine.placement import Board, Placement
 from specframe._engine.transfer import padded, to_device
 from specframe._errors import InputError
 from specframe._round.acceptance import ON_HOST, acceptance_on
+from specframe._round.capabilities import Capabilities, Needs
 from specframe._round.clock import Clock
-from specframe._round.declared import Capabilities, Needs
 from specframe._round.draft import Draft
 from specframe._round.rows import Rows
 from specframe._round.scores import Captured, Scores
@@ -23,7 +23,7 @@ from specframe._round.tree_builder import Nodes, TreeBuilder
 from specframe._round.verdict import Commit, Verdict
 from specframe._sampling.sampler import Sampler
 from specframe._target.draft_checks import check_proposal, check_told, with_nodes
-from specframe._target.finite import check_finite
+from specframe._target.finite_checks import check_finite
 from specframe._target.slots import refuse_overflow, settle_ahead, slots_of
 from specframe._target.verdict_checks import check_verdict, expect_verdict
 

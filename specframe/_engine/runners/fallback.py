@@ -11,7 +11,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 
-from specframe._engine.shortage import ran_out_of_memory
+from specframe._engine.out_of_memory import ran_out_of_memory
 from specframe._errors import RunnerError
 
 # Called with what is lost, what failed, and the error of that; raises where it must not go on.

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from specframe import _defaults
 from specframe._errors import InputError
 from specframe._plugins.hooks import API_VERSION
-from specframe._scaffold.names import KINDS, Author, KindName, Names
+from specframe._scaffold.package_names import KINDS, Author, KindName, Names
 
 if TYPE_CHECKING:
     import jinja2

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from specframe._contracts.verifier import Verifier
-from specframe._exact.target import ExactTarget
+from specframe._exact.exact_target import ExactTarget
 from specframe._round.draft import Draft
 from specframe._round.rows import Rows
 from specframe._round.scores import Scores

@@ -18,7 +18,7 @@ from torch import Tensor
 from specframe._engine.engine import Engine
 from specframe._engine.placement import Board
 from specframe._errors import ModelError
-from specframe._exact.engine import BLOCK, SLOTS, ExactEngine
+from specframe._exact.exact_engine import BLOCK, SLOTS, ExactEngine
 from specframe._words import dtype_name
 
 LENGTHS = (SLOTS, 4 * SLOTS)  # cache lengths that are tried

@@ -9,7 +9,7 @@ from specframe._contracts.drafter import Drafter
 from specframe._contracts.stop_policy import StopPolicy
 from specframe._contracts.verifier import Guarantee, Verifier
 from specframe._errors import PluginError
-from specframe._round.declared import Capabilities, Needs
+from specframe._round.capabilities import Capabilities, Needs
 
 if TYPE_CHECKING:
     from specframe._plugins.component import Component

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from specframe._engine.engine import Engine, Opener
 from specframe._engine.model_origin import Origin
-from specframe._exact.engine import ExactEngine
+from specframe._exact.exact_engine import ExactEngine
 from specframe._round.draft import Draft
 from specframe._round.rows import Rows
 from specframe._round.scores import Scores
