@@ -74,7 +74,7 @@ class CustomGenerate:
         """Return what ``generate`` returns: sequences, or a GenerateDecoderOnlyOutput."""
         refuse_encoder(model)
         given = withheld()
-        refuse_unserved(generation_config, model_kwargs, given)
+        refuse_unserved(generation_config, model_kwargs, given, model.generation_config)
         streamer = given.get("streamer") if streamer is None else streamer
         leads = leads_of(
             input_ids, model_kwargs.get("attention_mask"), model_kwargs.get("position_ids")

@@ -10,6 +10,7 @@ from specframe._errors import InputError, ModelError
 
 BEAMS = "it follows one sequence a row"
 DRAFTERS = "its drafter is the one that custom_generate names"
+OPTIONS = "its drafter's options are given to custom_generate"
 GUIDANCE = "the model runs on its own prompt alone"
 INPUTS = "it reads token ids and their attention_mask alone"
 PASSES = "drafts are scored several tokens at a time, and such tensors are not kept"
@@ -35,9 +36,21 @@ SETTINGS: dict[str, tuple[tuple[object, ...], str]] = {
     "encoder_no_repeat_ngram_size": ((None, 0), INPUTS),
     "cache_implementation": ((None, "dynamic", "dynamic_full", "hybrid", "static"), CACHE),
 }
+# Settings of an assistant, with the values that ``generate`` has by default. A model's own
+# generation config may hold others, which mean nothing where no assistant drafts.
+ASSISTANTS: dict[str, tuple[object, ...]] = {
+    "num_assistant_tokens": (None, 20),
+    "num_assistant_tokens_schedule": (None, "constant"),
+    "assistant_confidence_threshold": (None, 0.4),
+    "max_matching_ngram_size": (None, 2),
+    "assistant_lookbehind": (None, 10),
+    "target_lookbehind": (None, 10),
+    "assistant_ensemble_weight": (None,),
+}
 # Arguments of ``generate`` that a callable is not given, but for the streamer.
 ARGUMENTS = {
     "assistant_model": DRAFTERS,
+    "assistant_tokenizer": DRAFTERS,
     "negative_prompt_ids": GUIDANCE,
     "negative_prompt_attention_mask": GUIDANCE,
     "synced_gpus": PROCESSES,
@@ -50,23 +63,26 @@ PREPARED = frozenset(
 
 
 def withheld() -> dict[str, Any]:
-    """Return the arguments of the ``generate`` that is calling, those that it hands on left out.
+    """Return the arguments that were written for the ``generate`` that is calling.
 
     A callable gets neither streamer nor assistant (5.17 to 5.23 at least), though ``generate`` has
-    put the prompt to the streamer; so they are read where they are, in its frame. Nothing is
-    returned where no ``generate`` is calling.
+    put the prompt to the streamer. So they are read from its frame, and those that it has taken out
+    of there from its decorator's. Nothing is returned where no ``generate`` is calling.
     """
     from transformers import GenerationMixin  # noqa: PLC0415 (seconds, and there by now)
 
-    code = inspect.unwrap(GenerationMixin.generate).__code__
+    decorated: Any = GenerationMixin.generate
+    code = inspect.unwrap(decorated).__code__
     frame = inspect.currentframe()
     while frame is not None and frame.f_code is not code:
         frame = frame.f_back
     if frame is None:
         return {}
-    given = frame.f_locals
-    named = {name: given.get(name) for name in (*ARGUMENTS, "streamer")}
-    return {**given.get("kwargs", {}), **named}
+    above, its = frame.f_back, frame.f_locals
+    is_decorator = above is not None and above.f_code is decorated.__code__
+    written = above.f_locals.get("kwargs", {}) if above is not None and is_decorator else {}
+    named = {name: its[name] for name in (*ARGUMENTS, "streamer") if name in its}
+    return {**written, **its.get("kwargs", {}), **named}
 
 
 def refuse_encoder(model: Any) -> None:
@@ -78,16 +94,22 @@ def refuse_encoder(model: Any) -> None:
         )
 
 
-def refuse_unserved(config: Any, prepared: Mapping[str, Any], given: Mapping[str, Any]) -> None:
+def refuse_unserved(
+    config: Any, prepared: Mapping[str, Any], given: Mapping[str, Any], own: Any
+) -> None:
     """Raise InputError for the first argument that cannot be served.
 
-    ``prepared`` is what ``generate`` hands on for the model's forward, ``given`` what its caller
-    wrote.
+    ``prepared`` is what ``generate`` passes on for the model's forward, ``given`` what its caller
+    wrote, ``own`` the model's generation config.
     """
     for name, (neutral, reason) in SETTINGS.items():
         value = getattr(config, name, None)
         if value not in neutral:
             _refuse(name, value, reason)
+    for name, usual in ASSISTANTS.items():
+        value = getattr(config, name, None)
+        if value not in (*usual, getattr(own, name, None)):
+            _refuse(name, value, OPTIONS)
     for name, reason in ARGUMENTS.items():
         if given.get(name) not in (None, False):
             _refuse(name, given[name], reason)
