@@ -1,1 +1,1 @@
-"""From names and options to parts that fit together, and whose fault it is where they do not."""
+"""From names and options to parts that fit together, and whose fault it is if they do not."""

@@ -1,1 +1,1 @@
-"""load() and Decoder: the loop, made ready for people."""
+"""load() and Decoder: the loop, ready to use."""

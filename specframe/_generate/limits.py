@@ -1,4 +1,4 @@
-"""Which of ``generate``'s arguments cannot be served: each is refused by its name."""
+"""Which arguments of ``generate`` cannot be served: each is refused by its name."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PASSES = "drafts are scored several tokens at a time, and such tensors are not k
 CACHE = "it has a cache of its own, which ends with the call"
 PROCESSES = "each process decodes to its own end"
 
-# Settings of a generation config: what leaves decoding as it is, and why nothing else is served.
+# Settings of a generation config: values that change nothing, and why no other is served.
 SETTINGS: dict[str, tuple[tuple[object, ...], str]] = {
     "num_beams": ((None, 1), BEAMS),
     "num_beam_groups": ((None, 1), BEAMS),
@@ -55,7 +55,7 @@ ARGUMENTS = {
     "negative_prompt_attention_mask": GUIDANCE,
     "synced_gpus": PROCESSES,
 }
-# What ``generate`` prepares for the model's forward and decoding here needs or does not miss.
+# What ``generate`` prepares for the model's forward, and decoding here uses or can do without.
 PREPARED = frozenset(
     {"attention_mask", "cache_position", "logits_to_keep", "past_key_values", "position_ids"}
     | {"use_cache"}
@@ -86,7 +86,7 @@ def withheld() -> dict[str, Any]:
 
 
 def refuse_encoder(model: Any) -> None:
-    """Raise ModelError for a model that reads its prompt apart from what it writes."""
+    """Raise ModelError for a model with an encoder for its prompt."""
     if model.config.is_encoder_decoder:
         raise ModelError(
             f"models of type '{model.config.model_type}' have an encoder, and custom_generate "

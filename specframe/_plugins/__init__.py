@@ -1,1 +1,1 @@
-"""Hooks, the registry and options: what lists plug-ins; imports no torch."""
+"""Hooks, the registry and options: all that listing plug-ins needs; imports no torch."""
