@@ -25,8 +25,8 @@ class Deprecation:
 
     def __str__(self) -> str:
         return (
-            f"{self.old} is deprecated since {self.since} and goes in {self.removed_in}: "
-            f"use {self.new}"
+            f"{self.old} is deprecated since {self.since} and will be removed in "
+            f"{self.removed_in}: use {self.new}"
         )
 
     def warn(self, stacklevel: int = 2) -> None:

@@ -119,7 +119,7 @@ def _refuse_criteria(ends: Ends, config: Any, rows: int) -> None:
     if ends.by_row and rows > 1 and not ends.eos:
         raise InputError(
             f"specframe.custom_generate cannot serve stopping_criteria ({_name(ends.by_row)}) for "
-            f"{rows} rows without an end token, since generate then goes on with rows that have "
+            f"{rows} rows without an end token, since generate then continues rows that have "
             "stopped: give eos_token_id, or one row at a time"
         )
 
@@ -138,7 +138,7 @@ def _decode(decoder: Decoder, rows: list[Row], request: Request) -> list[Result]
     if any(result.finish_reason == "context" for result in results):
         warnings.warn(
             f"decoding ended at the model's context window of {decoder.loaded.engine.context} "
-            "tokens, beyond which generate alone would have gone on",
+            "tokens, where generate alone would have continued",
             stacklevel=2,
         )
     return results

@@ -35,8 +35,8 @@ class PluginInfo:
         way_out = (
             "It is part of specframe: reinstall specframe"
             if self.is_built_in
-            else f"To go on without it, uninstall {self.distribution}, or name the plug-ins that "
-            "you do want in SPECFRAME_PLUGINS (empty: none)"
+            else f"To continue without it, uninstall {self.distribution}, or name the plug-ins "
+            "that you do want in SPECFRAME_PLUGINS (empty: none)"
         )
         where = f" (at {at})" if at else ""
         return PluginError(f"{self} {what}{where}. {way_out}.", is_named=True)

@@ -1,4 +1,4 @@
-"""Stop policies that move with what was accepted: a length, and bounds on what is seen."""
+"""Stop policies that follow what was accepted: a length, and bounds on what they read."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 
 REMEMBERED = 0.5  # share of the old acceptance rate in the new one
 STEADY = 0.9  # share of the old bound in the new one
-NUDGE = 0.01  # how far the new bound is sought from the old one
+NUDGE = 0.01  # distance of the new bound that is sought from the old one
 
 
 class HeuristicPolicy(StopPolicy):
     """Draft two levels more after a draft that was accepted whole, one fewer after any other.
 
-    transformers' schedule "heuristic_transient": each row has its own length, which starts anew
-    with each decode and is never below 1.
+    transformers' schedule "heuristic_transient": each row has its own length, which starts again
+    with each decode and is at least 1.
     """
 
     learns: ClassVar[bool] = True
@@ -49,7 +49,7 @@ class HeuristicPolicy(StopPolicy):
         return list(self._lengths)
 
     def observe(self, rows: Rows, round: Round) -> None:
-        """Move the lengths; one for which nothing was drafted stays."""
+        """Move the lengths, except of rows for which nothing was drafted."""
         for place, outcome in enumerate(outcomes(rows, round)):
             if outcome is not None and outcome.drafted:
                 is_whole = outcome.accepted == outcome.drafted
@@ -57,7 +57,7 @@ class HeuristicPolicy(StopPolicy):
                 self._lengths[place] = max(1, min(length, self._most))
 
     def keep(self, kept: list[int]) -> None:
-        """Go on with the rows ``kept`` alone."""
+        """Continue with the rows ``kept`` alone."""
         self._lengths = [self._lengths[place] for place in kept]
 
 
@@ -79,14 +79,14 @@ class Bound:
         return Bound(self.value + (1 - STEADY) * nudge, acceptance)
 
     def eased(self) -> Bound:
-        """Return the bound after a round in which it let nothing be drafted."""
+        """Return the bound after a round in which it stopped every draft."""
         return Bound(self.value - (1 - STEADY) * NUDGE, self.acceptance)
 
 
 class Bounds:
-    """Hold one bound per row of a decode, and what the next decode begins with.
+    """Hold one bound per row of a decode, and the one that the next decode begins with.
 
-    That is the mean over the rows of the last round: a bound outlives its sequence until ``reset``.
+    That is the mean over the rows of the last round: it outlives sequences until ``reset``.
     """
 
     def __init__(self, start: float) -> None:
@@ -108,38 +108,38 @@ class Bounds:
         )
 
     def keep(self, kept: list[int]) -> None:
-        """Go on with the rows ``kept`` alone."""
+        """Continue with the rows ``kept`` alone."""
         self.rows = [self.rows[place] for place in kept]
 
     def reset(self) -> None:
-        """Forget what outlives a sequence."""
+        """Forget what outlives sequences."""
         self._carried = self._start
 
     def below(self, values: Tensor) -> Bool[Tensor, " batch"]:
-        """Say where a value lies below its row's bound."""
+        """Tell which values are below the bounds of their rows."""
         bounds = [bound.value for bound in self.rows]
         return values < to_device(torch.tensor(bounds, dtype=values.dtype), values.device)
 
 
 class AdaptiveConfidencePolicy(StopPolicy):
-    """Stop behind a token whose top-1 probability lies below a moving threshold.
+    """Stop after a token whose top-1 probability is below a moving threshold.
 
     Draft & Verify (arXiv 2309.08168), section 3.4: the threshold seeks an acceptance rate. Each
-    row moves its own; the next decode begins with their mean, as the authors carry theirs from
-    prompt to prompt, until ``reset``.
+    row moves its own. The next decode begins with their mean, until ``reset``: the authors carry
+    theirs from prompt to prompt.
     """
 
     reads: ClassVar[frozenset[str]] = frozenset({"confidence"})
     learns: ClassVar[bool] = True
 
     def __init__(self, options: AdaptiveConfidenceOptions) -> None:
-        """Begin with ``options.threshold``, and stop after ``options.steps`` levels anyway."""
+        """Begin with ``options.threshold``; stop after ``options.steps`` levels at the latest."""
         self._steps = options.steps
         self._wanted = options.acceptance
         self.bounds = Bounds(options.threshold)
 
     def start(self, rows: Rows) -> None:
-        """Begin each row where the decode before ended."""
+        """Begin each row where the last decode ended."""
         self.bounds.begin(len(rows))
 
     def limit(self, rows: Rows) -> list[int]:
@@ -161,7 +161,7 @@ class AdaptiveConfidencePolicy(StopPolicy):
         )
 
     def keep(self, kept: list[int]) -> None:
-        """Go on with the rows ``kept`` alone."""
+        """Continue with the rows ``kept`` alone."""
         self.bounds.keep(kept)
 
     def reset(self) -> None:
@@ -178,23 +178,22 @@ class AdaedlPolicy(StopPolicy):
 
     AdaEDL (arXiv 2410.18351): 1 - sqrt(factor x entropy) bounds the acceptance rate from below;
     where that is less than a moving bound, the token is not drafted. The bound moves as in Draft &
-    Verify, with "as long as drafts may be" said of what was accepted. Where it lets nothing be
-    drafted it falls too, or it could never be reached again. Its scope is that of
-    ``adaptive-confidence``.
+    Verify, but "as long as drafts may be" is about what was accepted. If it stops every draft it
+    falls too, or it could never be reached again. It lasts as long as in ``adaptive-confidence``.
     """
 
     reads: ClassVar[frozenset[str]] = frozenset({"entropy"})
     learns: ClassVar[bool] = True
 
     def __init__(self, options: AdaedlOptions) -> None:
-        """Begin with ``options.bound``, and stop after ``options.steps`` levels anyway."""
+        """Begin with ``options.bound``; stop after ``options.steps`` levels at the latest."""
         self._steps = options.steps
         self._factor = options.factor
         self._wanted = options.acceptance
         self.bounds = Bounds(options.bound)
 
     def start(self, rows: Rows) -> None:
-        """Begin each row where the decode before ended."""
+        """Begin each row where the last decode ended."""
         self.bounds.begin(len(rows))
 
     def limit(self, rows: Rows) -> list[int]:
@@ -216,7 +215,7 @@ class AdaedlPolicy(StopPolicy):
         )
 
     def keep(self, kept: list[int]) -> None:
-        """Go on with the rows ``kept`` alone."""
+        """Continue with the rows ``kept`` alone."""
         self.bounds.keep(kept)
 
     def reset(self) -> None:
