@@ -249,7 +249,7 @@ _HOMES = {
 def __getattr__(name: str) -> object:
     """Import a public name from its home on its first use."""
     if name not in _HOMES:
-        from specframe._deprecation import renamed  # noqa: PLC0415 (nobody else pays for it)
+        from specframe._deprecation import renamed  # noqa: PLC0415 (only the old names pay for it)
 
         return renamed(__name__, name)
     return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -645,7 +645,7 @@ def test_a_fault_of_a_registered_drafter_names_its_distribution_and_its_line(dec
     assert message.startswith(
         "plug-in 'bad' (specframe-bad 0.3) broke its contract in drafter 'bad': malformed draft: "
         "row 0, node 1 holds token -1, out of vocabulary (size 6) (returned by Bad.guess, "
-        f"{line_with(file, '# GUESS')}). To go on without it, uninstall specframe-bad"
+        f"{line_with(file, '# GUESS')}). To continue without it, uninstall specframe-bad"
     )
 
 

@@ -43,7 +43,7 @@ def assemble(
 
 
 def _alone(drafter: Drafter) -> Strategy:
-    """Return the strategy that a drafter is which was handed over."""
+    """Return the strategy that a given drafter is."""
     refuse_other_class(drafter, Drafter, "strategy")
     name = type(drafter).__name__
     return Strategy(name, name, stop_policy=_defaults.STOP_POLICY)

@@ -15,7 +15,14 @@ from specframe._words import dtype_name
 
 @attrs.frozen
 class Setup:
-    """Name everything that is in force in a decoder; options with their defaults resolved."""
+    """Name everything that is in force in a decoder.
+
+    ``strategy``, ``verifier`` and ``stop_policy`` are registered names, or the class's for an
+    instance. ``options`` maps the strategy's own option names to values, defaults and metadata
+    resolved; those of verifier and stop policy are not in it. ``guarantee`` is tokens, distribution
+    or none. ``model`` is a folder, a hub id, a class's name, or demo. ``dtype`` is float64,
+    float32, bfloat16 or float16, ``device`` as torch names it (cpu, cuda:0).
+    """
 
     strategy: str
     options: dict[str, Any]

@@ -102,7 +102,7 @@ def _panel(identity: str, name: str, trace: Trace, difference: int | None) -> Pa
 
 
 def _data(trace: Trace) -> dict[str, Any]:
-    """Return what the page's script builds details from; short names, for there are many."""
+    """Return what the page's script builds details from; the names are short, there are many."""
     return {
         "prompt": len(trace.header.prompt_token_ids),
         "rounds": [_round(round) for round in trace.rounds],
@@ -142,7 +142,7 @@ def _rounded(value: float) -> float:
 
 
 def _as_script(data: object) -> str:
-    """Return JSON that no parser of HTML takes for markup."""
+    """Return JSON that no HTML parser takes for markup."""
     text = to_line(data)
     for character in "<>&\u2028\u2029":
         text = text.replace(character, f"\\u{ord(character):04x}")
@@ -162,6 +162,6 @@ def _environment() -> jinja2.Environment:
 
 
 def _hash(environment: jinja2.Environment, name: str) -> str:
-    """Return what the page's policy knows its one script by."""
+    """Return the hash by which the page's policy admits its one script."""
     script = environment.get_template(name).render()
     return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()

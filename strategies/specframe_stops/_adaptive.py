@@ -1,4 +1,4 @@
-"""Stop policies that move with what was accepted: a length, and bounds on what is seen."""
+"""Stop policies that follow what was accepted: a length, and bounds on what they read."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 
 REMEMBERED = 0.5  # share of the old acceptance rate in the new one
 STEADY = 0.9  # share of the old bound in the new one
-NUDGE = 0.01  # how far the new bound is sought from the old one
+NUDGE = 0.01  # distance of the new bound that is sought from the old one
 
 
 class HeuristicPolicy(StopPolicy):
     """Draft two levels more after a draft that was accepted whole, one fewer after any other.
 
-    transformers' schedule "heuristic_transient": each row has its own length, which starts anew
-    with each decode and is never below 1.
+    transformers' schedule "heuristic_transient": each row has its own length, which starts again
+    with each decode and is at least 1.
     """
 
     learns = True
@@ -50,7 +50,7 @@ class HeuristicPolicy(StopPolicy):
         return list(self._lengths)
 
     def observe(self, rows: Rows, round: Round) -> None:
-        """Move the lengths; one for which nothing was drafted stays."""
+        """Move the lengths, except of rows for which nothing was drafted."""
         for place, outcome in enumerate(outcomes(rows, round)):
             if outcome is not None and outcome.drafted:
                 is_whole = outcome.accepted == outcome.drafted
@@ -58,7 +58,7 @@ class HeuristicPolicy(StopPolicy):
                 self._lengths[place] = max(1, min(length, self._most))
 
     def keep(self, kept: list[int]) -> None:
-        """Go on with the rows ``kept`` alone."""
+        """Continue with the rows ``kept`` alone."""
         self._lengths = [self._lengths[place] for place in kept]
 
 
@@ -80,14 +80,14 @@ class Bound:
         return Bound(self.value + (1 - STEADY) * nudge, acceptance)
 
     def eased(self) -> Bound:
-        """Return the bound after a round in which it let nothing be drafted."""
+        """Return the bound after a round in which it stopped every draft."""
         return Bound(self.value - (1 - STEADY) * NUDGE, self.acceptance)
 
 
 class Bounds:
-    """Hold one bound per row of a decode, and what the next decode begins with.
+    """Hold one bound per row of a decode, and the one that the next decode begins with.
 
-    That is the mean over the rows of the last round: a bound outlives its sequence until ``reset``.
+    That is the mean over the rows of the last round: it outlives sequences until ``reset``.
     """
 
     def __init__(self, start: float) -> None:
@@ -109,15 +109,15 @@ class Bounds:
         )
 
     def keep(self, kept: list[int]) -> None:
-        """Go on with the rows ``kept`` alone."""
+        """Continue with the rows ``kept`` alone."""
         self.rows = [self.rows[place] for place in kept]
 
     def reset(self) -> None:
-        """Forget what outlives a sequence."""
+        """Forget what outlives sequences."""
         self._carried = self._start
 
     def below(self, values: Tensor) -> Bool[Tensor, " batch"]:
-        """Say where a value lies below its row's bound."""
+        """Tell which values are below the bounds of their rows."""
         bounds = [bound.value for bound in self.rows]
         return values < to_device(torch.tensor(bounds, dtype=values.dtype), values.device)
 
@@ -141,7 +141,7 @@ class MovingBoundPolicy(StopPolicy, abc.ABC):
         """Return a row's bound after a round in which the row had room."""
 
     def start(self, rows: Rows) -> None:
-        """Begin each row where the decode before ended."""
+        """Begin each row where the last decode ended."""
         self.bounds.begin(len(rows))
 
     def limit(self, rows: Rows) -> list[int]:
@@ -156,7 +156,7 @@ class MovingBoundPolicy(StopPolicy, abc.ABC):
         )
 
     def keep(self, kept: list[int]) -> None:
-        """Go on with the rows ``kept`` alone."""
+        """Continue with the rows ``kept`` alone."""
         self.bounds.keep(kept)
 
     def reset(self) -> None:

@@ -1,4 +1,4 @@
-"""Verifiers whose promise is the tokens themselves: ``greedy``, and ``match`` when sampling."""
+"""Verifiers that promise the tokens themselves: ``greedy``, and ``match`` for sampling."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ class MatchVerifier(Verifier):
     """Let the target choose at every node, and walk from the root while a child was chosen.
 
     The choice is a draw with noise keyed by the token's index (Gumbel-max), so it is a function of
-    model, prompt and seed: the same tokens as plain sampling, whatever was drafted.
+    model, prompt and seed: the same tokens as plain sampling, for any draft.
     """
 
     guarantee = "tokens"
     capturable = True
 
     def verify(self, rows: Rows, draft: Draft, scores: Scores, sampler: Sampler) -> Verdict:
-        """Return the deepest path of chosen tokens, and the choice behind it."""
+        """Return the deepest path of chosen tokens, and the choice after it."""
         return scores.accept(draft, sampler.choose(rows, draft, scores))
 
 
