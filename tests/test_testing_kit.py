@@ -135,7 +135,7 @@ def test_a_failure_says_which_rule_what_was_done_and_on_which_example():
         check_strategy(Leaky)
     assert "'Leaky' fails 1 of 17 checks:" in str(caught.value)
     assert "check_target_is_left_alone" in str(caught.value)
-    assert "behind [[0, 0]] proposing changed the target's keys and values" in str(caught.value)
+    assert "after [[0, 0]] proposing changed the target's keys and values" in str(caught.value)
 
 
 @pytest.mark.slow

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from specframe._sampling.sampler import Sampler
 
 Look = Callable[[Nodes], tuple[Tensor, Tensor | None]]
-"""Answers the drafter's un-tempered logits ``[batch, vocab]`` behind one node a row, and its state
-``[batch, hidden]`` there if it has one; padding may be answered with anything."""
+"""Returns the drafter's un-tempered logits ``[batch, vocab]`` at one node of each row, and its
+state ``[batch, hidden]`` there or None; at padding, anything."""
 
 
 def grow_chain(  # noqa: PLR0913 (what a draft grows on)
@@ -37,11 +37,12 @@ def grow_chain(  # noqa: PLR0913 (what a draft grows on)
 ) -> Nodes:
     """Draft one token a level until the stop policy or the tree's room ends it in every row.
 
-    ``look`` is asked behind the roots, then behind each level below which some row drafts on.
-    ``ahead`` is what a drafter does with every new level, drafted on or not: a device computes it
-    while the host waits for the stop policy's answer, where it gives one. Returns the newest
-    nodes, which ``look`` was not asked about unless the policy then refused a token. The tree's law
-    is IID where ``sampler.wants_q``, else DETERMINISTIC.
+    ``look`` is asked at the roots, then at each level below which some row continues. ``ahead`` is
+    what a drafter does with every new level, continued or not: a device computes it while the host
+    waits for the stop policy's answer, where it gives one. Returns the newest nodes; ``look`` was
+    asked at them only if the policy then refused a token. The tree's law is IID where
+    ``sampler.wants_q``, else DETERMINISTIC. Raises PluginError where the policy answers neither
+    None nor a bool for each row.
     """
     device = tree.root.tokens.device
     everyone = _all_rows(len(tree.rooms), device)

@@ -35,7 +35,7 @@ def merged(drafts: Sequence[Draft], owners: Sequence[int]) -> Draft:
 
 
 def _q(rows: Sequence[tuple[Draft, int]]) -> tuple[Tensor | None, Tensor | None]:
-    """Return the rows' distributions and the nodes they stand at, padded to the most of a row."""
+    """Return the rows' distributions and their nodes, padded to the most of a row."""
     given = [
         (draft.probs[row], draft.inner[row])
         if draft.probs is not None and draft.inner is not None

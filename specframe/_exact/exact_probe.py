@@ -1,4 +1,4 @@
-"""The probe that admits an engine to exact mode: what a strategy can vary must not show in bits.
+"""The probe that admits an engine to exact mode: what a strategy can vary must change no bit.
 
 It runs at load, on the engine of the device's runner, and refuses where bits depend on anything
 that a strategy can vary: first passes (which are recorded) and larger buffers (which are recorded
@@ -31,7 +31,7 @@ def admit_exact(engine: Engine) -> ExactEngine:
 
     Random tokens are scored one by one, as plain decoding does; then in other ways that strategies
     score them, each of which must give the same bits. The first passes of each shape are among
-    them, where the engine records; so are those on buffers that were taken anew.
+    them, where the engine records; so are those on new buffers.
     """
     exact = ExactEngine(engine.twin())
     for length in LENGTHS:
@@ -58,7 +58,7 @@ class NotExactError(ModelError):
 
 @attrs.frozen
 class Probe:
-    """Score one random chain behind one random prompt, in several ways."""
+    """Score one random chain after one random prompt, in several ways."""
 
     engine: ExactEngine
     length: int
@@ -68,7 +68,7 @@ class Probe:
 
     @classmethod
     def at(cls, engine: ExactEngine, length: int) -> Probe:
-        """Draw the tokens; ``others`` fill the cache, and stand in for the chain's second half."""
+        """Draw the tokens; ``others`` fill the cache, and replace the chain's second half."""
         generator = torch.Generator().manual_seed(length)
         parts = (PROMPT_TOKENS, BLOCK, length)
         drawn = torch.randint(engine.vocab_size, (sum(parts),), generator=generator).tolist()
@@ -99,7 +99,7 @@ class Probe:
         return torch.cat(logits, dim=1)
 
     def together(self, tokens: list[int], stale: Sequence[int] = (), spare: int = 0) -> Tensor:
-        """Score all tokens in one block; ``stale`` tokens stood in the cache before.
+        """Score all tokens in one block; ``stale`` tokens were in the cache before.
 
         ``spare`` slots are in the buffers that no pass reads.
         """

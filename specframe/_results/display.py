@@ -65,7 +65,7 @@ def parts(result: Shown) -> list[Piece]:
     pieces = [piece for round in result.rounds for piece in round.pieces]
     followed = "".join(text for text, _ in pieces)
     before = len(result.text) - len(followed)  # the text of the prefill's token, in no round
-    if result.finish_reason is None:  # what an interruption held back stands behind the last piece
+    if result.finish_reason is None:  # what an interruption held back follows the last piece
         before = max(0, result.text.find(followed))
     rest = result.text[before + len(followed) :]
     whole = [(result.text[:before], False), *pieces, (rest, False)]

@@ -13,7 +13,7 @@ from specframe._round.draft import Draft, Exit
 def select_nodes(draft: Draft, kept: list[list[int]]) -> Draft:
     """Return the draft with the nodes ``kept`` of each row alone, renumbered in order.
 
-    It has no q: what was drawn at random is not to be left out.
+    It has no q: what was drawn at random must not be left out.
     """
     index = torch.tensor(padded(kept, 0))
     parents = []
