@@ -1,4 +1,4 @@
-"""Who competes: shared weights, transformers' state put back, faults kept apart, memory told."""
+"""Who competes: shared weights, transformers' state put back, faults apart, memory measured."""
 
 from __future__ import annotations
 
@@ -169,7 +169,7 @@ def line_up_options(name):
 
 
 def test_our_seconds_are_those_of_the_wall_clock(line_up):
-    """What lies around and between the rounds counts, as it does for ``generate``."""
+    """Time around and between the rounds counts, as it does for ``generate``."""
     import time
 
     import pluggy

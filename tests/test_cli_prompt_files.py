@@ -242,7 +242,7 @@ def test_ctrl_c_in_a_batch_keeps_the_batches_before_it(tmp_path):
     assert (code, decoder.batches) == (0, [["c", "e"], ["d"]])
 
 
-def test_a_rerun_may_take_another_batch_size_and_goes_on_behind_a_torn_line(tmp_path):
+def test_a_rerun_may_take_another_batch_size_and_continues_after_a_torn_line(tmp_path):
     names = prompts_of("a", "b", "c", "d", "e")
     whole = run(tmp_path, names)[2].read_bytes()
     for cut in range(0, len(whole), 41):

@@ -1,4 +1,4 @@
-"""Drafting with a model: its cache is that of a fresh prefill, whatever was accepted."""
+"""Drafting with a model: its cache is that of a fresh prefill, however much was accepted."""
 
 import json
 import shutil
@@ -40,7 +40,7 @@ def draft(tiny, target, tmp_path):
 
 
 def expect_fresh_cache(model, texts):
-    """Hold what each row's cache has of committed tokens against a prefill of them."""
+    """Compare each row's cache of committed tokens with a prefill of them."""
     import torch
 
     for row, (text, held) in enumerate(zip(texts, model.held, strict=True)):
@@ -152,7 +152,7 @@ def test_the_target_accepts_all_that_it_drafts_itself(tiny, target, tmp_path, se
     ids=str,
 )
 def test_padding_of_a_vocabulary_is_never_drafted(tiny, tmp_path, ours, theirs, settings, verifier):
-    """The padded head prefers its padding to every token, and all the same nothing is refused."""
+    """The padded head prefers its padding to every token, and still nothing is refused."""
     models = {size: resized(tiny, size) for size in (ours, theirs)}
     decoder = load(models[ours], tiny.saved(tmp_path, models[theirs]), verifier=verifier)
     result = decoder.decode(PROMPT, max_new_tokens=31, seed=1, **settings)
@@ -185,7 +185,7 @@ def test_what_a_draft_model_lacks_has_no_probability(tiny, tmp_path):
 
 
 def resized(tiny, size):
-    """Return the model of 61 tokens with a head of ``size`` rows; those behind it are liked."""
+    """Return the model of 61 tokens with a head of ``size`` rows; it prefers the rows beyond 61."""
     import torch
 
     model = tiny.model(dtype="float64", tie_word_embeddings=False)
@@ -217,7 +217,7 @@ def test_without_a_threshold_no_draft_stops_early(target, draft):
     assert min(min(round.draft_confidences) for round in rounds[:-4]) < 0.5
 
 
-def test_with_a_threshold_drafts_stop_behind_an_unsure_token(target, draft):
+def test_with_a_threshold_drafts_stop_after_an_unsure_token(target, draft):
     decoder = load(target, draft, options={"threshold": 0.4})
     rounds = decoder.decode(PROMPT, max_new_tokens=40).rounds
     for round in rounds[:-4]:

@@ -84,7 +84,7 @@ def test_an_exit_after_all_that_matters_is_always_right(tiny):
 
 
 @pytest.mark.parametrize("threshold", [0.2, 1.1])
-def test_drafting_stops_behind_an_unsure_token(tiny, threshold):
+def test_drafting_stops_after_an_unsure_token(tiny, threshold):
     model = tiny.model(dtype="float64")
     rounds = load(model, options={"threshold": threshold}).decode(PROMPT, max_new_tokens=24).rounds
     for round in rounds[:-3]:  # later, the budget may end a draft
@@ -166,7 +166,7 @@ def test_exact_mode_keeps_the_bits_of_plain_decoding(tiny):
 
 
 @pytest.mark.parametrize("exit_layer", [4, 9])
-def test_an_exit_with_nothing_behind_it_is_refused(tiny, exit_layer):
+def test_an_exit_with_nothing_after_it_is_refused(tiny, exit_layer):
     with pytest.raises(OptionError, match=f"'exit_layer' .* below .* layers, 4, got {exit_layer}$"):
         load(tiny.model(), exit_layer)
 
