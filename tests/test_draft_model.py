@@ -8,7 +8,7 @@ import pytest
 import specframe
 from specframe import ModelError, OptionError, Sampler
 from specframe import rounds as loop
-from specframe.testing._manual_decoding import Limits
+from specframe.testing._manual_decoding import ScriptedLimits
 from specframe.testing._rows import make_rows
 
 pytestmark = [pytest.mark.models, pytest.mark.usefixtures("tiny")]
@@ -73,7 +73,7 @@ def test_any_model_drafts_and_generates_word_stays(tiny, target, tmp_path, famil
 
 @pytest.mark.parametrize("limits", [[4], [1], [0, 0, 0, 3], [2, 0, 5]])
 def test_after_every_round_the_cache_is_that_of_a_fresh_prefill(target, draft, limits):
-    decoder = load(target, draft, stop_policy=Limits(limits))
+    decoder = load(target, draft, stop_policy=ScriptedLimits(limits))
     model, text, lags = decoder.drafter._model, list(PROMPT), set()
     for round in decoder.stream(PROMPT, max_new_tokens=40):
         text += round.committed
@@ -90,7 +90,7 @@ def test_rows_of_a_batch_catch_up_each_by_itself(target, draft, settings):
     """Rows accept and lag differently, and leave one after another."""
     import torch
 
-    stop = Limits([4, 1, 0, 3])
+    stop = ScriptedLimits([4, 1, 0, 3])
     decoder = load(target, draft, stop_policy=stop)
     model = decoder.drafter._model
     stops = [specframe.Stops(budget, 1000) for budget in (12, 20, 7, 33)]

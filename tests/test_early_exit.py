@@ -125,12 +125,12 @@ def test_rejection_gets_the_distribution_that_was_drawn_from(tiny):
 @pytest.mark.parametrize("limits", [[4], [0, 3], [1, 0, 2]])
 def test_each_layer_sees_each_token_of_a_draft_once(limits):
     """What the shallow layers made is verified from there: no run starts below the exit twice."""
-    from specframe.testing._manual_decoding import Limits
+    from specframe.testing._manual_decoding import ScriptedLimits
     from specframe_early_exit import EarlyExitOptions
     from specframe_early_exit._drafter import EarlyExitDrafter
 
     engine = Table(layers=3, width=8).engine()
-    target, stop = Target(engine), Limits(limits)
+    target, stop = Target(engine), ScriptedLimits(limits)
     drafter = EarlyExitDrafter(EarlyExitOptions(exit_layer=2))
     drafter.prepare(target)
     rows, sampler = make_rows([[1, 2, 3]], Stops(30, 1000), 0), Sampler()
