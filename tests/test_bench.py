@@ -91,7 +91,7 @@ def test_a_benchmark_leaves_every_file_behind(whole):
 
 
 def test_results_fit_the_schema_and_hold_every_run(whole):
-    results = read_results(whole[0])  # structures it, and refuses what is amiss
+    results = read_results(whole[0])  # structures it, and refuses what is wrong
     assert [each.error for each in results.header.strategies] == [None] * 7
     assert [each.error for each in results.runs] == [None] * 42
     assert len({each.key for each in results.runs}) == 42
@@ -107,7 +107,7 @@ def test_results_fit_the_schema_and_hold_every_run(whole):
             assert turn.seconds.total > turn.seconds.prefill > 0
 
 
-def test_a_second_turn_is_decoded_behind_the_strategys_own_answer(whole):
+def test_a_second_turn_is_decoded_after_the_strategys_own_answer(whole):
     first, second = QUESTIONS[0]["turns"]
     for run in read_results(whole[0]).runs:
         if run.prompt == 81:

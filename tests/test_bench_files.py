@@ -87,7 +87,7 @@ def test_the_seed_shuffles_who_goes_first():
 # --- runs.jsonl
 
 
-def test_a_journal_goes_on_behind_the_last_whole_line(tmp_path):
+def test_a_journal_continues_after_the_last_whole_line(tmp_path):
     todo = plan()
     with Journal.open(tmp_path, a_header(), todo) as journal:
         for slot in todo[:4]:

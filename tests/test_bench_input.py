@@ -78,7 +78,7 @@ class Letters:
         return self(f"{text}<a>")["input_ids"]
 
 
-def test_a_second_turn_goes_on_behind_the_first_answer():
+def test_a_second_turn_follows_the_first_answer():
     prompt = BenchPrompt(1, "x", ("one", "two"))
     talk = Conversation(Letters())
     assert talk.text(talk.ids(prompt, [])) == "<u>one<a>"

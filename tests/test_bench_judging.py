@@ -1,4 +1,4 @@
-"""What a benchmark says of tokens that differ; a fault of the judge costs its words alone."""
+"""What a benchmark says of tokens that differ; a fault of the judge costs only its judgements."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TOKENS = 24
 
 
 def unheard(done, total):
-    """Take no notice of how far the judging is."""
+    """Ignore how far the judging is."""
 
 
 @attrs.frozen
@@ -103,7 +103,7 @@ def test_the_same_difference_in_all_repeats_is_judged_once(court):
 
 
 def test_a_tie_elsewhere_acquits_nobody(court):
-    """What counts is the run's own first difference, wherever another decoding would differ."""
+    """The run's own first difference counts, even if another decoding would differ elsewhere."""
     found = court("none,kangaroo")
     assert found.word("kangaroo", (4, 2), (7, 1)).word == "different"
     assert found.word("kangaroo", (4, 1), (7, 2)).word == "near tie"

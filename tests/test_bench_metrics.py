@@ -1,4 +1,4 @@
-"""What is made of runs: sums, ratios, intervals, verdicts."""
+"""What is computed from runs: sums, ratios, intervals, explanations."""
 
 from __future__ import annotations
 

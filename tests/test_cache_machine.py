@@ -1,4 +1,4 @@
-"""A state machine on the slot cache: whatever was drafted, it holds what a fresh prefill would."""
+"""A state machine on the slot cache: after any drafts, it holds what a fresh prefill would."""
 
 import pytest
 import torch
@@ -116,7 +116,7 @@ class CacheMachine(RuleBasedStateMachine):
         return placement, self.engine.run(hidden, placement, lo, hi)[0]
 
     def score(self, trees, exit):
-        """Run all layers in two goes and hold every node against the text that leads to it."""
+        """Run all layers in two passes and compare every node with the text that leads to it."""
         _, hidden = self.run(trees, 0, exit)
         placement, hidden = self.run(trees, exit, LAYERS, hidden)
         for place, (tokens, parents, _) in enumerate(trees):

@@ -186,7 +186,7 @@ def test_plugins_strategies_and_options_are_completed_and_broken_ones_are_silent
 
 
 def seen_beside(environment):
-    """Return the environment of a plug-in with what is on the path already behind it."""
+    """Return the environment of a plug-in, with the path so far after it."""
     paths = [environment["PYTHONPATH"], os.environ.get("PYTHONPATH", "")]
     return {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
 

@@ -237,7 +237,7 @@ def test_file_that_is_no_text_is_refused(here, capsys):
     assert "run.toml is not UTF-8 text (byte 9)" in capsys.readouterr().err
 
 
-def test_line_is_found_behind_quotes_dots_and_comments(refusal):
+def test_line_is_found_after_quotes_dots_and_comments(refusal):
     file = "# steps = [1]\n[ 'decode' . options ] # steps = [1]\n\n\"stop\".'steps' = [1]\n"
     assert "run.toml, line 4: option 'stop.steps'" in refusal(file)
 

@@ -1,4 +1,4 @@
-"""specframe's own strategies, and drafters of every kind, held to the rules by the kit."""
+"""specframe's own strategies, and drafters of every kind, tested by the kit."""
 
 import pytest
 

@@ -154,17 +154,17 @@ WARPERS = st.fixed_dictionaries(
 )
 
 
-BEHIND = [{}, {}, {"renormalize_logits": True}, {"typical_p": 0.6}, {"epsilon_cutoff": 0.03}]
+LATER = [{}, {}, {"renormalize_logits": True}, {"typical_p": 0.6}, {"epsilon_cutoff": 0.03}]
 OWN = ["none", "temperature", "top_k", "top_p", "top_p of three"]
 
 
 @settings(max_examples=80, deadline=None)
-@given(WARPERS, st.sampled_from(BEHIND), st.sampled_from(OWN), st.integers(0, 99))
+@given(WARPERS, st.sampled_from(LATER), st.sampled_from(OWN), st.integers(0, 99))
 @example({"top_p": 0.0}, {}, "none", 0)
 @example({"temperature": 0.5}, {}, "temperature", 0)
 @example({"temperature": 0.2}, {}, "top_p", 0)
 @example({"min_p": 0.3}, {}, "top_p of three", 0)
-def test_what_a_sampler_takes_over_is_what_the_processors_do(model, chosen, behind, own, seed):
+def test_what_a_sampler_takes_over_is_what_the_processors_do(model, chosen, later, own, seed):
     import torch
     from transformers import GenerationConfig, LogitsProcessorList
     from transformers import TemperatureLogitsWarper as Temperature
@@ -173,7 +173,7 @@ def test_what_a_sampler_takes_over_is_what_the_processors_do(model, chosen, behi
 
     made = [[], [Temperature(0.3)], [TopK(7)], [TopP(0.8)], [TopP(0.2, min_tokens_to_keep=3)]]
     prepared = model._get_logits_processor(
-        generation_config=GenerationConfig(do_sample=True, **chosen, **behind),
+        generation_config=GenerationConfig(do_sample=True, **chosen, **later),
         input_ids_seq_length=len(PROMPT),
         logits_processor=LogitsProcessorList([last_again, *made[OWN.index(own)]]),
     )
@@ -182,7 +182,7 @@ def test_what_a_sampler_takes_over_is_what_the_processors_do(model, chosen, behi
     sampling = Sampling(processors=chain.processors, **chain.settings)
     ours = sampling.warp(sampling.process(PROMPT, scores[0])[None])
     theirs = prepared(torch.tensor([PROMPT]), scores.clone())
-    if behind.get("renormalize_logits"):
+    if later.get("renormalize_logits"):
         ours = ours.log_softmax(dim=-1)
     assert torch.equal(ours, theirs)
 
@@ -434,7 +434,7 @@ def stop_at():
 
 
 def test_a_row_that_a_stop_string_ends_is_as_long_as_in_generate(wide, kangaroo, stop_at):
-    """Without an end token generate goes on with it until the last row has stopped too."""
+    """Without an end token, generate continues a stopped row until the last row has stopped too."""
     prompts = [PROMPT, [7, 8]]
     plain = [row[len(PROMPT) :] for row in generate(wide, prompts)]
     ends = plain[0][2], plain[1][7]

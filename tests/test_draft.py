@@ -1,4 +1,4 @@
-"""Drafts: what a token tree is, what is refused, and how a drafter that breaks it is told."""
+"""Drafts: what a token tree is, what is refused, and the message about a drafter that breaks it."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Exact mode on the graph runner: the same bits whatever is recorded, replayed, or opened anew."""
+"""Exact mode on the graph runner: the same bits, recorded, replayed or opened anew."""
 
 import itertools
 import warnings
@@ -118,7 +118,7 @@ def test_larger_buffers_change_neither_bits_nor_shapes(case, strategy):
 
 
 @pytest.mark.models
-def test_trees_behind_the_length_change_no_bit(case):
+def test_trees_beyond_the_length_change_no_bit(case):
     prompt, count = PROMPTS[1], 64 - len(PROMPTS[1])
     theirs = case.plain(prompt, count)
     drafter = ScriptedTree(prompt + theirs.token_ids, [*LEVELS, [(0, 9), (5, 5)]], 2)
@@ -134,7 +134,7 @@ def test_twins_record_each_for_itself_and_a_batch_no_more_than_it_must(case):
     assert recordings(decoder) - before == 2 * 2 + 2
 
 
-# What follows has a model of three layers in float64, where nothing is said of another one.
+# The tests below use a model of three layers in float64, unless they name another one.
 
 
 def exact_engine(recording_device=None):
@@ -148,7 +148,7 @@ CHAIN = [(3 * place * place + place) % MODEL.vocab for place in range(40)]
 
 @torch.inference_mode()
 def logits_of(engine, slots, counts, exit, stale=()):
-    """Score the chain in passes of so many tokens, each in two goes of layers."""
+    """Score the chain in passes of so many tokens, each in two passes through the layers."""
     engine.expect([64])
     engine.open(1, slots)
     engine.fill(0, [*PROMPT, *stale])

@@ -1,4 +1,4 @@
-"""The graph runner on its stand-in: the eager runner's tokens, whatever is decoded."""
+"""The graph runner on its stand-in: the eager runner's tokens in every decode."""
 
 import subprocess
 import sys
@@ -125,7 +125,7 @@ def test_larger_buffers_are_recorded_anew():
 
 
 def chain_of(engine, tokens):
-    """Run tokens one by one behind a prompt of three, beside a twin; return the last logits."""
+    """Run tokens one by one after a prompt of three, beside a twin; return the last logits."""
     for at, token in enumerate(tokens):
         embedded = engine.embed(torch.tensor([[token]]))
         hidden, _ = engine.run(embedded, Board(40).chain(3 + at, 1), 0, 3)
@@ -193,7 +193,7 @@ def test_a_move_touches_what_was_accepted_and_the_last_slot_alone():
     cache = SlotCache(2, 2, 1, 6, 1)
     cache._storage.copy_(torch.arange(48).view(2, 2, 2, 1, 6, 1))
     before = cache._storage.clone()
-    # The second row accepted nothing, and has no slot left behind its root.
+    # The second row accepted nothing, and has no slot left after its root.
     cache.move(torch.tensor([[3, 2, 4], [0, 0, 0]]), torch.tensor([1, 5]), torch.tensor([2, 0]))
     before[:, :, 0, :, 1:3] = before[:, :, 0, :, [3, 2]]
     torch.testing.assert_close(cache._storage[..., :5, :], before[..., :5, :], rtol=0, atol=0)

@@ -43,7 +43,7 @@ SHAPES = [
 
 
 class Oracle:
-    """Say what adapter and shallow layers believe behind a text, without any cache."""
+    """Say what adapter and shallow layers believe after a text, without any cache."""
 
     def __init__(self, model, folder):
         from specframe_kangaroo import load_checkpoint
@@ -156,7 +156,7 @@ def test_a_sampled_tree_says_what_plain_sampling_says(tiny, tmp_path, shape):
 
 
 def test_a_drafter_that_knows_the_target_is_always_right_when_sampling(tiny, tmp_path):
-    """With the target's own noise, the best path is the target's choice if both agree on p."""
+    """With the target's own noise, the best path is what the target says if both agree on p."""
     import torch
 
     model = tiny.model(dtype="float64", num_hidden_layers=3)

@@ -130,7 +130,7 @@ def test_a_model_that_was_never_filled_is_refused(tiny):
 
 @attrs.frozen
 class Placed:
-    """Stand for a weight on a device that this machine need not have."""
+    """Imitate a weight on a device that this machine need not have."""
 
     device: str
 

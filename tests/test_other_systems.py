@@ -141,7 +141,9 @@ def test_file_is_replaced_as_a_whole_or_not_at_all(tmp_path):
 def test_one_file_under_two_names_is_one_file(tmp_path):
     one, other = tmp_path / "In.jsonl", tmp_path / "in.jsonl"
     one.write_text("x")
-    if not other.exists():  # case tells files apart here: a link stands for one that does not
+    if (
+        not other.exists()
+    ):  # case tells files apart here: a link imitates a system where it does not
         os.link(one, other)
     assert is_same_file(one, other)
     assert is_same_file(tmp_path / "new", tmp_path / "." / "new")

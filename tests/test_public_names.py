@@ -136,7 +136,7 @@ def version(text):
 
 
 def messages_of_the_errors_page():
-    """Return the quoted messages of docs/errors.md: what stands in a table's first column."""
+    """Return the quoted messages of docs/errors.md: the first column of its tables."""
     page = (ROOT / "docs" / "errors.md").read_text(encoding="utf-8")
     tables = page.partition("## My plug-in is not listed")[2]
     cells = re.findall(r"^\| (.*?) \| ", tables, flags=re.MULTILINE)

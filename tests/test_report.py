@@ -1,4 +1,4 @@
-"""report.html and the picture: complete, escaped, self-contained, whatever results leave out."""
+"""report.html and the picture: complete, escaped, self-contained, also of partial results."""
 
 import copy
 import itertools
@@ -105,7 +105,7 @@ def strategy_of(name, rounds, levels):
 
 
 def places(value, path=()):
-    """Return the path of everything that stands in a JSON value; of a list, of its first two."""
+    """Return the path of everything in a JSON value; of a list, of its first two."""
     yield path
     entries = value.items() if isinstance(value, dict) else ()
     entries = enumerate(value[:2]) if isinstance(value, list) else entries

@@ -1,4 +1,4 @@
-"""The conformance kit itself: every rule has a fake that breaks it, and is noticed to be broken."""
+"""The conformance kit itself: every rule has a fake that breaks it, and a check that notices."""
 
 import random
 from collections import Counter
@@ -39,7 +39,7 @@ NAMED = {"check_options_round_trip", "check_listing_is_torch_free"} | {
     "check_words_are_there",
     "check_command_line_shows_it",
 }
-# What breaks one rule and nothing else: no other check may cry out.
+# Each breaks one rule and nothing else: no other check may fail.
 ALONE = {
     "check_rollback",
     "check_stops_inside_a_draft",

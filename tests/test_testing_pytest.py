@@ -1,4 +1,4 @@
-"""The kit in pytest, as a plug-in's author meets it: in a project of its own, strictly."""
+"""The kit in pytest, as a plug-in's author meets it: in a separate project, strictly."""
 
 import os
 import subprocess

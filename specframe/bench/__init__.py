@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from specframe.bench._benchmark import BenchOutcome, Job, run
-    from specframe.bench._comparison import Comparison, Side, compare
+    from specframe.bench._comparison import BenchComparison, Side, compare
     from specframe.bench._contestants import Contestant, read_contestants
     from specframe.bench._memory import IN_WORDS as MEMORY_IN_WORDS
     from specframe.bench._progress import Progress, read_progress
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MEMORY_IN_WORDS",
+    "BenchComparison",
     "BenchOutcome",
     "BenchPrompt",
-    "Comparison",
     "Contestant",
     "Job",
     "Progress",
@@ -41,7 +41,7 @@ __all__ = [
 _HOMES = {
     "MEMORY_IN_WORDS": "_memory:IN_WORDS",
     "BenchPrompt": "_prompts:BenchPrompt",
-    "Comparison": "_comparison:Comparison",
+    "BenchComparison": "_comparison:BenchComparison",
     "Contestant": "_contestants:Contestant",
     "Job": "_benchmark:Job",
     "BenchOutcome": "_benchmark:BenchOutcome",

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 @attrs.frozen
-class Job:
+class FileJob:
     """What is read and written; ``chat=None`` leaves the template to the tokenizer."""
 
     prompts: Path
@@ -59,7 +59,7 @@ class Tally:
         return f"{self.tokens} tokens in {self.seconds:.2f} s ({number(rate)} tokens/s)"
 
 
-def run_file(job: Job, loading: Loading, limits: Limits, notes: Notes) -> int:
+def run_file(job: FileJob, loading: Loading, limits: Limits, notes: Notes) -> int:
     """Decode the prompts that have no line in the output yet; return the exit code."""
     if is_same_file(job.output, job.prompts):
         raise InputError(f"--prompts and --output are the same file: {job.prompts}")

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from specframe import Draft, Rows, Stops
 from specframe.testing._check_result import Broken
 from specframe.testing._hypothesis_strategies import oracles, token_sequences
-from specframe.testing._manual_decoding import Limits, drafts_of
+from specframe.testing._manual_decoding import ScriptedLimits, drafts_of
 from specframe.testing._oracle import CONTEXT, Oracle
 from specframe.testing._strategy_under_test import Session, Subject
 
@@ -19,7 +19,7 @@ def check_empty_drafts_are_allowed(subject: Subject) -> None:
 
     @subject.for_all(oracles(), token_sequences(), st.lists(st.booleans(), max_size=4))
     def holds(oracle: Oracle, prompt: list[int], has_room: list[bool]) -> None:
-        limits = Limits([3 * room for room in [*has_room, False]])
+        limits = ScriptedLimits([3 * room for room in [*has_room, False]])
         session = subject.open(oracle, [prompt], Stops(8, CONTEXT), stop=limits).begin()
         for draft in drafts_of(session):
             if session.rows.rooms == [0] and draft.size_list != [1]:
@@ -40,7 +40,7 @@ def check_room_is_respected(subject: Subject) -> None:
     )
     def holds(oracle: Oracle, prompt: list[int], rooms: list[int], budget: int) -> None:
         stops = Stops(budget, CONTEXT)
-        session = subject.open(oracle, [prompt], stops, stop=Limits(rooms)).begin()
+        session = subject.open(oracle, [prompt], stops, stop=ScriptedLimits(rooms)).begin()
         for draft in drafts_of(session):
             _expect_room(session, draft)
 

@@ -8,7 +8,7 @@ from specframe import Draft, Rows, Scores, StopPolicy
 from specframe.testing._strategy_under_test import Session
 
 
-class Limits(StopPolicy):
+class ScriptedLimits(StopPolicy):
     """Give rows the limits of a list, cycled round by round and shifted by the row's index."""
 
     def __init__(self, limits: Sequence[int]) -> None:

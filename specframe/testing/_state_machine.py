@@ -23,7 +23,7 @@ from specframe import Draft, Drafter, Stops
 from specframe._words import cause
 from specframe.testing._check_result import Broken
 from specframe.testing._hypothesis_strategies import VOCAB, oracles, token_sequences
-from specframe.testing._manual_decoding import Limits
+from specframe.testing._manual_decoding import ScriptedLimits
 from specframe.testing._oracle import CONTEXT, Oracle
 from specframe.testing._strategy_under_test import Session, Subject, fixed
 
@@ -134,11 +134,13 @@ class DrafterMachine(RuleBasedStateMachine):
     def _begin(self, data: st.DataObject, drafter: Drafter | None) -> Session:
         least = min(self.most_rows, 2)
         prompts = data.draw(st.lists(token_sequences(), min_size=least, max_size=self.most_rows))
-        self.limits = Limits([0])
+        self.limits = ScriptedLimits([0])
         self.story.append(f"prompts {prompts}")
         return self._session(prompts, self.limits, drafter).begin()
 
-    def _session(self, prompts: list[Any], limits: Limits, drafter: Drafter | None) -> Session:
+    def _session(
+        self, prompts: list[Any], limits: ScriptedLimits, drafter: Drafter | None
+    ) -> Session:
         return self.subject.open(
             self.oracle, prompts, Stops(BUDGET, CONTEXT), stop=limits, drafter=drafter
         )
@@ -155,7 +157,7 @@ class DrafterMachine(RuleBasedStateMachine):
         """Return what a new drafter drafts after the same tokens, with the same room."""
         rows = self.session.rows.active
         prompts = [row.tokens[:-1] for row in rows]
-        fresh = self._session(prompts, Limits([0]), None).begin(self.session.rows.roots)
+        fresh = self._session(prompts, ScriptedLimits([0]), None).begin(self.session.rows.roots)
         for row, other in zip(fresh.rows.active, rows, strict=True):
             row.room = other.room
         fresh.target.begin_round(fresh.rows)

@@ -17,8 +17,8 @@ from specframe._plugins.options import structure_options
 from specframe._plugins.registry import Registry
 from specframe._words import cause, suggestion
 from specframe.testing import (
+    _checks_capabilities,
     _checks_draft,
-    _checks_full,
     _checks_law,
     _checks_output,
     _checks_registration,
@@ -52,19 +52,19 @@ BASIC: tuple[Check, ...] = (
     _checks_state.check_target_is_left_alone,
     _checks_state.check_random_state_is_left_alone,
     _checks_state.check_metrics_add_up,
-    _checks_full.check_batch_equals_single_runs,
+    _checks_capabilities.check_batch_equals_single_runs,
     _checks_registration.check_options_round_trip,
     _checks_registration.check_listing_is_torch_free,
 )
 FULL: tuple[Check, ...] = (
     _checks_state.check_rows_that_leave,
     _checks_state.check_handing_over,
-    _checks_full.check_tree_nodes_see_their_own_path,
+    _checks_capabilities.check_tree_nodes_see_their_own_path,
     _checks_law.check_declared_q_matches_samples,
     _checks_law.check_rejection_keeps_the_distribution,
-    _checks_full.check_real_model_equals_generate,
-    _checks_full.check_real_model_sampling_equals_plain,
-    _checks_full.check_every_dtype_decodes,
+    _checks_capabilities.check_real_model_equals_generate,
+    _checks_capabilities.check_real_model_sampling_equals_plain,
+    _checks_capabilities.check_every_dtype_decodes,
     _checks_registration.check_words_are_there,
     _checks_registration.check_command_line_shows_it,
 )

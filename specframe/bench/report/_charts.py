@@ -8,7 +8,7 @@ import attrs
 
 from specframe.bench._records import ALL, TIME_PARTS, Level
 from specframe.bench.report._chart_acceptance import Share, draw_histogram, draw_positions
-from specframe.bench.report._chart_seconds import WHOLE, Split, draw_seconds
+from specframe.bench.report._chart_seconds import WHOLE, TimeSplit, draw_seconds
 from specframe.bench.report._chart_speedup import SpeedupBar, draw_speedups, highest_speedup
 from specframe.bench.report._chart_theory import Measured, draw_theory
 from specframe.bench.report._results_by_strategy import ReportedStrategy
@@ -96,14 +96,14 @@ def seconds_figures(strategies: Sequence[ReportedStrategy]) -> list[Figure]:
     return [Figure("Time of a token", draw_seconds("seconds", "Time of a token", splits))]
 
 
-def split_of(strategy: ReportedStrategy) -> Split:
+def split_of(strategy: ReportedStrategy) -> TimeSplit:
     """Return the seconds of a token by part; undivided where only their sum is known."""
     rate = strategy.overall.tokens_per_second_with_prefill
     if rate is None or rate <= 0:
-        return Split(strategy.name, {}, "failed" if strategy.error else "not measured")
+        return TimeSplit(strategy.name, {}, "failed" if strategy.error else "not measured")
     parts = _known_parts(strategy)
     total = sum(parts.values())
-    return Split(strategy.name, {part: each / total / rate for part, each in parts.items()})
+    return TimeSplit(strategy.name, {part: each / total / rate for part, each in parts.items()})
 
 
 def _known_parts(strategy: ReportedStrategy) -> dict[str, float]:

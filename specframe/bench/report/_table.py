@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 import attrs
 
 from specframe.bench._records import ALL, TIME_PARTS, Summary
-from specframe.bench.report._chart_seconds import WHOLE, Split
+from specframe.bench.report._chart_seconds import WHOLE, TimeSplit
 from specframe.bench.report._charts import position_shares, split_of
 from specframe.bench.report._results_by_strategy import ReportedStrategy
 from specframe.bench.report._words import (
@@ -144,7 +144,7 @@ def split_rows(strategies: Sequence[ReportedStrategy]) -> list[TableRow]:
     return [_split_row(split_of(each)) for each in strategies]
 
 
-def _split_row(split: Split) -> TableRow:
+def _split_row(split: TimeSplit) -> TableRow:
     nothing = 0.0 if split.seconds and WHOLE not in split.seconds else None
     spent = [split.seconds.get(part, nothing) for part in TIME_PARTS] + [split.total or None]
     cells = [Cell(two_decimals(None if each is None else each * 1000)) for each in spent]

@@ -17,9 +17,9 @@ from specframe.cli import _flags
 from specframe.cli._display import Notes
 from specframe.cli._exit_code import FINE, INTERRUPTED, MISMATCH
 from specframe.cli.bench import _flags as _bench_flags
+from specframe.cli.bench._progress_display import watch
 from specframe.cli.bench._prompts import read_bench_prompts
 from specframe.cli.bench._report import comparison_lines, outcome_lines, progress_lines
-from specframe.cli.bench._watch import watch
 from specframe.cli.config._command import ConfiguredGroup
 
 if TYPE_CHECKING:

@@ -12,7 +12,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from specframe.bench import BenchOutcome, Comparison, Progress, Side, StrategyRecord, Summary
+    from specframe.bench import (
+        BenchComparison,
+        BenchOutcome,
+        Progress,
+        Side,
+        StrategyRecord,
+        Summary,
+    )
 
 ALL = "all"
 SHOWN = 4  # positions in the table; results.json has all
@@ -164,7 +171,7 @@ def identity(row: Summary, *, promises: bool = False) -> str:
     return ", ".join([*said, *(["DIFFERENT"] if row.different and promises else [])])
 
 
-def comparison_lines(found: Comparison, names: tuple[str, str]) -> None:
+def comparison_lines(found: BenchComparison, names: tuple[str, str]) -> None:
     """Print two benchmarks side by side, then what else differs."""
     rows = [
         (pair.strategy, name, *compared(side))
