@@ -34,15 +34,15 @@ APART = {
     "cli",
     "testing",
     "training",
-    "_arguments",
-    "_progress",
+    "_training_arguments",
+    "_training_progress",
     "_training",
     "_trainer",
-    "_run",
+    "_run_folder",
     "_teacher",
 }
 # Importing it imports transformers, which `pytest -m quick` does without.
-WITH_MODELS = "specframe_models._decoder"
+WITH_MODELS = "specframe_models._decoder_family"
 
 
 def install():
