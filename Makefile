@@ -1,22 +1,27 @@
 # Works on a bare machine: needs make and a Python >= 3.11, nothing else.
 #
 #   make demo     decode with the bundled model, plainly and with Kangaroo, and compare
+#   make quick    while you work: ruff, mypy, every test that needs no model, command line or GPU
 #   make test     everything that CI runs; the last line is pytest's summary
+#   make matrix   quick's tests, the wheel and the demo on every Python promised that is found here
 #   make lint | types | docs | examples | clean      docs: the site in build/docs, and its examples
 #   make templates  what `specframe new` writes, installed and used as its author would
 #   make bench    everything that docs/performance.md quotes: an hour; or bench-demo, -large, -parts
 #   make bench-picture  docs/speedup.svg, from what bench-demo left
 #
 # .venv holds what users get: torch, transformers, specframe (editable). The others are thin
-# layers that see it: .venv-tools (linters), .venv-wheel (the built wheel and the test tools),
-# .venv-docs (.venv-wheel and what builds the site), .venv-examples (.venv-wheel with examples/,
-# installed as any plug-ins), .venv-floor (.venv-wheel with the oldest transformers promised).
+# layers that see it: .venv-tools (linters and test tools, on the sources as they stand),
+# .venv-wheel (the built wheel and the test tools), .venv-docs (.venv-wheel and what builds the
+# site), .venv-examples (.venv-wheel with examples/, installed as any plug-ins), .venv-floor
+# (.venv-wheel with the oldest transformers promised), .venv-new (.venv-wheel with what
+# `specframe new` wrote). .venv-3.12 and its like are whole: what users of that Python get.
 
 PYTHON ?= python3
+MINORS := 3.11 3.12 3.13
+ROOTS := strategies verifiers models
 TORCH := torch==2.13.0
 FLOOR := transformers==5.17.0 huggingface-hub==1.5.0
-# mypy reads what the conformance kit is written with.
-TOOLS := ruff mypy import-linter pytest hypothesis
+TOOLS := ruff mypy import-linter
 TESTERS := pytest pytest-timeout pytest-xdist hypothesis sybil
 SITE_TOOLS := sphinx myst-parser furo sphinx-copybutton
 # What depends on the version of transformers, and in these files what does not.
@@ -26,6 +31,7 @@ ENGINE_ALONE := every_budget or eos_ends or read_in_chunks or serves_prompts_of_
 # What `specframe new` writes.
 KINDS := drafter verifier stop-policy strategy
 LONG := anameaslongasanameisallowedtobee
+NEW := $(CURDIR)/.venv-new/bin/specframe
 # Two threads in each of several processes wait for each other more than they work.
 PARALLEL := OMP_NUM_THREADS=1
 
@@ -42,33 +48,59 @@ PIP := .venv/bin/python -m pip --disable-pip-version-check
 INSTALL := install --quiet --no-compile --constraint constraints.txt
 SITE = $$(echo $(CURDIR)/$(1)/lib/python*/site-packages)
 EXAMPLES := $(shell find examples -type f -not -path '*/__pycache__/*' 2>/dev/null)
-SOURCES := $(shell find specframe strategies verifiers models -type f -not -path '*/__pycache__/*' 2>/dev/null)
+SOURCES := $(shell find specframe $(ROOTS) -type f -not -path '*/__pycache__/*' 2>/dev/null)
 
 # The checkout must not shadow the installed copy, neither here nor in what the tests start.
 export PYTHONSAFEPATH := 1
 export TOKENIZERS_PARALLELISM := false
 MAKEFLAGS += --no-print-directory
+# Tests use every core. What is side by side are steps of one process each.
+ifneq ($(MAKECMDGOALS),side-by-side)
 .NOTPARALLEL:
+endif
 .DELETE_ON_ERROR:
-.PHONY: demo test lint types docs site examples bench bench-demo bench-large bench-parts clean
-.PHONY: bench-picture wheel-test floor-test templates
+.PHONY: demo quick test matrix lint types docs site examples bench bench-demo bench-large
+.PHONY: bench-parts bench-picture clean quick-test wheel-test floor-test templates side-by-side
 
 demo: .venv/ready
 	.venv/bin/specframe decode --compare
 
-test: lint types docs floor-test examples templates wheel-test
+quick: lint types quick-test
+
+quick-test: .venv-tools/ready
+	$(PARALLEL) .venv-tools/bin/python -m pytest -n auto -m quick
+
+test:
+	$(MAKE) -j 2 side-by-side
+	$(MAKE) wheel-test floor-test examples templates docs
+
+side-by-side: lint types .venv-wheel/ready .venv-floor/ready .venv-examples/ready site
+
+# EXCEPT=3.11 leaves one out, as .ci/run does with what `make test` runs on.
+matrix: dist/ready
+	$(PYTHON) .ci/matrix.py $(filter-out $(EXCEPT),$(MINORS))
+
+# As an author's user would: nothing but the wheel and what it asks for, then the test tools.
+$(MINORS:%=matrix-%): matrix-%: .venv-%/ready dist/ready
+	.venv-$*/bin/python -m pip uninstall --quiet --yes specframe
+	.venv-$*/bin/python -m pip --disable-pip-version-check $(INSTALL) dist/*.whl
+	.venv-$*/bin/specframe --version
+	.venv-$*/bin/specframe strategies
+	.venv-$*/bin/specframe decode --compare
+	.venv-$*/bin/python -m pip --disable-pip-version-check $(INSTALL) $(TESTERS)
+	$(PARALLEL) .venv-$*/bin/python -m pytest -m quick -p no:cacheprovider
 
 lint: .venv-tools/ready
 	.venv-tools/bin/ruff check .
 	.venv-tools/bin/ruff format --check .
-	PYTHONPATH=.:strategies:verifiers:models .venv-tools/bin/lint-imports
+	.venv-tools/bin/lint-imports
 
 types: .venv-tools/ready
 	.venv-tools/bin/mypy
 
 # The site, with every warning an error; then the examples of README and all pages.
 docs: site
-	$(PARALLEL) .venv-wheel/bin/python -m pytest -n auto --dist loadfile README.md docs
+	$(PARALLEL) .venv-wheel/bin/python -m pytest -n auto --dist loadfile README.md docs tests/test_constraints.py
 
 site: .venv-docs/ready
 	.venv-docs/bin/python -m sphinx -q -W --keep-going -E -b html -d build/doctrees docs build/docs
@@ -108,31 +140,30 @@ examples: .venv-examples/ready
 floor-test: .venv-floor/ready
 	$(PARALLEL) .venv-floor/bin/python -m pytest -n auto -m "not slow" -k "not ($(ENGINE_ALONE))" $(FLOOR_TESTS)
 
-templates: .venv-tools/ready .venv-wheel/ready
-	printf 'template-%s\n' $(KINDS) | $(PARALLEL) SPECFRAME_TESTING_MAX_EXAMPLES=5 xargs -P 4 -n 1 $(MAKE)
-	.venv-tools/bin/ruff check --quiet --no-respect-gitignore build/new/*/echo build/new/*/long
-	.venv-tools/bin/ruff format --quiet --check --no-respect-gitignore build/new/*/echo build/new/*/long
-	for each in build/new/*/echo; do MYPYPATH=. .venv-tools/bin/mypy $$each/src $$each/tests || exit; done
+templates: .venv-tools/ready .venv-new/ready
+	printf 'use-%s\n' $(KINDS) | $(PARALLEL) SPECFRAME_TESTING_MAX_EXAMPLES=5 xargs -P 4 -n 1 $(MAKE)
+	.venv-tools/bin/ruff check --quiet --no-respect-gitignore build/new
+	.venv-tools/bin/ruff format --quiet --check --no-respect-gitignore build/new
+	MYPYPATH=. .venv-tools/bin/mypy $(foreach kind,$(KINDS),build/new/$(kind)/my-$(kind)/src build/new/$(kind)/my-$(kind)/tests)
 
-# In a separate environment; what is typed is what `specframe new` says comes next.
-template-%:
-	rm -rf build/new/$*
-	$(call layer,build/new/$*/venv,.venv-wheel .venv)
-	$(PIP) --python build/new/$*/venv $(INSTALL) --force-reinstall --no-deps dist/*.whl
-	cd build/new/$* && venv/bin/specframe new $* echo > steps < /dev/null
-	cd build/new/$* && venv/bin/specframe new $* $(LONG) --output long < /dev/null > /dev/null
-	$(PIP) --python build/new/$*/venv $(INSTALL) --no-build-isolation --editable build/new/$*/echo
-	build/new/$*/venv/bin/specframe plugins | grep '^echo  *specframe-echo  *0.1.0 '
+write-%:
+	mkdir -p build/new/$*
+	cd build/new/$* && $(NEW) new $* my-$* > steps < /dev/null
+	cd build/new/$* && $(NEW) new $* $(LONG) --output long < /dev/null > /dev/null
+
+# What is typed is what `specframe new` says comes next.
+use-%:
+	$(NEW) plugins | grep '^my-$*  *specframe-my-$*  *0.1.0 '
 	cd build/new/$* && sed -n '/^ *specframe/s/$$/ --max-new-tokens 16/p' steps | sed '/ check /s/$$/ --num-prompts 2/' > typed
 	test "$$(wc -l < build/new/$*/typed)" = 2
-	cd build/new/$* && PATH="$$PWD/venv/bin:$$PATH" sh -ex typed < /dev/null
-	cd build/new/$*/echo && PATH="$$PWD/../venv/bin:$$PATH" $(MAKE) full
+	cd build/new/$* && PATH="$(dir $(NEW)):$$PATH" sh -ex typed < /dev/null
+	cd build/new/$*/my-$* && PATH="$(dir $(NEW)):$$PATH" $(MAKE) full
 
 wheel-test: .venv-wheel/ready
 	$(PARALLEL) .venv-wheel/bin/python -m pytest -n auto --specframe-max-examples 10
 
 clean:
-	rm -rf .venv .venv-tools .venv-wheel .venv-docs .venv-floor .venv-examples dist build
+	rm -rf .venv .venv-* dist build
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 # torch goes first and alone: an open range of a later package must not choose another one.
@@ -153,7 +184,8 @@ endef
 
 .venv-tools/ready: .venv/ready
 	$(call layer,.venv-tools,.venv)
-	$(PIP) --python .venv-tools $(INSTALL) $(TOOLS)
+	printf '%s\n' $(CURDIR) $(addprefix $(CURDIR)/,$(ROOTS)) >> "$(call SITE,.venv-tools)/below.pth"
+	$(PIP) --python .venv-tools $(INSTALL) $(TOOLS) $(TESTERS)
 	touch $@
 
 dist/ready: .venv/ready LICENSE README.md $(SOURCES)
@@ -181,4 +213,22 @@ dist/ready: .venv/ready LICENSE README.md $(SOURCES)
 .venv-examples/ready: .venv-wheel/ready $(EXAMPLES)
 	$(call layer,.venv-examples,.venv-wheel .venv)
 	$(PIP) --python .venv-examples install --quiet --no-deps --no-build-isolation examples/*/
+	touch $@
+
+# All four in one environment; their plug-ins have names of their own.
+.venv-new/ready: .venv-wheel/ready
+	$(call layer,.venv-new,.venv-wheel .venv)
+	$(PIP) --python .venv-new $(INSTALL) --force-reinstall --no-deps dist/*.whl
+	rm -rf build/new
+	printf 'write-%s\n' $(KINDS) | xargs -P 4 -n 1 $(MAKE)
+	$(PIP) --python .venv-new $(INSTALL) --no-build-isolation \
+		$(foreach kind,$(KINDS),--editable build/new/$(kind)/my-$(kind))
+	touch $@
+
+# FOUND is the interpreter that .ci/matrix.py found.
+FOUND = python$*
+$(MINORS:%=.venv-%/ready): .venv-%/ready: pyproject.toml constraints.txt
+	rm -rf .venv-$*
+	$(FOUND) -m venv .venv-$*
+	.venv-$*/bin/python -m pip --disable-pip-version-check $(INSTALL) $(TORCH)
 	touch $@

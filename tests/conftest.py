@@ -1,4 +1,9 @@
-"""What tests of real models share: tiny random ones, adapters for them, and what generate says."""
+"""What tests of real models share: tiny random ones, adapters for them, and what generate says.
+
+Marks, too: what uses ``tiny`` is marked ``models``, and what nothing heavy marks is ``quick``.
+"""
+
+import sys
 
 import pytest
 
@@ -21,7 +26,34 @@ SHAPE = {
 EMBEDDINGS = ("embed_tokens", "lm_head", "wte", "wpe", "embed_in")
 ATTENTION = ("q_proj", "k_proj", "qkv_proj", "c_attn", "query_key_value")
 OUTPUTS = ("o_proj", "down_proj", "c_proj", "dense.", "dense_4h_to_h")
+HEAVY = {"cli", "gpu", "models", "slow"}
+HEAVY_RAN = pytest.StashKey[bool]()
 LATER_LAYERS_SAY = 0.5  # so that what leaves the model early is often right, and often wrong
+
+
+@pytest.hookimpl(tryfirst=True)  # before -m selects
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if "tiny" in getattr(item, "fixturenames", ()):
+            item.add_marker("models")
+        if HEAVY.isdisjoint(mark.name for mark in item.iter_markers()):
+            item.add_marker("quick")
+
+
+def pytest_collection_finish(session):
+    if any(item.get_closest_marker("models") for item in session.items):
+        shapes.install_with_models()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item):
+    """Hold marks to what they say: ``pytest -m quick`` never imports transformers."""
+    result = yield
+    if item.get_closest_marker("quick") is None:
+        item.config.stash[HEAVY_RAN] = True
+    elif not item.config.stash.get(HEAVY_RAN, False):
+        assert "transformers" not in sys.modules, "it imports transformers: mark it `models`"
+    return result
 
 
 @pytest.fixture(scope="session")

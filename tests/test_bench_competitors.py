@@ -177,7 +177,7 @@ def test_our_seconds_are_those_of_the_wall_clock(line_up):
     from specframe import hookimpl
     from specframe._plugins import hooks
     from specframe._plugins.discovery import Member, load_plugins
-    from specframe._plugins.info import PluginInfo
+    from specframe._plugins.plugin_info import PluginInfo
 
     class Slow:
         @hookimpl

@@ -17,7 +17,7 @@ from specframe.bench._explanation import (
     reservation,
     won_or_lost,
 )
-from specframe.bench._judging import first_difference
+from specframe.bench._judging import first_place
 from specframe.bench._records import (
     ALL,
     IDENTICAL,
@@ -274,11 +274,11 @@ def test_no_verdict_parts_from_its_speed_up_in_silence(ratio, speedup):
         assert "mind that" not in said
 
 
-def test_the_first_difference_counts_tokens_over_all_turns():
+def test_the_first_place_counts_tokens_over_all_turns():
     plain = run(PLAIN, "a", [turn([], tokens=[1, 2, 3]), turn([], tokens=[4, 5])])
     same = run(FAST, "a", [turn([], tokens=[1, 2, 3]), turn([], tokens=[4, 5])])
     other = run(FAST, "a", [turn([], tokens=[1, 2, 3]), turn([], tokens=[4, 6, 7])])
     longer = run(FAST, "a", [turn([], tokens=[1, 2, 3, 4]), turn([], tokens=[9])])
-    assert first_difference(same, plain) is None
-    assert attrs.astuple(first_difference(other, plain)) == (1, 1, 4)
-    assert attrs.astuple(first_difference(longer, plain)) == (0, 3, 3)
+    assert first_place(same, plain) is None
+    assert attrs.astuple(first_place(other, plain)) == (1, 1, 4)
+    assert attrs.astuple(first_place(longer, plain)) == (0, 3, 3)

@@ -1,5 +1,6 @@
 """A state machine on the slot cache: after any drafts, it holds what a fresh prefill would."""
 
+import pytest
 import torch
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -136,7 +137,7 @@ class GraphMachine(CacheMachine):
         return self.serving
 
 
-TestGraphMachine = GraphMachine.TestCase
+TestGraphMachine = pytest.mark.slow(GraphMachine.TestCase)
 TestGraphMachine.settings = settings(max_examples=30, stateful_step_count=12, deadline=None)
-TestCacheMachine = CacheMachine.TestCase
+TestCacheMachine = pytest.mark.slow(CacheMachine.TestCase)
 TestCacheMachine.settings = settings(max_examples=30, stateful_step_count=12, deadline=None)

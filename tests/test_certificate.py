@@ -104,6 +104,7 @@ def test_a_greedy_row_chooses_the_lowest_of_equal_tokens_and_no_other():
     assert not tied.chooses(2)
 
 
+@pytest.mark.models
 def test_a_sampled_row_is_read_as_the_sampler_reads_it():
     from specframe import Row, Rows, Sampler, Stops
 
@@ -139,6 +140,7 @@ def test_noise_is_part_of_what_is_compared_and_the_temperature_of_the_bound():
     assert not certify(trial(up, down, up), BOUNDS).holds
 
 
+@pytest.mark.models
 def test_a_token_at_the_edge_of_a_filter_may_be_in_and_out():
     """Noise may favour it by far, so that only its place at the edge excuses the difference."""
     logits = torch.tensor([5.0, 4.0, 3.99, 0.0])

@@ -128,6 +128,7 @@ def test_word_that_is_not_the_end_of_the_line_is_kept_out():
     assert kept_by_bash("a=b", "x") == ""
 
 
+@pytest.mark.cli
 def test_answers_import_no_torch(tmp_path):
     lines = ["decode --strategy ", "decode -o ", "bench -o ", "bench --strategies kangaroo:", "de"]
     code = (
@@ -151,6 +152,7 @@ def test_baselines_are_named_without_torch():
     assert "hf" in _transformers_options.BASELINES
 
 
+@pytest.mark.cli
 def test_plugins_strategies_and_options_are_completed_and_broken_ones_are_silent(tmp_path):
     good = (
         "import attrs, specframe\n"

@@ -32,7 +32,7 @@ from specframe import (
     check_draft,
     named_parts,
 )
-from specframe._drafting.merging import merged
+from specframe._drafting.merged_drafts import merged
 from specframe.testing import StrategyConformance, check_strategy, checks
 from specframe.testing._correct_drafters import EarlyExit
 from specframe.testing._strategy_suite import make_subject, run_check
@@ -158,6 +158,7 @@ class Particular(EarlyExit):
         return attrs.evolve(draft, sizes=torch.tensor(sizes), exit=None)
 
 
+@pytest.mark.slow
 def test_which_draft_is_longest_does_not_depend_on_what_was_drawn():
     """A draft that was chosen for the tokens drawn is no draw from its q any more."""
     subject = make_subject(lambda: LongestDrafter([Particular(), Says(2)]))
@@ -216,6 +217,7 @@ def test_merged_rows_keep_their_law_q_and_candidates():
     assert both.q(1, 0) is None
 
 
+@pytest.mark.slow
 class TestFirst(StrategyConformance):
     strategy = "first"
     options = {  # noqa: RUF012 (the kit's attribute)
@@ -223,6 +225,7 @@ class TestFirst(StrategyConformance):
     }
 
 
+@pytest.mark.slow
 class TestLongest(StrategyConformance):
     """Parts that overwrite each other in the target's cache, and one with its own cache."""
 
@@ -359,6 +362,7 @@ def test_a_composed_policy_of_nothing_or_of_one_policy_twice_is_refused(kind):
             kind(parts)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["any", "all"])
 def test_a_composed_policy_conforms(name):
     def policy():

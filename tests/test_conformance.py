@@ -58,6 +58,7 @@ class TestTree(StrategyConformance):
         return Fork()
 
 
+@pytest.mark.slow
 @parametrize_with_checks([Echo, Learner, EarlyExit])
 def test_drafters_of_every_kind_conform(strategy, check):
     check(strategy)

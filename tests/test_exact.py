@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from specframe import Board, Placement, Sampler, Sampling, StopPolicy, Stops, Verdict, Verifier
 from specframe import rounds as loop
 from specframe._engine.model_origin import UNKNOWN
-from specframe._exact import engine as exact
-from specframe._exact.target import target_on
-from specframe._exact.verifier import ExactVerifier, _on_draft, verifier_on
+from specframe._exact import exact_engine as exact
+from specframe._exact.exact_target import target_on
+from specframe._exact.exact_verifier import ExactVerifier, _on_draft, verifier_on
 from specframe_verifiers._match import GreedyVerifier
 from table_drafters import (
     Growth,

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from specframe import ModelError
-from specframe._exact.engine import BLOCK
-from specframe._exact.probe import PROMPT_TOKENS, admit_exact
+from specframe._exact.exact_engine import BLOCK
+from specframe._exact.exact_probe import PROMPT_TOKENS, admit_exact
 from tiny_split import TinyModel
 
 

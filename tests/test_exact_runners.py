@@ -21,9 +21,9 @@ from specframe._engine.runners.recording import Recorder, StandIn
 from specframe._engine.runners.selection import on_exact_runner
 from specframe._engine.runners.static import Shape
 from specframe._errors import RunnerError
-from specframe._exact.engine import BLOCK, ExactEngine
-from specframe._exact.probe import admit_exact
-from specframe._exact.runner import admit_on_runner, exact_on_runner
+from specframe._exact.exact_engine import BLOCK, ExactEngine
+from specframe._exact.exact_probe import admit_exact
+from specframe._exact.exact_runner import admit_on_runner, exact_on_runner
 from tiny_split import TinyModel
 
 pytestmark = pytest.mark.usefixtures("tiny")  # which leaves one thread to torch

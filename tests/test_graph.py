@@ -176,6 +176,7 @@ def test_a_cache_keeps_its_addresses_when_rows_leave_and_when_it_is_opened_again
     assert not cache.reopen(1, 9)
 
 
+@pytest.mark.slow
 def test_eager_decoding_does_not_import_the_compiler():
     code = """
 import sys, specframe

@@ -7,7 +7,7 @@ import pytest
 
 import specframe
 from specframe import ModelError, OptionError
-from specframe._generate.borrowed import MOST_DECODERS, Lent, Wanted
+from specframe._generate.borrowed_models import MOST_DECODERS, Lent, Wanted
 from specframe._loading.weights import refuse_scattered
 
 pytestmark = [pytest.mark.models, pytest.mark.usefixtures("tiny")]

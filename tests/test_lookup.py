@@ -264,6 +264,7 @@ def test_other_options_conform(strategy, check):
     check(strategy)
 
 
+@pytest.mark.models
 def test_the_options_come_through_the_front_door(tmp_path):
     path = tmp_path / "ids.jsonl"
     path.write_text(json.dumps([1, 2, 3]))

@@ -14,8 +14,8 @@ from packaging.utils import canonicalize_name
 
 from specframe._plugins.discovery import discover
 from specframe._plugins.options import describe_options
-from specframe._scaffold import package as _new
-from specframe._scaffold.names import _PLAIN_NAME, KINDS, LICENCES, Names
+from specframe._scaffold import write_package as _new
+from specframe._scaffold.package_names import _PLAIN_NAME, KINDS, LICENCES, Names
 from specframe.cli import _new as command
 from specframe.cli import main
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 import specframe
 from specframe._files import is_same_file, write_atomically
-from specframe._loading.hub import is_hub_id
+from specframe._loading.hub_ids import is_hub_id
 from specframe.cli import _strategies, main
 from specframe.cli._output_file import OutputFile
 from specframe.cli._prompt_file import read_prompt_file

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import specframe
 from specframe import Drafter, Law, Sampler, Sampling, StopPolicy, Stops, Target
 from specframe import rounds as loop
-from specframe._loop.measured import measured_rounds
+from specframe._loop.measured_probs import measured_rounds
 from specframe._round import clock
 from specframe_verifiers import TypicalOptions
 from specframe_verifiers._match import GreedyVerifier, MatchVerifier

@@ -179,6 +179,7 @@ def chi_square(counts, chances):
     )
 
 
+@pytest.mark.slow
 def test_the_random_path_keeps_the_law_of_three_tokens():
     """Rejection through the loop, every row with its own seed; tokens 2 to 4 of each.
 

@@ -203,6 +203,7 @@ def test_pictures_refer_only_to_patterns_that_they_define():
     assert used <= set(re.findall(r'<pattern id="([^"]*)"', text))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", that_take(EVIL), ids=dotted)
 def test_no_text_of_the_results_is_markup(path):
     changed = replaced(SMALL, path, EVIL)
@@ -249,6 +250,7 @@ def test_nothing_that_results_hold_breaks_the_page(changes):
                 assert math.isfinite(float(element.get(name, 0)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", that_take(None), ids=dotted)
 def test_any_part_may_be_null(path):
     assert "</html>" in render_report(replaced(SMALL, path, None))
@@ -461,6 +463,7 @@ def test_the_picture_says_how_much_the_outputs_repeat(shares, said):
     assert f"repeated 8-grams in the outputs: {said}" in words
 
 
+@pytest.mark.cli
 def test_the_script_draws_the_picture_of_a_folder(tmp_path):
     (tmp_path / "results.json").write_text(json.dumps(SMALL), encoding="utf-8")
     script = Path(__file__).parent.parent / "benchmarks" / "picture.py"

@@ -77,6 +77,7 @@ def test_any_tree_samples_what_the_definition_says(
     )
 
 
+@pytest.mark.slow
 @often
 @given(tables, prompts, plans, st.lists(stops(), min_size=3, max_size=3), limits, seeds,
        temperatures, growths)  # fmt: skip

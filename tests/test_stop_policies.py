@@ -472,6 +472,7 @@ def test_every_policy_lets_drafts_of_several_lengths_through(name):
     assert len({depth for (depth,) in drafter.depths}) > 2
 
 
+@pytest.mark.models
 @pytest.mark.parametrize("name", LEARNED)
 def test_a_policy_that_reads_what_is_not_shown_is_refused(name):
     reads = load_registry().stop_policy(name).load().reads

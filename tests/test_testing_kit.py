@@ -10,7 +10,7 @@ from hypothesis import find, given, settings
 
 from specframe import Drafter, InputError, StopPolicy, check_draft
 from specframe._plugins.component import Component
-from specframe._plugins.info import PluginInfo
+from specframe._plugins.plugin_info import PluginInfo
 from specframe._plugins.registry import Registry
 from specframe.testing import (
     CheckResult,
@@ -64,6 +64,7 @@ def test_each_fake_is_caught_by_the_check_that_names_its_rule(name, fake):
     assert result.reason.startswith(checks()[name].__doc__.partition("\n")[0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(ALONE))
 def test_no_other_check_cries_out_where_one_rule_is_broken(name):
     for fake in FAKES[name]:
@@ -112,6 +113,7 @@ def registered(monkeypatch, *, options=None, summary="a drafter", module=KIT):
     return make_subject("fake", registry=Registry(tables=tables))
 
 
+@pytest.mark.cli
 @pytest.mark.parametrize(
     ("name", "changes", "said"),
     [
@@ -133,9 +135,10 @@ def test_a_failure_says_which_rule_what_was_done_and_on_which_example():
         check_strategy(Leaky)
     assert "'Leaky' fails 1 of 17 checks:" in str(caught.value)
     assert "check_target_is_left_alone" in str(caught.value)
-    assert "behind [[0, 0]] proposing changed the target's keys and values" in str(caught.value)
+    assert "after [[0, 0]] proposing changed the target's keys and values" in str(caught.value)
 
 
+@pytest.mark.slow
 def test_where_one_fault_fails_many_checks_it_is_named_first():
     with pytest.raises(ConformanceError) as caught:
         check_strategy(OutOfVocabulary, max_examples=2)
@@ -245,6 +248,7 @@ def test_probability_pairs_are_distributions(pair):
         assert sum(law) == pytest.approx(1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "is_there",
     [

@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+pytestmark = [pytest.mark.cli, pytest.mark.slow]
+
 HEADER = """
 import specframe
 from specframe.testing import StrategyConformance, parametrize_with_checks

@@ -220,7 +220,7 @@ DAMAGED = {
     "targets": (changed(2, target_tokens=[1], target_texts=["x"]), "target_tokens has 1 entries"),
     "a word": (changed(2, committed=["x", 1, 2]), "line 3 is damaged"),
     "a number": (changed(2, seconds=3), "line 3 is damaged"),
-    "behind the end": ([*trace_records.small(), trace_records.end()], "behind the end"),
+    "after the end": ([*trace_records.small(), trace_records.end()], "follows the end"),
 }  # fmt: skip
 
 

@@ -182,6 +182,7 @@ def test_the_page_is_never_written_over_a_trace(tmp_path, capsys):
     assert read_trace(path).end is not None
 
 
+@pytest.mark.cli
 def test_viewing_needs_no_torch(tmp_path):
     path = trace_records.written(tmp_path / "a.jsonl", SMALL)
     code = (

@@ -11,6 +11,7 @@ from specframe.testing._verifier_suite import verifier_subject
 FAKES = [(name, fake) for name, fakes in FAKE_VERIFIERS.items() for fake in fakes]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["greedy", "match", "rejection", "typical"])
 def test_the_verifiers_keep_their_promise(name):
     results = check_verifier(name, max_examples=60)
@@ -25,6 +26,7 @@ def test_the_fakes_are_made_from_a_verifier_that_keeps_every_rule():
     assert set(told.values()) == {"passed"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "fake"), FAKES, ids=lambda value: getattr(value, "__name__", ""))
 def test_each_wrong_rule_is_caught_by_the_check_that_names_it(name, fake):
     failed = {}

@@ -1,4 +1,4 @@
-"""The model card, from what the build measured."""
+"""The model card, from the figures of the build."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How decoder-only models come apart; the families say what differs between architectures.
+"""How decoder-only models split; the families say what differs between architectures.
 
 The stock forward and the split are here once; attention, feed-forward parts and layers are values
 (``_blocks.py``), and one file an architecture says what differs: where its norms are, how its heads
@@ -28,7 +28,7 @@ KNOWN_LAYER_TYPES = frozenset({"full_attention", "sliding_attention"})
 
 @attrs.frozen(eq=False)
 class Modules:
-    """Hold a transformers model's own modules; ``rotary`` is None where positions are learned."""
+    """Hold a transformers model's own modules; ``rotary`` is None if positions are learned."""
 
     embed: Any
     layers: Any
@@ -57,12 +57,12 @@ class DecoderFamily(Family):
         return [LayerKind() for _ in self.parts(model).layers]
 
     def embed(self, model: Any) -> Map:
-        """Return what looks tokens up, scaling included."""
+        """Return the look-up of tokens, scaling included."""
         embed: Map = self.parts(model).embed
         return embed
 
     def positions(self, model: Any) -> Map | None:
-        """Return what looks learned positions up, or None."""
+        """Return the look-up of learned positions, or None."""
         return None
 
     def rotary(
@@ -76,15 +76,15 @@ class DecoderFamily(Family):
         return cos, sin
 
     def norm(self, module: Any) -> Map:
-        """Return a norm of the model as the engine runs it."""
+        """Return a norm of the model in the engine's form."""
         return RMSNorm(module.weight, module.variance_epsilon)
 
     def finish(self, config: Any, logits: Tensor) -> Tensor:
-        """Scale or cap what the head answers."""
+        """Scale or cap the head's logits."""
         return logits
 
     def refusal(self, model: Any) -> str | None:
-        """Refuse what changes with the length of the text, and attention of unknown kinds."""
+        """Refuse positions that change with the length of the text, and unknown attention."""
         config = model.config.get_text_config()
         unknown = set(getattr(config, "layer_types", None) or ()) - KNOWN_LAYER_TYPES
         if unknown:
@@ -122,7 +122,7 @@ class DecoderFamily(Family):
         return self.finish(config, parts.head(parts.norm(hidden)))
 
     def split(self, model: Any, *, owned: bool) -> Split:
-        """Return fused layers where the engine owns the weights, else the same on plain ones."""
+        """Return layers with fused weights if the engine owns them, else with plain ones."""
         parts, kinds, config = self.parts(model), self.kinds(model), model.config.get_text_config()
         weight = parts.embed.weight
         head = Projection([parts.head], owned=owned, keep=parts.head.weight is weight)

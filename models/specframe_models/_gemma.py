@@ -33,7 +33,7 @@ class Gemma2Family(GemmaFamily):
     model_types: ClassVar[frozenset[str]] = frozenset({"gemma2"})
 
     def refusal(self, model: Any) -> str | None:
-        """Refuse an attention that leaves the cap of the scores out without a word."""
+        """Refuse an attention that silently leaves out the cap of the scores."""
         config = model.config
         if config._attn_implementation == "sdpa" and config.attn_logit_softcapping is not None:  # noqa: SLF001 (no public name)
             return (
@@ -120,7 +120,7 @@ class Gemma3WithImagesFamily(Gemma3Family):
 
 @attrs.frozen(eq=False)
 class SandwichLayer(DecoderLayer):
-    """Norm what each part reads and what it answers."""
+    """Norm what each part reads and what it returns."""
 
     before_attend: Map
     after_attend: Map

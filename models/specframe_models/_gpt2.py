@@ -1,4 +1,4 @@
-"""GPT-2: learned positions, layer norms, projections stored the other way round."""
+"""GPT-2: learned positions, layer norms, transposed projections."""
 
 from __future__ import annotations
 
@@ -68,5 +68,5 @@ def _projection(conv: Any, *, owned: bool) -> Projection:
     linear.weight = nn.Parameter(weight.T, requires_grad=False)
     linear.bias = nn.Parameter(conv.bias.detach(), requires_grad=False)
     if owned:
-        conv.weight.data = weight.new_empty(0)  # or the packed copy would be a second one
+        conv.weight.data = weight.new_empty(0)  # else the packed copy would be a second one
     return Projection([linear], owned=owned)

@@ -67,7 +67,7 @@ def _attention(module: Any, kind: LayerKind, *, owned: bool) -> Attention:
 
 @attrs.frozen(eq=False)
 class HeadByHead:
-    """Put a projection that answers query, key and value of each head in turn into our order."""
+    """Reorder a projection that returns query, key and value of each head in turn."""
 
     project: Map
     heads: int

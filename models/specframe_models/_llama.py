@@ -24,7 +24,7 @@ class LlamaFamily(DecoderFamily):
     model_types: ClassVar[frozenset[str]] = frozenset({"llama"})
 
     def parts(self, model: Any) -> Modules:
-        """Return the modules under the names that most architectures have taken over."""
+        """Return the modules, under the names that most architectures use."""
         body = model.model
         return Modules(body.embed_tokens, body.layers, body.norm, model.lm_head, body.rotary_emb)
 

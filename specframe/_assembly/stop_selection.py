@@ -1,4 +1,4 @@
-"""Which stop policy was chosen; it is built last, since the drafter may know what fits it."""
+"""Which stop policy was chosen; it is built last, since the drafter may suggest its options."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from typing import Any
 
 import attrs
 
-from specframe._assembly.declarations import settings_of
-from specframe._assembly.instances import refuse_options_of_instance, refuse_other_class
+from specframe._assembly.declaration_checks import settings_of
+from specframe._assembly.handed_over import refuse_options_of_instance, refuse_other_class
 from specframe._contracts.drafter import Drafter
 from specframe._contracts.stop_policy import StopPolicy
 from specframe._errors import OptionError, PluginError
@@ -20,7 +20,7 @@ from specframe._plugins.registry import Registry
 class StopSelection:
     """Hold a stop policy's name and options, and the policy once it is ``made``.
 
-    ``component`` is None for a policy that was handed over, which is made from the start.
+    ``component`` is None for a policy that was given as an object, which is made already.
     """
 
     name: str
@@ -29,7 +29,7 @@ class StopSelection:
     made: StopPolicy | None = None
 
     def build_for(self, drafter: Drafter) -> None:
-        """Build the policy from the user's options over those that a prepared drafter suggests."""
+        """Build the policy: the user's options before those that the prepared drafter suggests."""
         if self.component is not None:
             self.made = self.component.build(self._options_for(drafter, self.component))
 
@@ -42,7 +42,7 @@ class StopSelection:
         try:
             return structured(component, {**fitting, **self.options})
         except OptionError as error:
-            if self.options:  # the user's, too: they may not go together
+            if self.options:  # the user's may be at fault: they may not fit together
                 raise
             raise PluginError(
                 f"stop_settings must return values that the stop policy takes: {error}",

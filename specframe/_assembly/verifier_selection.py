@@ -1,12 +1,12 @@
-"""Which verifier is in force: the one that was named, or the default of a temperature."""
+"""Which verifier is in force: the named one, or the default for a temperature."""
 
 from __future__ import annotations
 
 import attrs
 
 from specframe import _defaults
-from specframe._assembly.declarations import check_verifier
-from specframe._assembly.instances import refuse_options_of_instance, refuse_other_class
+from specframe._assembly.declaration_checks import check_verifier
+from specframe._assembly.handed_over import refuse_options_of_instance, refuse_other_class
 from specframe._contracts.verifier import Verifier
 from specframe._errors import InputError
 from specframe._plugins.component import Component
@@ -16,9 +16,9 @@ from specframe._plugins.registry import Registry
 
 @attrs.frozen(eq=False)
 class NamedVerifier:
-    """Hold a verifier with its name, and where it was registered if it was.
+    """Hold a verifier with its name, and its component if it is registered.
 
-    ``is_default``: the strategy names it, the user does not.
+    ``is_default``: the strategy names it, not the user.
     """
 
     name: str
@@ -29,15 +29,15 @@ class NamedVerifier:
 
 @attrs.frozen(eq=False)
 class VerifierSelection:
-    """Hold the verifier that the user or the strategy names, if any of them does."""
+    """Hold the verifier that the user or the strategy names, if any."""
 
     registry: Registry
     named: NamedVerifier | None
 
     def at(self, temperature: float) -> NamedVerifier:
-        """Return the verifier in force at a temperature: the named one, else its default.
+        """Return the verifier in force at a temperature: the named one, else the default for it.
 
-        Raises InputError for a verifier that the user names and that cannot sample.
+        Raises InputError if the user names a verifier that cannot sample.
         """
         named = self.named
         if named is None:
@@ -61,9 +61,9 @@ SAMPLING = _defaults.SAMPLING_VERIFIER
 def choose_verifier(
     registry: Registry, asked: str | Verifier | None, default: str | None, options: Options
 ) -> VerifierSelection:
-    """Return what was asked for, else the strategy's own ``default``.
+    """Return the verifier that was asked for, else the strategy's own ``default``.
 
-    Raises OptionError for options of a verifier that nobody names.
+    Raises OptionError if options are given and no verifier is named.
     """
     if asked is not None:
         return VerifierSelection(registry, build_verifier(registry, asked, options))
@@ -75,7 +75,7 @@ def choose_verifier(
 
 
 def build_verifier(registry: Registry, verifier: str | Verifier, options: Options) -> NamedVerifier:
-    """Return a verifier by its registered name, or the one that was handed over."""
+    """Return a verifier by its registered name, or the given one."""
     if not isinstance(verifier, str):
         refuse_other_class(verifier, Verifier, "verifier")
         check_verifier(verifier, None)

@@ -37,7 +37,10 @@ TYPE_TEXT: dict[object, str] = {
 
 @attrs.frozen
 class Check:
-    """A range: ``claim`` continues "must be a whole number ...", ``holds`` decides."""
+    """A range of an option: ``claim`` follows "must be a whole number ..." in messages.
+
+    ``holds(value)`` decides; an exception counts as false when options are read.
+    """
 
     claim: str
     holds: Callable[[Any], bool]
@@ -83,8 +86,10 @@ def option(
 ) -> Any:
     """Declare an option of an attrs class; without a default it has to be given.
 
-    ``check`` refuses values out of range, however the object is made; None passes it where the
-    annotation allows None. Types: int, float, bool, str, Path, Literal, and ``X | None``.
+    ``help`` is for listings, ``unit`` a word such as "tokens" or "probability". ``check`` refuses
+    values out of range, however the object is made, and lets None pass. Types: int, float, bool,
+    str, Path, Literal, and ``X | None``. Making the object raises OptionError for a value that
+    ``check`` refuses.
     """
     meta = {_KEY: _About(help, unit, check)}
     return attrs.field(default=default, metadata=meta, validator=_validate, kw_only=True)
@@ -105,8 +110,8 @@ def structure_options(
 ) -> Class | None:
     """Return ``cls`` made from typed values or from strings of the command line.
 
-    ``owner`` stands in messages, as in "strategy 'kangaroo'". ``cls=None`` means that the owner
-    takes no options. Raises OptionError: unknown key, wrong type, out of range, or missing.
+    ``owner`` is its name in messages, as in "strategy 'kangaroo'". ``cls=None``: the owner takes
+    no options. Raises OptionError: unknown key, wrong type, out of range, or missing.
     """
     fields = fields_of(cls)
     for key in values:
@@ -147,7 +152,7 @@ def describe_options(cls: type | None) -> list[OptionText]:
 
 
 def option_values(cls: type | None) -> dict[str, tuple[str, ...]]:
-    """Return, for each option that takes one of few values, those as they are typed."""
+    """Return each option's values as they are typed, if they are few; else an empty tuple."""
     hints = typing.get_type_hints(cls) if cls is not None else {}
     found: dict[str, tuple[str, ...]] = {}
     for name in fields_of(cls):
@@ -159,7 +164,7 @@ def option_values(cls: type | None) -> dict[str, tuple[str, ...]]:
 
 
 def path_options(cls: type | None) -> list[str]:
-    """Return the names of the options that are paths."""
+    """Return the names of the options that take a path."""
     hints = typing.get_type_hints(cls) if cls is not None else {}
     return [name for name in fields_of(cls) if without_none(hints[name])[0] is Path]
 

@@ -8,7 +8,7 @@ UNFINISHED = "\ufffd"  # what a byte-level tokenizer gives for a character that 
 
 
 class TextStream:
-    """Turn one row's committed tokens into text, holding back whatever may still change.
+    """Turn one row's committed tokens into text, holding back what may still change.
 
     Held back are incomplete characters and what may become a stop string. The text of all calls,
     with ``finish`` last, adds up to ``text_of`` all tokens.

@@ -26,9 +26,9 @@ class Rectangle:
 
 
 def draw_strip(name: str, rounds: Sequence[RoundRecord]) -> str:
-    """Draw the rounds behind the prefill as SVG; ``name`` is unique in the page.
+    """Draw the rounds after the prefill as SVG; ``name`` is unique in the page.
 
-    All columns of a part are one path, so that thousands of rounds are a handful of elements.
+    All columns of a part are one path, so thousands of rounds are a handful of elements.
     """
     column = max(NARROW, min(BROAD, USUAL // max(len(rounds), 1)))
     root = _open(column, rounds)
@@ -65,7 +65,7 @@ def _open(column: int, rounds: Sequence[RoundRecord]) -> ET.Element:
 
 
 def _time_bars(rounds: Sequence[RoundRecord]) -> dict[str, list[Rectangle]]:
-    """Return each part's rectangles; the parts of a round stand one on the other."""
+    """Return each part's rectangles; the parts of a round are stacked."""
     unit = TIME / (max(map(total, rounds), default=0.0) or 1.0)
     bars: dict[str, list[Rectangle]] = {part: [] for part in TIME_PARTS}
     for round in rounds:
@@ -100,21 +100,21 @@ def _add_path(root: ET.Element, classes: str, bars: Sequence[Rectangle], column:
 
 
 def _add_pattern(root: ET.Element, name: str) -> None:
-    """Define the hatching that tells drafting from the rest without colour."""
+    """Define the hatching that marks drafting without colour."""
     size = {"width": "4", "height": "4", "patternUnits": "userSpaceOnUse"}
     pattern = ET.SubElement(root, "pattern", {"id": f"{name}-hatch", **size})
     ET.SubElement(pattern, "path", {"class": "ink", "d": "M-1,1L1,-1M0,4L4,0M3,5L5,3"})
 
 
 def _add_cursor(root: ET.Element, column: int) -> None:
-    """Draw what marks the round of the token that is looked at; it begins out of sight."""
+    """Draw the mark of the selected token's round; it begins out of sight."""
     size = {"width": str(column), "height": f"{HEIGHT:g}"}
     ET.SubElement(root, "rect", {"class": "cursor", "x": f"-{BROAD * 2}", **size})
 
 
 def _sentence(rounds: Sequence[RoundRecord]) -> str:
     if not rounds:
-        return "There is no round behind the prefill."
+        return "There is no round after the prefill."
     times = sorted(total(round) * 1000 for round in rounds)
     tokens = sum(len(round.committed) for round in rounds)
     return (

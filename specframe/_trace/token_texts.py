@@ -1,4 +1,4 @@
-"""The text of each token where it stands: committed, drafted, or said by the target."""
+"""The text of each token in its place: committed, drafted, or said by the target."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from typing import Any
 
 from specframe._results.text import UNFINISHED, TextStream
 
-CONTEXT = 8  # tokens in front: enough for spaces between words and for characters of many bytes
+CONTEXT = 8  # tokens before: enough for spaces between words and for characters of many bytes
 
 
 class TokenTexts:
     """Tell the texts of one row's tokens; owns what has been committed.
 
-    The texts of committed tokens add up to the text of all, special tokens included: one that
-    ends within a character is empty, the next one has the whole of it.
+    The texts of committed tokens add up to the whole text, special tokens included. The text of a
+    token that ends within a character is empty, and the next one has the whole character.
     """
 
     def __init__(self, tokenizer: Any, prompt: Sequence[int]) -> None:
-        """Begin behind ``prompt``; ``tokenizer`` is one of transformers'."""
+        """Begin after ``prompt``; ``tokenizer`` is one of transformers'."""
         self._tokenizer = tokenizer
         self._stream = TextStream(self._decode)
         self._last = list(prompt[-CONTEXT:])
@@ -26,7 +26,7 @@ class TokenTexts:
     def behind(self, path: Sequence[int]) -> str:
         """Return the text of the last token of ``path``, which follows what is committed.
 
-        Empty where it ends within a character.
+        It is empty if the token ends within a character.
         """
         before = self._decode([*self._last, *path[:-1]])
         whole = self._decode([*self._last, *path])
@@ -36,7 +36,7 @@ class TokenTexts:
         return self._decode(path[-1:])
 
     def commit(self, tokens: Sequence[int], *, is_last: bool) -> list[str]:
-        """Take committed tokens and return their texts; the last get what was held back."""
+        """Take committed tokens and return their texts; the last call adds what was held back."""
         texts = [self._stream.add([token]) for token in tokens]
         if is_last:
             texts[-1] += self._stream.finish()

@@ -1,4 +1,4 @@
-"""Words as a page can show them: what is invisible, or would reorder the page, has a sign."""
+"""Text as a page can show it: characters that are invisible or reorder text get a sign."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def shown(text: str) -> str:
 
 
 def named(text: str | None, token: int) -> str:
-    """Return a token's text in one line, its outer blanks visible; its id where it has none."""
+    """Return a token's text in one line, its outer blanks visible; its id if it has no text."""
     if text is None:
         return f"[{token}]"
     if not text:

@@ -17,6 +17,7 @@ import attrs
 from specframe._files import to_line, write_atomically
 from specframe._loading.loading import Source
 from specframe._plugins.discovery import load_registry
+from specframe._words import dtype_name
 from specframe.bench._competitor import Draws
 from specframe.bench._competitor_loading import LineUp, check_contestants, load_competitors
 from specframe.bench._contestants import Contestant
@@ -194,7 +195,7 @@ def _header(job: Job, line_up: LineUp) -> Header:
     engine = line_up.loaded.engine
     settings = RunSettings(
         model=line_up.loaded.origin.name,
-        dtype=str(engine.dtype).removeprefix("torch."),
+        dtype=dtype_name(engine.dtype),
         device=str(engine.device),
         seed=job.seed,
         repeats=job.repeats,

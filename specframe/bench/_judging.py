@@ -9,6 +9,7 @@ import attrs
 
 from specframe import _defaults
 from specframe._judging.reference import Reference
+from specframe._words import first_difference
 from specframe.bench._competitor import Competitor, Draws
 from specframe.bench._near_ties import Place, Referee, Suspect
 from specframe.bench._prompts import BenchPrompt
@@ -137,7 +138,7 @@ class Judge:
         suspects: dict[object, Suspect] = {}
         for run in runs:
             plain, prompt = yardstick[run.prompt], str(run.prompt)
-            place = first_difference(run, plain)
+            place = first_place(run, plain)
             same = place.at if place else sum(len(turn.token_ids) for turn in plain.turns)
             lengths[prompt] = min(same, lengths.get(prompt, same))
             if place is not None:
@@ -203,19 +204,12 @@ def _rank(judgement: Judgement) -> int:
     return WORST_FIRST.index(judgement.word)
 
 
-def first_difference(run: Run, plain: Run) -> Place | None:
+def first_place(run: Run, plain: Run) -> Place | None:
     """Return where the tokens of two runs of the same prompt first differ, None if nowhere."""
     before = 0
     for number, (ours, theirs) in enumerate(zip(run.turns, plain.turns, strict=True)):
-        position = _first_difference(ours.token_ids, theirs.token_ids)
+        position = first_difference(ours.token_ids, theirs.token_ids)
         if position is not None:
             return Place(number, position, before + position)
         before += len(theirs.token_ids)
     return None
-
-
-def _first_difference(ours: Sequence[int], theirs: Sequence[int]) -> int | None:
-    if ours == theirs:
-        return None
-    pairs = enumerate(zip(ours, theirs, strict=False))
-    return next((at for at, (one, other) in pairs if one != other), min(len(ours), len(theirs)))

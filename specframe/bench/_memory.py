@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Protocol
@@ -119,10 +118,3 @@ class MemoryLedger:
         if peak is None:
             return None
         return max(0, peak - sum(held for owner, held in self._held.items() if owner not in owners))
-
-
-def cores() -> int:
-    """Return how many processors this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from specframe._errors import InputError
 from specframe._loading.loading import Loaded, demo_folder, quiet_transformers, read_model
+from specframe._words import dtype_name
 from specframe.bench._competitor import Draws, wait_for
 from specframe.bench._contestants import Contestant
 from specframe.bench._records import Seconds, StrategyRecord, Turn
@@ -42,7 +43,7 @@ class StockModel:
     def __init__(self, loaded: Loaded) -> None:
         """Read the weights once more."""
         source = loaded.source
-        self.dtype = str(loaded.engine.dtype).removeprefix("torch.")
+        self.dtype = dtype_name(loaded.engine.dtype)
         self.device = loaded.engine.device
         self.context, self.eos = loaded.engine.context, sorted(loaded.eos)
         self._source = attrs.evolve(source, dtype=self.dtype)

@@ -15,6 +15,7 @@ from typer.main import get_command, get_command_name, get_group
 
 from specframe._debug import is_debugging
 from specframe._errors import PluginError, SpecframeError, UnknownNameError
+from specframe._machine import version_of
 from specframe._plugins.discovery import load_plugins
 from specframe._plugins.source_lines import line_in, raiser
 from specframe._words import cause
@@ -25,7 +26,6 @@ from specframe.cli._decode import decode
 from specframe.cli._display import say, tell
 from specframe.cli._doctor import doctor
 from specframe.cli._exit_code import FAULT, FINE, INTERRUPTED
-from specframe.cli._json import version_of
 from specframe.cli._new import new
 from specframe.cli._trace import trace
 from specframe.cli._train import train

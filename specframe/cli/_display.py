@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, TextIO
 
 import attrs
 
+from specframe._words import first_difference, number, percent, times
+
 if TYPE_CHECKING:
     from specframe import Result, RowRound, Setup
     from specframe._judging.findings import Report
@@ -89,16 +91,6 @@ def tell(line: str) -> None:
     sys.stderr.flush()
 
 
-def number(value: float | None, digits: int = 1) -> str:
-    """Return a figure for people; null (0/0) is "n/a"."""
-    return "n/a" if value is None else f"{value:.{digits}f}"
-
-
-def percent(value: float | None) -> str:
-    """Return a share for people."""
-    return "n/a" if value is None else f"{value:.1%}"
-
-
 PROMISES = {
     "tokens": "lossless: the same tokens as plain decoding",
     "distribution": "lossless in distribution",
@@ -158,10 +150,10 @@ def comparison(
     metrics = result.metrics
     needed = number(metrics.break_even_acceptance_length, 2)
     got = number(metrics.mean_acceptance_length, 2)
-    speedup = "n/a" if metrics.speedup is None else f"{metrics.speedup:.2f}x"
     ours = f"{setup.strategy} {number(metrics.tokens_per_second)} tokens/s"
+    theirs = f"plain {number(plain.metrics.tokens_per_second)} tokens/s"
     return [
-        f"{ours}, plain {number(plain.metrics.tokens_per_second)} tokens/s: {speedup}",
+        f"{ours}, {theirs}: {times(metrics.speedup)}",
         "the tokens are identical"
         if metrics.identical
         else difference(result, plain, setup) + judgement(report),
@@ -189,9 +181,9 @@ def judgement(report: Report | None) -> str:
 def difference(result: Result, plain: Result, setup: Setup) -> str:
     """Name the first new token in which two results differ, and whether they may."""
     may = "" if setup.guarantee == "tokens" else f" (verifier {setup.verifier} promises no tokens)"
-    pairs = zip(result.token_ids, plain.token_ids, strict=False)
-    for place, (ours, theirs) in enumerate(pairs):
-        if ours != theirs:
-            return f"the tokens differ, first at new token {place}: {ours}, plain has {theirs}{may}"
+    place = first_difference(result.token_ids, plain.token_ids)
+    if place is not None and place < min(len(result.token_ids), len(plain.token_ids)):
+        ours, theirs = result.token_ids[place], plain.token_ids[place]
+        return f"the tokens differ, first at new token {place}: {ours}, plain has {theirs}{may}"
     counts = f"{len(result.token_ids)} tokens, plain has {len(plain.token_ids)}"
     return f"the tokens differ in number: {counts}{may}"

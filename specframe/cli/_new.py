@@ -14,7 +14,7 @@ import typer
 
 from specframe._errors import InputError
 from specframe._plugins.discovery import load_registry
-from specframe._scaffold.names import (
+from specframe._scaffold.package_names import (
     KINDS,
     LICENCES,
     Author,
@@ -25,7 +25,7 @@ from specframe._scaffold.names import (
     refuse_taken,
     summary_of,
 )
-from specframe._scaffold.package import check_folder, write_package
+from specframe._scaffold.write_package import check_folder, write_package
 from specframe.cli._display import is_terminal, say
 
 

@@ -18,7 +18,7 @@ from specframe.cli._strategies import Cells, print_table
 if TYPE_CHECKING:
     from specframe._plugins.component import Component
     from specframe._plugins.discovery import Plugins
-    from specframe._plugins.info import PluginInfo
+    from specframe._plugins.plugin_info import PluginInfo
     from specframe._plugins.registry import Registry
 
 

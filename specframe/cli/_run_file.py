@@ -13,7 +13,8 @@ import attrs
 from specframe._debug import is_debugging
 from specframe._errors import InputError, SpecframeError
 from specframe._files import is_same_file
-from specframe.cli._display import is_terminal, number
+from specframe._words import number
+from specframe.cli._display import is_terminal
 from specframe.cli._exit_code import FINE, INTERRUPTED, MISMATCH
 from specframe.cli._output_file import OutputFile
 from specframe.cli._prompt import for_model

@@ -15,7 +15,7 @@ from specframe.cli._display import is_terminal, say, wants_colour
 
 if TYPE_CHECKING:
     from specframe._plugins.component import Component, Strategy
-    from specframe._plugins.info import PluginInfo
+    from specframe._plugins.plugin_info import PluginInfo
 
 Cells = tuple[str, ...]
 strategies = typer.Typer(help="List the strategies, or show one.", invoke_without_command=True)

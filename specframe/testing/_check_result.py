@@ -1,4 +1,4 @@
-"""What a check comes to."""
+"""The result of a check, and what it raises."""
 
 from __future__ import annotations
 
@@ -32,8 +32,9 @@ class ConformanceError(AssertionError):
 class CheckResult:
     """Hold what became of one check.
 
-    ``expected`` is a failure that was declared beforehand; ``reason`` says why it failed, was
-    skipped or was expected to fail; ``examples`` counts the generated cases that ran.
+    ``status`` is passed, failed, skipped (it does not apply) or expected (a failure that was
+    declared beforehand); ``reason`` says why it was not passed; ``seconds`` is how long it took,
+    ``examples`` how many generated cases ran.
     """
 
     name: str

@@ -81,7 +81,7 @@ def _expect_scores(
         if worst > CLOSE:
             raise Broken(
                 f"on {oracle!r} node {node} of tokens {draft.token_lists[0]}, parents "
-                f"{draft.parent_lists[0]} is scored {worst:.2g} beside what {text} leads to"
+                f"{draft.parent_lists[0]} is scored {worst:.2g} away from what {text} leads to"
             )
 
 
@@ -102,7 +102,7 @@ def check_real_model_equals_generate(subject: Subject) -> None:
         with _load(subject, model) as decoder:
             ours = decoder.decode(prompt, max_new_tokens=16, eos_token_id=()).token_ids
         if ours != said:
-            raise Broken(f"on {_words(config)} behind {prompt} it says {ours}, generate {said}")
+            raise Broken(f"on {_words(config)} after {prompt} it says {ours}, generate {said}")
 
 
 def check_real_model_sampling_equals_plain(subject: Subject) -> None:
@@ -119,7 +119,7 @@ def check_real_model_sampling_equals_plain(subject: Subject) -> None:
             said = decoder.plain().decode(prompt, **options, **chosen).token_ids
         if ours != said:
             raise Broken(
-                f"on {_words(config)} behind {prompt} with {chosen} it says {ours}, plain "
+                f"on {_words(config)} after {prompt} with {chosen} it says {ours}, plain "
                 f"decoding {said}"
             )
 

@@ -29,7 +29,7 @@ class HostReadError(Exception):
 
 
 class Unread(Tensor):
-    """Stand for values that a device has not computed yet; what is made of them stays unread."""
+    """Hold values as if a device had not computed them yet; what is made of them stays unread."""
 
     @classmethod
     def __torch_function__(

@@ -15,7 +15,7 @@ MOST_ROOM = 5
 
 
 def check_empty_drafts_are_allowed(subject: Subject) -> None:
-    """Where there is no room, the draft must be the root alone, and decoding goes on."""
+    """Where there is no room, the draft must be the root alone, and decoding must continue."""
 
     @subject.for_all(oracles(), token_sequences(), st.lists(st.booleans(), max_size=4))
     def holds(oracle: Oracle, prompt: list[int], has_room: list[bool]) -> None:
@@ -24,7 +24,7 @@ def check_empty_drafts_are_allowed(subject: Subject) -> None:
         for draft in drafts_of(session):
             if session.rows.rooms == [0] and draft.size_list != [1]:
                 raise Broken(
-                    f"on {oracle!r} behind {session.rows.active[0].tokens} with no room it drafted "
+                    f"on {oracle!r} after {session.rows.active[0].tokens} with no room it drafted "
                     f"{draft.token_lists[0][1:]}"
                 )
 
@@ -49,7 +49,7 @@ def _expect_room(session: Session, draft: Draft) -> None:
     for row, depths in zip(session.rows.active, draft.depths, strict=True):
         if max(depths) > row.room:
             raise Broken(
-                f"behind {row.tokens} a row with room for {row.room} level(s) was given "
+                f"after {row.tokens} a row with room for {row.room} level(s) was given "
                 f"{max(depths)}"
             )
     most = session.drafter.capabilities.max_nodes
@@ -68,7 +68,7 @@ def check_tokens_are_in_vocabulary(subject: Subject) -> None:
             for token in draft.token_lists[0] if draft else ():
                 if not 0 <= token < oracle.vocab:
                     raise Broken(
-                        f"behind {session.rows.active[0].tokens} it drafted token {token}; the "
+                        f"after {session.rows.active[0].tokens} it drafted token {token}; the "
                         f"vocabulary ends at {oracle.vocab - 1}"
                     )
 
@@ -94,10 +94,10 @@ def expect_trees(rows: Rows, draft: Draft, *, branches: bool) -> None:
     for row, tokens, parents in zip(
         rows.active, draft.token_lists, draft.parent_lists, strict=True
     ):
-        what = f"behind {row.tokens} it drafted tokens {tokens} with parents {parents}"
+        what = f"after {row.tokens} it drafted tokens {tokens} with parents {parents}"
         if tokens[:1] != [row.root]:
             raise Broken(f"{what}; node 0 must hold the root, {row.root}")
         if parents[0] != -1 or not all(0 <= p < i for i, p in enumerate(parents) if i):
-            raise Broken(f"{what}; a parent must stand before its child, and the root has -1")
+            raise Broken(f"{what}; a parent must come before its child, and the root has -1")
         if not branches and len(set(parents)) < len(parents):
             raise Broken(f"{what}; it branches, and the capability 'tree' is not declared")

@@ -119,7 +119,7 @@ def _refuse(
     total = counts.total()
     worst = max(masses, key=lambda cell: abs(counts[cell] - masses[cell] * total))
     raise Broken(
-        f"of {total} outputs behind {PROMPT}, {counts[worst]} have {list(worst)} as {what}, and "
+        f"of {total} outputs after {PROMPT}, {counts[worst]} have {list(worst)} as {what}, and "
         f"{masses[worst] * total:.0f} should (G-test, p = {chance:.1e})"
     )
 
@@ -150,13 +150,13 @@ def exact_law(
         law = {
             (*tokens, token): mass * chance
             for tokens, mass in law.items()
-            for token, chance in enumerate(_law_behind(oracle, [*prompt, *tokens], sampling))
+            for token, chance in enumerate(_law_after(oracle, [*prompt, *tokens], sampling))
         }
     assert math.isclose(sum(law.values()), 1.0)
     return law
 
 
-def _law_behind(oracle: Oracle, prefix: list[int], sampling: Sampling) -> list[float]:
+def _law_after(oracle: Oracle, prefix: list[int], sampling: Sampling) -> list[float]:
     logits = torch.tensor([oracle.logits(prefix)], dtype=torch.float64)
     law: list[float] = sampling.warp(logits)[0].softmax(dim=-1).tolist()
     return law

@@ -27,7 +27,7 @@ class Echo(SequenceDrafter):
     """Guess that what followed the last token before will follow it again."""
 
     def guess(self, tokens: list[int], room: int) -> list[int]:
-        """Return what stands behind the latest earlier place, or the last token again."""
+        """Return what follows the latest earlier place, or the last token again."""
         for place in range(len(tokens) - 2, -1, -1):
             if tokens[place] == tokens[-1]:
                 return tokens[place + 1 : place + 1 + room]
@@ -117,7 +117,7 @@ class EarlyExit(Drafter):
 
 
 class Fork(Drafter):
-    """Draft two tokens behind the root and one behind each, running the target's first layer."""
+    """Draft two tokens below the root and one below each, running the target's first layer."""
 
     capabilities = Capabilities(tree=True, max_nodes=5)
 

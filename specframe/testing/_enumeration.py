@@ -47,7 +47,7 @@ def outcomes(experiment: Callable[[Coins], Value]) -> Iterator[tuple[float, Valu
 
 
 class BranchingSampler:
-    """Stand for a Sampler whose every draw is a question to ``coins``.
+    """Replace a Sampler: every draw is a question to ``coins``.
 
     The logits that a verifier hands over are taken as already warped.
     """
@@ -60,7 +60,7 @@ class BranchingSampler:
         self._coins = coins
 
     def warped(self, rows: Rows, draft: Draft, scores: Scores) -> Tensor:
-        """Return the logits as they are."""
+        """Return the logits unchanged."""
         return scores.logits
 
     def choose(self, rows: Rows, draft: Draft, scores: Scores) -> Tensor:

@@ -63,7 +63,7 @@ class LooksBehindThePath(Echo):
 
 
 class CountsOnABonus(Echo):
-    """Look at the token behind the path, which is not there where a stop has cut the path."""
+    """Look at the token after the path, which is not there where a stop has cut the path."""
 
     def update(self, rows: Rows, draft: Draft, scores: Scores, commit: Commit) -> None:
         """Fail on a path that was cut."""
@@ -92,7 +92,7 @@ class AsksTheBudget(Echo):
 
 
 class OutOfVocabulary(Echo):
-    """Count on from the last token, beyond the last that there is."""
+    """Count upwards from the last token, beyond the vocabulary."""
 
     def guess(self, tokens: list[int], room: int) -> list[int]:
         """Return the next numbers."""
@@ -115,7 +115,7 @@ class BranchesInSecret(Fork):
 
 
 class Forgetful(Echo):
-    """Keep a text of its own, and forget to take back what was refused."""
+    """Keep its own text, and forget to take back what was refused."""
 
     capabilities = Capabilities(batch=False)
 
@@ -124,7 +124,7 @@ class Forgetful(Echo):
         self._text: list[int] = []
 
     def guess(self, tokens: list[int], room: int) -> list[int]:
-        """Go on behind whatever was drafted before."""
+        """Continue after all that was drafted before."""
         self._text += tokens[len(self._text) :]
         found = super().guess(self._text, room)
         self._text += found
@@ -170,7 +170,7 @@ class SeedsGlobally(Echo):
 
 
 class Leaky(Echo):
-    """Write to the target's cache behind its back, ever so little."""
+    """Write to the target's cache in secret, ever so little."""
 
     def start(self, target: Any, rows: Rows, captured: Any) -> None:
         """Remember the cache."""
@@ -213,14 +213,14 @@ class SmallVocabulary(Echo):
 
 
 class TrustsItsOwnDraft(Echo):
-    """Keep a text of its own, to which it adds what it drafted itself."""
+    """Keep its own text, to which it adds what it drafted itself."""
 
     def start(self, target: Target, rows: Rows, captured: Captured) -> None:
         """Copy the texts."""
         self._texts = [list(row.tokens) for row in rows.active]
 
     def propose(self, rows: Rows, stop: StopPolicy, sampler: Sampler) -> Draft:
-        """Draft behind its own texts, and remember the drafts."""
+        """Draft after its own texts, and remember the drafts."""
         guesses = [
             self.guess(text, row.room)[: row.room] if row.room else []
             for text, row in zip(self._texts, rows.active, strict=True)
@@ -229,14 +229,14 @@ class TrustsItsOwnDraft(Echo):
         return self._drafts
 
     def update(self, rows: Rows, draft: Draft, scores: Scores, commit: Commit) -> None:
-        """Add what was accepted of its own draft, whose draft ever it was."""
+        """Add what was accepted of its own draft, even if another's draft was scored."""
         own = self._drafts.token_lists
         for place, path in enumerate(commit.path_lists):
             drafted = [own[place][node] for node in path]
             self._texts[place] += [*drafted, commit.token_lists[place][-1]]
 
     def keep(self, kept: list[int]) -> None:
-        """Go on with the texts of the rows ``kept``."""
+        """Keep only the texts of the rows ``kept``."""
         self._texts = [self._texts[place] for place in kept]
 
 

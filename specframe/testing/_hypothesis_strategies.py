@@ -21,7 +21,7 @@ Probs = list[float]
 def token_sequences(
     vocab: int = VOCAB, *, min_size: int = 1, max_size: int = 8
 ) -> st.SearchStrategy[list[int]]:
-    """Return sequences of token ids below ``vocab``."""
+    """Return lists of ``min_size`` to ``max_size`` token ids below ``vocab``."""
     return st.lists(st.integers(0, vocab - 1), min_size=min_size, max_size=max_size)
 
 
@@ -36,7 +36,8 @@ def parent_lists(draw: st.DrawFn, max_size: int = 10) -> list[int]:
 def draft_trees(draw: st.DrawFn, vocab: int = VOCAB, max_nodes: int = 10) -> Draft:
     """Draw a draft of one row: any tree, tokens that siblings may share, nodes that do not count.
 
-    Behind the nodes in use stands padding that looks like more of them.
+    Tokens are below ``vocab``; the root is one of ``max_nodes``. Up to two nodes of padding follow
+    and look like more of them. The law is DETERMINISTIC.
     """
     parents = draw(parent_lists(max_nodes))
     padding = draw(st.integers(0, 2))
@@ -62,7 +63,10 @@ def distributions(vocab: int) -> st.SearchStrategy[Probs]:
 
 @st.composite
 def prob_pairs(draw: st.DrawFn, vocab: int = 4) -> tuple[Probs, Probs]:
-    """Draw p and q: unrelated, the same, one-hot, or with no token in common."""
+    """Draw p and q over ``vocab`` tokens: unrelated, the same, one-hot, or with none in common.
+
+    Each is a list of probabilities that sum to 1.
+    """
     kind = draw(st.sampled_from(["free", "free", "free", "same", "one-hot", "disjoint"]))
     p, q = draw(distributions(vocab)), draw(distributions(vocab))
     if kind == "same":
@@ -83,7 +87,10 @@ def one_hot(token: int, vocab: int) -> Probs:
 
 @st.composite
 def tiny_models(draw: st.DrawFn, family: str = "llama") -> Any:
-    """Draw configs of small transformers models; needs transformers, which takes seconds."""
+    """Draw configs of small transformers models; needs transformers, which takes seconds.
+
+    ``family`` is a ``model_type`` of transformers; what transformers raises for it passes.
+    """
     from transformers import AutoConfig  # noqa: PLC0415 (for those who ask for it)
 
     heads = draw(st.sampled_from([2, 4]))

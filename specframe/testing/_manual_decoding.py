@@ -30,7 +30,7 @@ def drafts_of(session: Session) -> Iterator[Draft]:
 
 
 def accept_half(session: Session, draft: Draft) -> Scores:
-    """Accept the upper half of a path of each row, with a token that is not the root behind it."""
+    """Accept the upper half of a path of each row, then a token that is not the root."""
     paths = [half_path(draft, place) for place in range(len(session.rows))]
     vocab = session.target.engine.vocab_size
     return session.accept(draft, paths, [(row.root + 1) % vocab for row in session.rows.active])

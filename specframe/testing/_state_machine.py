@@ -1,8 +1,8 @@
 """A state machine on a drafter: whatever happened before, it drafts as on a fresh start.
 
-Start, propose, accept n, roll back, let rows leave, reset: in any legal order. The model that it is
-held against is a list of tokens for each row: a new drafter, started on those tokens, must draft
-the same.
+Start, propose, accept n, roll back, let rows leave, reset: in any legal order. It is
+compared with a list of tokens for each row: a new drafter, started on those tokens, must draft the
+same.
 """
 
 from __future__ import annotations
@@ -51,7 +51,10 @@ def check_machine(subject: Subject, *, most_rows: int) -> None:
 
 
 class DrafterMachine(RuleBasedStateMachine):
-    """Drive one drafter; set ``subject``, and how many rows a batch may have."""
+    """Drive one drafter; set ``subject``, and with ``most_rows`` how many rows a batch may have.
+
+    Raises Broken, an AssertionError, where the drafter drafts otherwise than a new one.
+    """
 
     subject: Subject
     most_rows: int = 1
@@ -80,7 +83,7 @@ class DrafterMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.draft is None)
     @rule(rooms=rooms_of)
     def propose(self, rooms: list[int]) -> None:
-        """Ask for a draft and hold it against a fresh start's."""
+        """Ask for a draft and compare it with a fresh start's."""
         self._propose(rooms)
 
     def _propose(self, rooms: list[int]) -> None:
@@ -100,7 +103,7 @@ class DrafterMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.draft is not None)
     @rule(data=st.data())
     def accept(self, data: st.DataObject) -> None:
-        """Accept down to some node of each row, with some token behind it."""
+        """Accept down to some node of each row, with some token after it."""
         assert self.draft is not None
         sizes = self.draft.size_list
         self._commit([data.draw(st.integers(0, size - 1)) for size in sizes], data)
@@ -151,7 +154,7 @@ class DrafterMachine(RuleBasedStateMachine):
         self.story.append(f"accepted {[len(path) for path in paths]}, then came {tokens}")
 
     def _fresh_draft(self) -> Draft:
-        """Return what a new drafter drafts behind the same tokens, with the same room."""
+        """Return what a new drafter drafts after the same tokens, with the same room."""
         rows = self.session.rows.active
         prompts = [row.tokens[:-1] for row in rows]
         fresh = self._session(prompts, ScriptedLimits([0]), None).begin(self.session.rows.roots)

@@ -71,7 +71,10 @@ FULL: tuple[Check, ...] = (
 
 
 def checks(level: Level = "full") -> dict[str, Check]:
-    """Return the checks of a level by name, in the order in which they run; full has them all."""
+    """Return the checks of a level by name, in the order in which they run.
+
+    ``level`` is "basic" or "full", which has them all; raises InputError for any other.
+    """
     if level not in {"basic", "full"}:
         raise InputError(f"level must be 'basic' or 'full', got {level!r}")
     return {check.__name__: check for check in (BASIC if level == "basic" else BASIC + FULL)}
@@ -91,10 +94,13 @@ def check_strategy(  # noqa: PLR0913 (the public entry point)
     """Run all checks of a level and return their results; needs no pytest.
 
     ``strategy`` is a registered name, a Drafter class, or a function that makes a drafter; each
-    decode gets a new one, of ``for_testing`` where it is a class. ``expected_failed_checks`` maps
-    names of checks to the reason why they fail for now; one that passes is a failure.
+    decode gets a new one, of ``for_testing`` where it is a class. ``level`` is "basic" or "full".
+    ``options`` are values by option name, for a registered name alone. ``expected_failed_checks``
+    maps names of checks to the reason why they fail for now; one that passes is a failure.
     ``max_examples`` and ``seed`` default to the pytest options, 20 and 0. Raises ConformanceError
-    if a check fails and ``on_fail`` is "raise", and always if not one check applies.
+    if a check fails and ``on_fail`` is "raise" (not "report"), and always if not one check applies;
+    InputError for an argument that cannot be used, UnknownNameError for a name that nobody
+    registers, OptionError for an option.
     """
     expected = known_gaps(expected_failed_checks or {}, checks("full"))
     subject = make_subject(

@@ -43,7 +43,7 @@ from specframe.testing._tiny_model import TinyModel
 
 @attrs.define(eq=False)
 class Subject:
-    """Make what is under test anew for every decode, and count the examples that are run.
+    """Make what is under test new for every decode, and count the examples that are run.
 
     ``stop_policy`` is a name, or makes a policy; ``strategy`` and ``component`` say where a
     registered strategy comes from, ``options`` is what its drafter is made with. Without
@@ -195,7 +195,7 @@ class Session:
         return self.drafter.propose(self.rows, self.stop, self.sampler)
 
     def accept(self, draft: Draft, paths: list[list[int]], next_tokens: list[int]) -> Scores:
-        """Score a draft, commit the paths with a token behind each, whatever the target says."""
+        """Score a draft, commit the paths with a token after each, whatever the target says."""
         scores = self.target.score(self.rows, draft)
         verdict = Verdict(paths, next_tokens, scores.best[1])
         commit = self.target.commit(self.rows, draft, verdict)

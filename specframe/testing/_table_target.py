@@ -1,4 +1,4 @@
-"""A target made of arithmetic: what a token becomes is a hash of all that it sees.
+"""A target made of arithmetic: a token becomes a hash of all that it sees.
 
 ``Table`` says directly what follows a sequence; ``TableEngine`` says the same through a cache with
 slots, masks and layers. They agree only if every token of every pass saw its own prefix, at the
@@ -23,11 +23,12 @@ Sight = list[tuple[int, int]]  # the (position, slot) pairs that a token sees
 
 @attrs.frozen
 class Table:
-    """Answer what a sequence leads to; knows neither cache nor mask.
+    """Say what follows a sequence; it knows neither cache nor mask.
 
-    ``steps`` is the number of different logits: with few of them many a token ties for the first
-    place, with many the table has a distribution worth sampling from. ``width`` is the hidden size
-    of its engine.
+    ``layers`` and ``vocab`` are the sizes of the model, ``width`` the hidden size of its engine;
+    another ``salt`` gives another table. ``steps`` is the number of different logits: with few,
+    many tokens tie for the first place; with many, the table has a distribution worth sampling
+    from. Raises no error of specframe's.
     """
 
     layers: int = 3
@@ -63,7 +64,7 @@ class Table:
         return column
 
     def scores(self, digest: int) -> list[float]:
-        """Return the logits that a digest stands for."""
+        """Return the logits of a digest, one for each token."""
         unit = LARGEST / (self.steps - 1)
         return [
             # One round of hash leaves neighbouring tokens with nearly the same upper bits.
@@ -72,7 +73,7 @@ class Table:
         ]
 
     def logits(self, tokens: Sequence[int]) -> list[float]:
-        """Return the logits behind a sequence."""
+        """Return the logits after a sequence, one for each token."""
         return self.scores(self.column(tokens)[-1])
 
     def next(self, tokens: Sequence[int]) -> int:
@@ -81,7 +82,10 @@ class Table:
         return logits.index(max(logits))
 
     def continuation(self, stops: Stops, prompt: Sequence[int]) -> tuple[list[int], str]:
-        """Return what plain decoding says, and why it ends, with nothing but this table."""
+        """Return the new tokens of plain decoding and why it ends, from this table alone.
+
+        The reason is eos, stop, criteria, length or context.
+        """
         tokens = list(prompt)
         while True:
             tokens.append(self.next(tokens))
@@ -103,7 +107,7 @@ class TableEngine(Engine):
 
     A cell is what one layer wrote for one token: (position, value); None was never written. Of the
     hidden states the first component counts, the others are 0. ``calls`` lists the layer ranges
-    that were run.
+    that were run. Raises AssertionError for a placement that breaks its promises.
     """
 
     device = torch.device("cpu")
@@ -122,7 +126,7 @@ class TableEngine(Engine):
         self.cells = [[[None] * slots for _ in range(batch)] for _ in range(self.num_layers)]
 
     def fill(self, row: int, tokens: list[int], taps: Collection[int] = ()) -> Filled:
-        """Run a prompt through all layers of one row."""
+        """Run a prompt through all layers of one row; ``taps`` are numbers of layers run."""
         line = torch.arange(len(tokens))[None]
         placement = Placement(line, line, len(tokens), start=0, causal=True)
         every = range(self.num_layers)
@@ -139,7 +143,7 @@ class TableEngine(Engine):
         skip: Collection[int] = (),
         taps: Collection[int] = (),
     ) -> tuple[Tensor, dict[int, Tensor]]:
-        """Run layers on the batch's cells."""
+        """Run layers on the batch's cells; the dictionary maps ``taps`` to the states there."""
         self.calls.append((lo, hi))
         layers = [layer for layer in range(lo, hi) if layer not in skip]
         return self._pass(range(len(self.cells[0])), hidden, placement, layers, taps)
@@ -167,7 +171,7 @@ class TableEngine(Engine):
                 cells[start : start + len(source)] = [cells[slot] for slot in source]
 
     def keep(self, kept: list[int]) -> None:
-        """Go on with the rows ``kept`` alone."""
+        """Keep only the rows ``kept``, in this order."""
         self.cells = [[layer[row] for row in kept] for layer in self.cells]
 
     def twin(self) -> TableEngine:
@@ -236,7 +240,7 @@ def read(cells: list[Cell | None], sight: Sight) -> list[tuple[int, int, int]]:
 
 
 def check_start(placement: Placement) -> None:
-    """Hold ``start`` against what it promises: consecutive slots, equal to the positions."""
+    """Compare ``start`` with what it promises: consecutive slots, equal to the positions."""
     if placement.start is not None:
         line = torch.arange(placement.start, placement.start + placement.positions.shape[1])
         assert torch.equal(placement.slots, line[None])
@@ -261,7 +265,7 @@ def seen_slots(placement: Placement) -> list[list[Sight]]:
 
 
 def visibility(placement: Placement) -> Tensor:
-    """Return the mask ``[batch, token, reach]`` that a placement stands for."""
+    """Return the mask ``[batch, token, reach]`` of a placement."""
     if placement.visible is not None:
         return placement.visible
     everything = torch.ones(*placement.positions.shape, placement.reach, dtype=torch.bool)

@@ -1,7 +1,7 @@
 """A target of a few random layers on the real cache and attention, in float64, without files.
 
-Two query heads share a key head and one layer has a window: whatever is misplaced in the cache or
-let through by a mask changes a state by far more than rounding does.
+Two query heads share a key head and one layer has a window: what is misplaced in the cache or let
+through by a mask changes a state by far more than rounding does.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class TinyLayer:
         return torch.split(heads, [HEADS, KV_HEADS, KV_HEADS], dim=-2)
 
     def after(self, hidden: Tensor, attended: Tensor) -> Tensor:
-        """Return the states behind the layer."""
+        """Return the states after the layer."""
         hidden = hidden + attended @ self.out.T
         return hidden + (hidden @ self.mix.T).tanh()
 
@@ -62,7 +62,10 @@ class TinyLayer:
 
 
 class TinyModel:
-    """Hold the layers; ``engine`` runs them on a cache, ``logits`` says what must come out."""
+    """Hold the layers; ``engine`` runs them on a cache, ``logits`` says what must come out.
+
+    Raises no error of specframe's.
+    """
 
     vocab = VOCAB
 
@@ -85,7 +88,7 @@ class TinyModel:
         ]
 
     def engine(self) -> LayerEngine:
-        """Return an engine with a cache of its own."""
+        """Return an engine with its own cache."""
         return LayerEngine(
             Split(
                 layers=self.layers,
@@ -105,7 +108,7 @@ class TinyModel:
         )
 
     def logits(self, tokens: Sequence[int]) -> list[float]:
-        """Return the logits behind a sequence, by a prefill of a fresh cache."""
+        """Return the logits after a sequence, one for each token, by a prefill of a fresh cache."""
         known = tuple(tokens)
         if known not in self._known:
             engine = self.engine()

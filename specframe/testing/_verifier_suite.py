@@ -43,7 +43,10 @@ def check_verifier(  # noqa: PLR0913 (the public entry point)
     """Run all checks of a verifier, a registered name or an instance; like ``check_strategy``.
 
     The law of the output is computed, not sampled: every accept, refusal and draw is enumerated
-    with its probability, in float64, and must add up to the target's law within 1e-12.
+    with its probability, in float64, and must add up to the target's law within 1e-12. ``options``
+    are values by option name; ``expected_failed_checks`` maps names of checks to reasons;
+    ``on_fail`` is "raise" or "report". Raises ConformanceError if a check fails, InputError,
+    UnknownNameError and OptionError as ``check_strategy`` does.
     """
     expected = known_gaps(expected_failed_checks or {}, verifier_checks())
     subject = verifier_subject(verifier, options, max_examples, seed)

@@ -1,4 +1,4 @@
-"""The draft model as drafting runs it: rows of different lengths on a cache of its own."""
+"""The draft model as drafting runs it: rows of different lengths on its own cache."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from torch import Tensor
 
 from specframe import Board, Engine
 
-PADDING = 1  # the slot at the cache's end that nothing sees
+PADDING = 1  # the slot at the end of the cache that nothing sees
 
 
 class CachedModel:
-    """Read tokens behind what each row holds, and answer in the target's vocabulary.
+    """Read tokens after what each row holds, and answer in the target's vocabulary.
 
-    Ids that the model does not have, which a target with more tokens may say, are read as its last.
-    ``held`` says of how many positions each row has keys and values; the first of them are the
-    committed tokens. Rolling back is to lower it.
+    A target with more tokens may say ids that the model does not have: they are read as its last.
+    ``held`` says for how many positions each row has keys and values; the first of them are the
+    committed tokens. Lowering it rolls back.
     """
 
     def __init__(self, engine: Engine, vocab_size: int) -> None:
-        """Take an engine that nobody else runs, and the size of the target's head."""
+        """Take an engine of its own, and the size of the target's head."""
         self.engine = engine
         self.held: list[int] = []
         self._vocab_size = vocab_size
@@ -28,7 +28,7 @@ class CachedModel:
         self._board = Board(PADDING)
 
     def open(self, prompts: list[list[int]], slots: int) -> None:
-        """Fill the cache with prompts, but for those longer than the model's context."""
+        """Fill the cache with prompts, except those longer than the model's context."""
         slots = min(slots, self.engine.context + PADDING)
         if self._board.slots < slots:
             self._board = Board(slots, self.engine.device)
@@ -40,15 +40,15 @@ class CachedModel:
                 self.held[place] = len(prompt)
 
     def levels(self, lengths: list[int]) -> list[int]:
-        """Return how many tokens can be drafted behind ``lengths`` tokens, the last unread."""
+        """Return how many tokens can be drafted after ``lengths`` tokens, the last one unread."""
         return [max(0, self.engine.context + 1 - length) for length in lengths]
 
     def read(
         self, tokens: Int[Tensor, "batch token"], counts: list[int]
     ) -> tuple[Float[Tensor, "batch vocab"], Float[Tensor, "batch hidden"]]:
-        """Read each row's last ``counts[b]`` of ``tokens``; return the logits and state behind.
+        """Read each row's last ``counts[b]`` of ``tokens``; return the logits and state after them.
 
-        A row that reads nothing is answered with anything.
+        The answer for a row that reads nothing means nothing.
         """
         placement = self._board.spans(self.held, counts)
         engine = self.engine
@@ -69,12 +69,12 @@ class CachedModel:
         self.held = [min(pair) for pair in zip(self.held, lengths, strict=True)]
 
     def keep(self, kept: list[int]) -> None:
-        """Go on with the rows ``kept`` alone."""
+        """Continue with the rows ``kept`` alone."""
         self.held = [self.held[place] for place in kept]
         self.engine.keep(kept)
 
     def _sized(self, logits: Float[Tensor, "batch some"]) -> Float[Tensor, "batch vocab"]:
-        """Drop what the target's head does not have, rule out what the model's does not have."""
+        """Drop ids that the target's head does not have, rule out those that the model's lacks."""
         missing = self._vocab_size - logits.shape[-1]
         if missing <= 0:
             return logits[:, : self._vocab_size]

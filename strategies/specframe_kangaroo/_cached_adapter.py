@@ -27,7 +27,7 @@ Forward = Callable[[Tensor, Placement], Tensor]
 class CachedAdapter:
     """Run an adapter's layers; owns a cache with one entry per position that was run.
 
-    ``adapter`` is used up: its weights move into the layout that is fastest for few rows.
+    It consumes ``adapter``: its weights move into the layout that is fastest for few rows.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class CachedAdapter:
         self._rotary: RotaryTable | None = None
 
     def open(self, batch: int, slots: int) -> None:
-        """Have a cache for ``batch`` rows of ``slots`` slots; large enough buffers are kept."""
+        """Provide a cache for ``batch`` rows of ``slots`` slots; large enough buffers are kept."""
         if self._cache is not None and self._cache.reopen(batch, slots):
             return
         config = self._config
@@ -81,12 +81,12 @@ class CachedAdapter:
         return self._step(hidden, placement)
 
     def gather(self, sources: list[list[int]], starts: list[int]) -> None:
-        """Move each row's slots ``sources[b]`` to ``starts[b]`` and on: an accepted path."""
+        """Move each row's slots ``sources[b]`` to ``starts[b]`` onwards: an accepted path."""
         assert self._cache is not None
         self._cache.gather(sources, starts)
 
     def keep(self, kept: list[int]) -> None:
-        """Go on with the rows ``kept`` alone."""
+        """Continue with the rows ``kept`` alone."""
         assert self._cache is not None
         self._cache.keep(kept)
 

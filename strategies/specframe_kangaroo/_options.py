@@ -1,4 +1,4 @@
-"""What Kangaroo lets the user choose; None leaves it to the adapter's metadata."""
+"""What Kangaroo lets the user choose; None leaves the choice to the adapter's metadata."""
 
 from __future__ import annotations
 

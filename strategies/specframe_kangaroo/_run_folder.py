@@ -1,4 +1,4 @@
-"""The folder of a training run: what stands in it, and whether a run may go on there."""
+"""The folder of a training run: what it holds, and whether a run may continue there."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ FINISHED = ("config.json", "model.safetensors")
 
 @attrs.frozen
 class RunFolder:
-    """``--output``: the adapter on top, the Trainer's checkpoints below it."""
+    """The folder of ``--output``: the adapter on top, the Trainer's checkpoints below it."""
 
     path: Path
 
     @property
     def checkpoints(self) -> Path:
-        """Return where the Trainer's checkpoints stand."""
+        """Return the folder of the Trainer's checkpoints."""
         return self.path / "checkpoints"
 
     def check_free(self) -> None:
@@ -33,24 +33,24 @@ class RunFolder:
         if any((self.path / name).exists() for name in FINISHED) or self.checkpoints.exists():
             raise InputError(
                 f"output {self.path} holds a training run already; give another folder, or "
-                "`--resume` to go on with it."
+                "`--resume` to continue it."
             )
 
     def last_checkpoint(self) -> Path | None:
-        """Return the newest complete checkpoint; one that a crash cut short is passed over."""
+        """Return the newest complete checkpoint; one that a crash cut short is skipped."""
         found = {_step(path): path for path in self.checkpoints.glob("checkpoint-*")}
         complete = [step for step, path in found.items() if _is_complete(path)]
         return found[max(complete)] if complete else None
 
     def record(self, facts: dict[str, Any]) -> None:
-        """Write down what the checkpoints depend on."""
+        """Write down the facts that the checkpoints depend on."""
         self.checkpoints.mkdir(parents=True, exist_ok=True)
         temporary = self.checkpoints / f".{RECORD}"
         temporary.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
         temporary.replace(self.checkpoints / RECORD)
 
     def check_same(self, facts: dict[str, Any]) -> None:
-        """Raise ``InputError`` naming what differs from the run that is to be resumed."""
+        """Raise ``InputError`` naming what differs from the run to resume."""
         try:
             earlier = json.loads((self.checkpoints / RECORD).read_text(encoding="utf-8"))
         except FileNotFoundError:
@@ -75,7 +75,7 @@ def _step(path: Path) -> int:
 
 
 def _is_complete(path: Path) -> bool:
-    """Tell whether the file that the Trainer writes last is there, and whole."""
+    """Tell whether the file that the Trainer writes last is complete."""
     try:
         json.loads((path / "trainer_state.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):

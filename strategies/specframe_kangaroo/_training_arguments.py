@@ -1,4 +1,4 @@
-"""The Trainer's settings, from what was asked for and from the paper."""
+"""The Trainer's settings, from the request and the paper."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def training_arguments(
     """Return the settings of a run over ``num_windows`` windows; writes nothing.
 
     AdamW with betas 0.9 and 0.95, linear warmup and decay (paper section 4.1). Raises
-    ``InputError`` if the device is not there, or the ``train`` extra is not installed.
+    ``InputError`` if the device is missing or the ``train`` extra is not installed.
     """
     steps = request.max_steps or math.ceil(num_windows / windows_per_step(request))
     log_steps = max(1, min(LONGEST_LOG_INTERVAL, steps // 20))
@@ -61,9 +61,9 @@ def training_arguments(
 
 
 def learning_rate_of(request: TrainRequest, hidden_size: int) -> float:
-    """Return the highest learning rate: what was asked for, else one that falls with the width.
+    """Return the highest learning rate: the requested one, else one that falls with the width.
 
-    The paper's 5e-5 for a width of 4096 fixes the product.
+    The product is that of the paper's 5e-5 and width of 4096.
     """
     return request.learning_rate or min(1e-3, 5e-5 * 4096 / hidden_size)
 
@@ -71,7 +71,7 @@ def learning_rate_of(request: TrainRequest, hidden_size: int) -> float:
 def windows_per_step(request: TrainRequest) -> int:
     """Return how many windows all processes together take in one optimiser step.
 
-    torchrun and ``accelerate launch`` both say in WORLD_SIZE how many there are.
+    torchrun and ``accelerate launch`` both set WORLD_SIZE to their number.
     """
     world_size = int(os.environ.get("WORLD_SIZE", "1"))
     return request.batch_size * request.gradient_accumulation * world_size

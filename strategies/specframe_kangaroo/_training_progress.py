@@ -16,7 +16,7 @@ class Progress:
     first: tuple[float, int] | None = None
 
     def show(self, state: TrainerState, logs: dict[str, float]) -> None:
-        """Print an entry of training or of evaluation, in one process; pass over other entries."""
+        """Print an entry of training or evaluation, in one process; ignore other entries."""
         prefix = "eval_" if "eval_loss" in logs else ""
         if not state.is_world_process_zero or f"{prefix}agreement" not in logs:
             return
@@ -30,7 +30,7 @@ class Progress:
         print("  ".join(filter(None, parts)), file=sys.stderr, flush=True)  # noqa: T201 (progress)
 
     def _left(self, state: TrainerState) -> str:
-        """Return the time to go, once two entries have shown the pace."""
+        """Return the remaining time, once two entries have shown the pace."""
         now, step = time.monotonic(), state.global_step
         if self.first is None:
             self.first = now, step

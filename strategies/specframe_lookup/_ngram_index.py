@@ -1,4 +1,4 @@
-"""Where the last tokens of a text stood before."""
+"""Where the last tokens of a text occurred before."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ Ngram = tuple[int, ...]
 
 
 class NgramIndex:
-    """Remember behind which place each n-gram of a growing text stands.
+    """Remember where each n-gram of a growing text ends.
 
     An n-gram is entered when a token follows it. So the end of the text never finds itself, and
-    what is found has a continuation, which may overlap the end: in ``a a a`` the last two
-    tokens stood before, one place to the left. Reading takes constant time a token. ``places`` maps
-    an n-gram to the place of the token behind it; the index owns it.
+    what is found has a continuation, which may overlap the end: in ``a a a`` the last two tokens
+    occurred before, one place to the left. Reading takes constant time a token. ``places`` maps an
+    n-gram to the place of the token after it; the index owns it.
     """
 
     def __init__(self, shortest: int, longest: int, *, latest: bool) -> None:
-        """Index n-grams of these lengths; of several places keep the latest or the leftmost."""
+        """Index n-grams of these lengths; of several places, keep the latest or the leftmost."""
         self._lengths = range(shortest, longest + 1)
         self._latest = latest
         self.places: dict[Ngram, int] = {}
         self._read = 0
 
     def read(self, tokens: Sequence[int]) -> None:
-        """Enter what was appended to the text since the last call."""
+        """Index what was appended to the text since the last call."""
         for place in range(max(1, self._read), len(tokens)):
             for length in self._lengths:
                 if length > place:
@@ -38,7 +38,7 @@ class NgramIndex:
 
 
 class Reference:
-    """Hold documents to copy from; of several places the first one serves, as in LLMA."""
+    """Hold documents to copy from; of several places, the first one is used, as in LLMA."""
 
     def __init__(self, documents: Sequence[Sequence[int]], shortest: int, longest: int) -> None:
         """Index the documents, each by itself: no n-gram reaches from one into the next."""

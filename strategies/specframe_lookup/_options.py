@@ -22,12 +22,12 @@ class LookupOptions:
     )
     steps: int = option(10, help="most tokens copied in a round", unit="tokens", check=at_least(1))
     match: Literal["latest", "leftmost"] = option(
-        "latest", help="which place to copy from where the run stands several times in the text"
+        "latest", help="which place to copy from if the run occurs several times in the text"
     )
     reference: Path | None = option(
         None,
         help="file to copy from too: text, or .jsonl with a list of token ids a line; "
-        "its first match serves",
+        "its first match is used",
     )
 
     def __attrs_post_init__(self) -> None:

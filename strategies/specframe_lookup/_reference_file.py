@@ -1,4 +1,4 @@
-"""Reading a file of reference documents."""
+"""Read a file of reference documents."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def _tokenised(path: Path, text: str, target: Target) -> list[int]:
             f"'{target.origin.name}' came without a tokenizer: give a .jsonl file with a list of "
             "token ids a line, or tokenizer="
         )
-    # A text longer than the context is no mistake here, so the tokenizer need not warn of it.
+    # A text longer than the context is no mistake here, so the tokenizer need not warn.
     ids: list[int] = tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
     return ids
 

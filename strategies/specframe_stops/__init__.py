@@ -1,4 +1,4 @@
-"""The stop policies that come with specframe: fixed lengths and bounds, and those that learn."""
+"""The stop policies that come with specframe: fixed lengths and bounds, and learning ones."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Stop policies without a memory: a fixed length, and fixed bounds on what the drafter shows."""
+"""Stop policies without memory: a fixed length, and fixed bounds on what the drafter shows."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from specframe import Rows, Step, StopPolicy
 
@@ -26,16 +26,16 @@ class FixedPolicy(StopPolicy):
 
 
 class ConfidencePolicy(StopPolicy):
-    """Stop behind the first token whose top-1 probability is below the threshold.
+    """Stop after the first token whose top-1 probability is below the threshold.
 
-    Kangaroo, section 3.3; the un-tempered probability also when sampling (Table 3). The token
+    Kangaroo, section 3.3; the un-tempered probability, also when sampling (Table 3). The token
     itself stays in the draft: dropping it for its own probability would bias sampling.
     """
 
-    reads: ClassVar[frozenset[str]] = frozenset({"confidence"})
+    reads = frozenset({"confidence"})
 
     def __init__(self, options: ConfidenceOptions) -> None:
-        """Stop below ``options.threshold``, and after ``options.steps`` levels anyway."""
+        """Stop below ``options.threshold``, after ``options.steps`` levels at the latest."""
         self._steps = options.steps
         self._threshold = options.threshold
 
@@ -49,16 +49,16 @@ class ConfidencePolicy(StopPolicy):
 
 
 class SvipPolicy(StopPolicy):
-    """Stop behind a token that was drafted from an uncertain distribution.
+    """Stop after a token that was drafted from an uncertain distribution.
 
     SVIP (arXiv 2411.18462): the acceptance rate falls as the root of the draft distribution's
     entropy rises. The token stays in the draft.
     """
 
-    reads: ClassVar[frozenset[str]] = frozenset({"entropy"})
+    reads = frozenset({"entropy"})
 
     def __init__(self, options: SvipOptions) -> None:
-        """Stop above ``options.bound``, and after ``options.steps`` levels anyway."""
+        """Stop above ``options.bound``, after ``options.steps`` levels at the latest."""
         self._steps = options.steps
         self._factor = options.factor
         self._bound = options.bound

@@ -48,7 +48,7 @@ class SvipOptions:
     )
     bound: float = option(
         0.3,
-        help="stop after a token behind which the root of factor x entropy lies above this",
+        help="stop after a token drafted where the root of factor x entropy lies above this",
         unit="square root of nats",
         check=not_negative,
     )
@@ -94,13 +94,16 @@ class CostAwareOptions:
     """Options of the policy ``cost-aware``."""
 
     steps: int = option(
-        16, help="most levels drafted in a round, whatever pays", unit="tokens", check=at_least(1)
+        16,
+        help="most levels drafted in a round, even if more would pay",
+        unit="tokens",
+        check=at_least(1),
     )
 
 
 @attrs.frozen
 class _Composed:
-    """Options that both compositions have."""
+    """Options of both compositions; ``policies`` is as ``specframe.named_parts`` reads it."""
 
     policies: str = option(
         "confidence+svip",
@@ -109,13 +112,13 @@ class _Composed:
     )
     steps: int | None = option(
         None,
-        help="most levels drafted in a round, for those of the policies that do not say",
+        help="most levels drafted in a round, for policies that do not set it",
         unit="tokens",
         check=at_least(1),
     )
     threshold: float | None = option(
         None,
-        help="top-1 probability, for those of the policies that have a threshold and do not say",
+        help="top-1 probability, for policies that have a threshold and do not set it",
         unit="probability",
         check=not_negative,
     )
@@ -123,9 +126,9 @@ class _Composed:
 
 @attrs.frozen
 class AnyOptions(_Composed):
-    """Options of the policy ``any``."""
+    """Options of the policy ``any``; ``policies`` is as ``specframe.named_parts`` reads it."""
 
 
 @attrs.frozen
 class AllOptions(_Composed):
-    """Options of the policy ``all``."""
+    """Options of the policy ``all``; ``policies`` is as ``specframe.named_parts`` reads it."""

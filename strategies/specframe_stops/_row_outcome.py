@@ -21,10 +21,9 @@ class RowOutcome:
 
 
 def outcomes(rows: Rows, round: Round) -> list[RowOutcome | None]:
-    """Return each row's outcome, None where the round says nothing about drafting.
+    """Return each row's outcome, None if the round says nothing about drafting.
 
-    A row that has ended may have been cut inside its path, and a row without room could not be
-    drafted for.
+    A row that has ended may have been cut within its path, and a row without room got no draft.
     """
     assert round.draft is not None
     assert round.commit is not None

@@ -80,7 +80,7 @@ class StandIn:
                 output.fill_(float("nan") if output.is_floating_point() else -1)
 
     def kernels(self) -> AbstractContextManager[object]:
-        """Leave attention as it is."""
+        """Leave attention unchanged."""
         return contextlib.nullcontext()
 
 
@@ -129,7 +129,7 @@ class CudaGraphs:
             return body()
 
     def kernels(self) -> AbstractContextManager[object]:
-        """Keep cuDNN out: it plans anew for every shape and promises no bits."""
+        """Keep cuDNN out: it plans again for every shape and promises no bits."""
         backends = [SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
         context: AbstractContextManager[object] = sdpa_kernel(backends)
         return context

@@ -44,7 +44,7 @@ class Shape:
     """Name a shape of passes.
 
     ``reach`` is 0 where nothing is placed; ``masked`` says that a mask is handed over: otherwise
-    tokens see what stands up to their own position.
+    tokens see the slots up to their own position.
     """
 
     batch: int
@@ -127,7 +127,7 @@ class StaticInputs:
             self._visible[:, count:, 0].fill_(value=True)
 
     def placement(self) -> Placement | None:
-        """Return where the tokens stand, with a mask that is made from the buffers when called."""
+        """Return where the tokens are, with a mask that is made from the buffers when called."""
         if not self._shape.reach:
             return None
         visible = self._visible

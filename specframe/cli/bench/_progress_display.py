@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from specframe.cli._display import Notes, is_terminal, number, tell
+from specframe._words import number
+from specframe.cli._display import Notes, is_terminal, tell
 from specframe.cli.bench._judging import judging_bar
 
 if TYPE_CHECKING:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from specframe.cli._display import number, percent, say
+from specframe._words import number, percent, times
+from specframe.cli._display import say
 from specframe.cli._strategies import print_table
 
 if TYPE_CHECKING:
@@ -134,16 +135,11 @@ def sentence(row: Summary) -> str:
     return "; ".join([*parts, *differences_in_words(row.differences)])
 
 
-def times(value: float | None) -> str:
-    """Return a ratio for people."""
-    return "n/a" if value is None else f"{value:.2f}x"
-
-
 def interval(value: float | None, low: float | None, high: float | None) -> str:
     """Return a ratio with its interval."""
     if value is None or low is None or high is None:
         return times(value)
-    return f"{value:.2f}x [{low:.2f}, {high:.2f}]"
+    return f"{times(value)} [{low:.2f}, {high:.2f}]"
 
 
 def positions(row: Summary) -> str:

@@ -12,17 +12,17 @@ from typing import TYPE_CHECKING, Final
 from specframe import _defaults
 from specframe._errors import InputError
 from specframe._plugins.hooks import API_VERSION
-from specframe._scaffold.names import KINDS, Author, KindName, Names
+from specframe._scaffold.package_names import KINDS, Author, KindName, Names
 
 if TYPE_CHECKING:
     import jinja2
 
 TEMPLATE: Final = Path(__file__).parent / "templates" / "plugin"
-FILLED: Final = ".jinja"  # a file that ends so is filled and loses the ending; others are copied
+FILLED: Final = ".jinja"  # files with this ending are filled and lose it; others are copied
 
 
 def check_folder(folder: Path) -> None:
-    """Refuse, by InputError, a folder that holds anything, and what is no folder."""
+    """Raise InputError for a folder that is not empty, and for what is no folder."""
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         what = "is not empty" if folder.is_dir() else "is no folder"
         raise InputError(f"'{folder}' {what}: name another folder with --output")
@@ -31,10 +31,10 @@ def check_folder(folder: Path) -> None:
 def write_package(
     kind: KindName, names: Names, summary: str, author: Author, folder: Path
 ) -> list[Path]:
-    """Write the package to ``folder``, wholly or not at all; return its files, relative to it.
+    """Write the package to ``folder``, completely or not at all; return its files, relative to it.
 
-    ``summary`` is as ``summary_of`` returns it, ``folder`` as ``check_folder`` wants it. The
-    package is rendered beside the place where it will stand and then moved there.
+    ``summary`` is as ``summary_of`` returns it; ``check_folder`` has accepted ``folder``. The
+    package is rendered beside its place and then moved there.
     """
     there = folder.absolute()
     beside = next(parent for parent in there.parents if parent.is_dir())
@@ -59,7 +59,7 @@ def values(kind: KindName, names: Names, summary: str, author: Author) -> dict[s
         "has_licence": author.licence != "none",
         "kind": kind,
         "licence": author.licence,
-        "licence_file": "" if author.licence == "none" else "LICENSE",  # a nameless one is left out
+        "licence_file": "" if author.licence == "none" else "LICENSE",  # no name: left out
         "name": names.name,
         "noun": told.noun,
         "package": names.package,
@@ -74,7 +74,7 @@ def values(kind: KindName, names: Names, summary: str, author: Author) -> dict[s
 
 
 def _render(folder: Path, kind: KindName, data: dict[str, object]) -> None:
-    """Write what all packages share, then what the kind adds."""
+    """Write what all packages share, then what this kind adds."""
     environment = _environment()
     for part in ("shared", kind):
         for name, source in _sources(environment, TEMPLATE / part, data):
@@ -102,7 +102,7 @@ def _environment() -> jinja2.Environment:
 def _sources(
     environment: jinja2.Environment, part: Path, data: dict[str, object]
 ) -> Iterator[tuple[str, Path]]:
-    """Yield each file's path in the package and its source, but none whose name becomes empty."""
+    """Yield each file's path in the package and its source; files without a name are left out."""
     for source in sorted(path for path in part.rglob("*") if path.is_file()):
         pattern = source.relative_to(part).as_posix().removesuffix(FILLED)
         name = environment.from_string(pattern).render(data)
@@ -111,7 +111,7 @@ def _sources(
 
 
 def _move(rendered: Path, there: Path) -> None:
-    """Put the package in its place; an empty folder stays what it is, someone may stand in it."""
+    """Move the package to its place; an empty folder is kept, since a shell may be in it."""
     there.parent.mkdir(parents=True, exist_ok=True)
     if not there.exists():
         rendered.rename(there)

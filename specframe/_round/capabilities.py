@@ -1,4 +1,4 @@
-"""What a drafter declares of itself: what it needs of the target, and what it can do."""
+"""What a drafter declares: what it needs of the target, and what it can do."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import attrs
 class Needs:
     """Say what a drafter wants captured from the target; it captures that and nothing else.
 
-    ``taps`` are hidden states by the number of layers run (0 = embeddings), of every node;
-    ``normed`` the last ones after the final norm; ``prompt``: of the prompt's tokens too.
+    ``taps`` are hidden states of every node, named by the number of layers run (0 = embeddings);
+    ``normed``: the last ones after the final norm; ``prompt``: those of the prompt's tokens too.
+    The decoder raises PluginError for a layer that the target does not have.
     """
 
     taps: frozenset[int] = frozenset()
@@ -24,9 +25,10 @@ class Capabilities:
 
     ``tree``: its drafts may branch; ``batch``: it drafts for several rows; ``sampling``: it gives
     the distribution q that it drew from; ``max_nodes``: most nodes of one draft, root included
-    (needed for trees: a chain has at most one node a level); ``shows``: what of Step it can show a
-    stop policy; ``learns``: its drafts depend on earlier rounds or decodes too, not on the
-    committed tokens alone.
+    (required for trees: a chain has at most one node a level); ``shows``: what of Step it can show
+    a stop policy: confidence, entropy, hidden, logits, probs, scores; ``learns``: its drafts depend
+    on earlier rounds or decodes too, not on the committed tokens alone. The decoder raises
+    PluginError for a declaration that cannot be true.
     """
 
     tree: bool = False

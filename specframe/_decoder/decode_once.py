@@ -1,4 +1,4 @@
-"""``specframe.decode``: load, decode and let go, in one call."""
+"""``specframe.decode``: load, decode and release, in one call."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class CallArguments(DecodeArguments, total=False):
-    """Name what ``load`` takes, beside what ``Decoder.decode`` does."""
+    """Say as well what ``load`` takes: each means what it means there."""
 
     model: str | os.PathLike[str] | PreTrainedModel | None
     strategy: str | Drafter
@@ -43,8 +43,9 @@ _OF_LOAD = [
 def decode(prompt: Prompt | Sequence[Prompt], **arguments: Unpack[CallArguments]) -> Any:
     """Load a model, decode a prompt to a Result (a list of prompts to a list), and release both.
 
-    The arguments are those of ``load``, ``model`` by its name, and of ``Decoder.decode``; what they
-    raise is raised here. Loading takes seconds: who decodes more than once keeps a decoder.
+    The arguments are those of ``load`` (``model`` as a keyword) and of ``Decoder.decode``. Raises
+    what they raise, and TypeError for an unknown argument. Loading takes seconds: to decode more
+    than once, keep a decoder.
     """
     refuse_unknown(arguments, CallArguments, "decode")
     of_load = {each.name for each in _OF_LOAD}

@@ -1,4 +1,4 @@
-"""What parts declare of themselves, checked at load: not in the middle of a decode."""
+"""What parts declare about themselves, checked at load, not in the middle of a decode."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from specframe._contracts.drafter import Drafter
 from specframe._contracts.stop_policy import StopPolicy
 from specframe._contracts.verifier import Guarantee, Verifier
 from specframe._errors import PluginError
-from specframe._round.declared import Capabilities, Needs
+from specframe._round.capabilities import Capabilities, Needs
 
 if TYPE_CHECKING:
     from specframe._plugins.component import Component
@@ -21,11 +21,11 @@ SHOWN = (
     "logits",
     "probs",
     "scores",
-)  # what of Step a drafter may show
+)  # the attributes of Step that a drafter may show
 
 
 def check_drafter(drafter: Drafter, num_layers: int) -> None:
-    """Raise PluginError for capabilities or needs that no target can meet; after ``prepare``."""
+    """Raise PluginError for capabilities or needs that no target meets; after ``prepare``."""
     capabilities, needs, most = drafter.capabilities, drafter.needs, drafter.most_levels
     for attribute, value, wanted in (
         ("capabilities", capabilities, Capabilities),
@@ -49,7 +49,7 @@ def check_drafter(drafter: Drafter, num_layers: int) -> None:
 def settings_of(
     drafter: Drafter, method: Literal["settings", "stop_settings"]
 ) -> Mapping[str, object]:
-    """Return what a drafter answers there; raises PluginError for what maps no names to values."""
+    """Return what that method returns; raises PluginError unless it maps names to values."""
     answer: Any = getattr(drafter, method)()
     if not isinstance(answer, Mapping) or not all(isinstance(name, str) for name in answer):
         raise PluginError(
@@ -61,7 +61,7 @@ def settings_of(
 
 
 def check_policy(policy: StopPolicy, name: str) -> None:
-    """Raise PluginError for what is no stop policy, or reads what no drafter can show."""
+    """Raise PluginError unless it is a stop policy that reads what drafters can show."""
     if not isinstance(policy, StopPolicy):
         raise PluginError(
             f"stop policy '{name}' must derive from specframe.StopPolicy, got {policy!r}",
@@ -73,7 +73,7 @@ def check_policy(policy: StopPolicy, name: str) -> None:
 
 
 def check_verifier(verifier: Verifier, component: Component | None) -> None:
-    """Raise PluginError for what is no verifier, or promises what there is no name for."""
+    """Raise PluginError unless it is a verifier with a known guarantee."""
     name = f"'{component.name}'" if component else type(verifier).__name__
     guarantee = getattr(verifier, "guarantee", None)
     problem = ""

@@ -1,4 +1,4 @@
-"""Decoders on models that somebody else holds: made once, and gone with the model.
+"""Decoders on models that belong to others: made once, dropped with the model.
 
 A decoder reads its model through a weak proxy, so one dictionary with weak keys finds it again and
 nothing lives longer than the model. The addresses and version counters of all weights say whether
@@ -52,20 +52,20 @@ class _Entry:
 
 
 class Lent:
-    """Keep the decoders of models that belong to others, the last few of each.
+    """Keep the last few decoders of each model that belongs to others.
 
-    It keeps no model alive: decoders read theirs through a weak proxy and go when it goes. A model
-    whose weights have changed is probed and loaded anew.
+    It keeps no model alive: decoders read theirs through a weak proxy and are dropped with it. A
+    model whose weights have changed is probed and loaded again.
     """
 
     def __init__(self) -> None:
-        """Know no model; the dictionary is this object's alone."""
+        """Begin without models; this object alone owns the dictionary."""
         self._entries: weakref.WeakKeyDictionary[nn.Module, list[_Entry]] = (
             weakref.WeakKeyDictionary()
         )
 
     def decoder(self, model: nn.Module, wanted: Wanted) -> Decoder:
-        """Return the decoder that is wanted on ``model``, made on the first call."""
+        """Return the wanted decoder on ``model``, made on the first call."""
         stamp = _stamp(model)
         fresh = [each for each in self._entries.get(model, []) if each.stamp == stamp]
         entry = next((each for each in fresh if each.wanted == wanted), None)
@@ -77,9 +77,9 @@ class Lent:
 
 
 def _stamp(model: nn.Module) -> object:
-    """Return what differs once a weight was replaced, moved, cast or written to.
+    """Return what changes if a weight is replaced, moved, cast or written to.
 
-    What is written through ``weight.data`` leaves no trace.
+    Writing through ``weight.data`` leaves no trace.
     """
     return [_stamp_of(tensor) for tensor in (*model.parameters(), *model.buffers())]
 

@@ -1,4 +1,4 @@
-"""Logits that are not finite: where they stand, and which layer they come from."""
+"""Logits that are not finite: where they are, and which layer they come from."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A shortage of memory: how it is told from other faults, and what is said about it."""
+"""A shortage of memory: how it differs from other faults, and its message."""
 
 from __future__ import annotations
 

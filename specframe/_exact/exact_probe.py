@@ -1,4 +1,4 @@
-"""The probe that admits an engine to exact mode: what a strategy can vary must not show in bits.
+"""The probe that admits an engine to exact mode: what a strategy can vary must change no bit.
 
 It runs at load, on the engine of the device's runner, and refuses where bits depend on anything
 that a strategy can vary: first passes (which are recorded) and larger buffers (which are recorded
@@ -18,7 +18,8 @@ from torch import Tensor
 from specframe._engine.engine import Engine
 from specframe._engine.placement import Board
 from specframe._errors import ModelError
-from specframe._exact.engine import BLOCK, SLOTS, ExactEngine
+from specframe._exact.exact_engine import BLOCK, SLOTS, ExactEngine
+from specframe._words import dtype_name
 
 LENGTHS = (SLOTS, 4 * SLOTS)  # cache lengths that are tried
 PROMPT_TOKENS = 20
@@ -30,7 +31,7 @@ def admit_exact(engine: Engine) -> ExactEngine:
 
     Random tokens are scored one by one, as plain decoding does; then in other ways that strategies
     score them, each of which must give the same bits. The first passes of each shape are among
-    them, where the engine records; so are those on buffers that were taken anew.
+    them, where the engine records; so are those on new buffers.
     """
     exact = ExactEngine(engine.twin())
     for length in LENGTHS:
@@ -46,7 +47,7 @@ class NotExactError(ModelError):
     """Exact mode cannot be kept by an engine; ``reason`` says what its bits depend on."""
 
     def __init__(self, engine: Engine, what: str) -> None:
-        dtype = str(engine.dtype).removeprefix("torch.")
+        dtype = dtype_name(engine.dtype)
         other = "float64" if dtype == "float32" else "float32"
         self.reason = f"{what} changes the bits of a token's logits"
         super().__init__(
@@ -57,7 +58,7 @@ class NotExactError(ModelError):
 
 @attrs.frozen
 class Probe:
-    """Score one random chain behind one random prompt, in several ways."""
+    """Score one random chain after one random prompt, in several ways."""
 
     engine: ExactEngine
     length: int
@@ -67,7 +68,7 @@ class Probe:
 
     @classmethod
     def at(cls, engine: ExactEngine, length: int) -> Probe:
-        """Draw the tokens; ``others`` fill the cache, and stand in for the chain's second half."""
+        """Draw the tokens; ``others`` fill the cache, and replace the chain's second half."""
         generator = torch.Generator().manual_seed(length)
         parts = (PROMPT_TOKENS, BLOCK, length)
         drawn = torch.randint(engine.vocab_size, (sum(parts),), generator=generator).tolist()
@@ -98,7 +99,7 @@ class Probe:
         return torch.cat(logits, dim=1)
 
     def together(self, tokens: list[int], stale: Sequence[int] = (), spare: int = 0) -> Tensor:
-        """Score all tokens in one block; ``stale`` tokens stood in the cache before.
+        """Score all tokens in one block; ``stale`` tokens were in the cache before.
 
         ``spare`` slots are in the buffers that no pass reads.
         """

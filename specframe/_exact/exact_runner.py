@@ -9,8 +9,8 @@ import attrs
 from specframe._engine.engine import Engine
 from specframe._engine.runners.selection import RUNNERS, on_exact_runner, runner_on
 from specframe._errors import RunnerError
-from specframe._exact.engine import ExactEngine
-from specframe._exact.probe import NotExactError, admit_exact
+from specframe._exact.exact_engine import ExactEngine
+from specframe._exact.exact_probe import NotExactError, admit_exact
 
 
 @attrs.frozen(eq=False)

@@ -1,7 +1,7 @@
-"""The probabilities behind a round's tokens: p, the target's, and q, the drafter's.
+"""The probabilities of a round's tokens: p, the target's, and q, the drafter's.
 
-Measured beside a decode for those who ask for them; they decide nothing. Both are what tokens are
-chosen by: after penalties, processors, temperature and filters; at temperature 0 the model's own.
+They are measured during a decode if asked for, and decide nothing. Both are what tokens are chosen
+by: after penalties, processors, temperature and filters; at temperature 0 the model's own.
 
 p and q are measured between verdict and commit, the only moment at which the logits are there and
 the prefixes are still true, by a verifier that wraps the one in force; the loop knows nothing of
@@ -54,7 +54,7 @@ def measured_rounds(  # noqa: PLR0913, PLR0917 (the loop's own arguments)
 
 @attrs.frozen(eq=False)
 class Seen:
-    """Hold what a drafter saw behind nodes of its tree, before it chose their children."""
+    """Hold a drafter's logits at nodes of its tree, before it chose their children."""
 
     tree: Paths
     nodes: Sequence[Sequence[int]]
@@ -73,7 +73,7 @@ class MeasuringSampler(Sampler):
         self._seen: tuple[Seen, ...] = ()
 
     def first(self, rows: Rows, logits: Float[Tensor, "batch vocab"]) -> Int[Tensor, " batch"]:
-        """Choose the token behind each row's prompt and measure its p."""
+        """Choose the token after each row's prompt and measure its p."""
         tokens = super().first(rows, logits)
         self._clock.lap("prefill")
         warped = self._warped(rows, ROOTS, [[0]] * len(rows), logits[:, None])[:, 0]
@@ -106,7 +106,7 @@ class MeasuringSampler(Sampler):
         p = self.warped(rows, draft, scores).softmax(dim=-1)
         ends = [path[-1] if path else 0 for path in verdict.path_lists]
         self.probs = Probs(
-            [_behind(p[place], draft, place) for place in range(len(rows))],
+            [_after_parents(p[place], draft, place) for place in range(len(rows))],
             self._drafters_own(rows, draft),
             [
                 float(p[place, end, token])
@@ -133,7 +133,7 @@ class MeasuringSampler(Sampler):
         return found
 
     def _noted(self, rows: Rows) -> dict[tuple[int, tuple[int, ...]], Tensor]:
-        """Return the drafter's distribution behind each path that it looked at.
+        """Return the drafter's distribution after each path that it looked at.
 
         Node ids are the tree's own, and pruning renumbers them: a path means the same to both.
         """
@@ -154,8 +154,8 @@ class MeasuringVerifier(Verifier):
     def __init__(self, verifier: Verifier, sampler: MeasuringSampler) -> None:
         """Wrap ``verifier``; ``sampler`` is the decode's own."""
         self._verifier, self._sampler = verifier, sampler
-        self.guarantee = verifier.guarantee  # type: ignore[misc]
-        self.needs_q = verifier.needs_q  # type: ignore[misc]
+        self.guarantee = verifier.guarantee
+        self.needs_q = verifier.needs_q
 
     def verify(self, rows: Rows, draft: Draft, scores: Scores, sampler: Sampler) -> Verdict:
         """Return the other verifier's verdict."""
@@ -164,8 +164,8 @@ class MeasuringVerifier(Verifier):
         return verdict
 
 
-def _behind(p: Float[Tensor, "node vocab"], draft: Draft, place: int) -> list[float]:
-    """Return p of each drafted token of a row: what the target gave it behind its parent."""
+def _after_parents(p: Float[Tensor, "node vocab"], draft: Draft, place: int) -> list[float]:
+    """Return p of each drafted token of a row: what the target gave it after its parent."""
     above = torch.tensor(draft.parent_lists[place][1:], dtype=torch.long, device=p.device)
     tokens = torch.tensor(draft.token_lists[place][1:], dtype=torch.long, device=p.device)
     chances: list[float] = p[above, tokens].tolist()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from specframe._contracts.verifier import Verifier
-from specframe._exact.target import ExactTarget
+from specframe._exact.exact_target import ExactTarget
 from specframe._round.draft import Draft
 from specframe._round.rows import Rows
 from specframe._round.scores import Scores
@@ -28,8 +28,8 @@ class ExactVerifier(Verifier):
     def __init__(self, verifier: Verifier, target: ExactTarget) -> None:
         """Wrap ``verifier``; ``target`` scores paths again."""
         self._verifier, self._target = verifier, target
-        self.guarantee = verifier.guarantee  # type: ignore[misc]
-        self.needs_q = verifier.needs_q  # type: ignore[misc]
+        self.guarantee = verifier.guarantee
+        self.needs_q = verifier.needs_q
 
     def verify(self, rows: Rows, draft: Draft, scores: Scores, sampler: Sampler) -> Verdict:
         """Return the verdict on the draft, as far as the chain rows confirm it."""

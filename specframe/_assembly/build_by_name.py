@@ -1,4 +1,4 @@
-"""Registered parts by name: what compositions are made from."""
+"""Registered parts by name: the parts of compositions."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 @attrs.frozen
 class NamedPart:
-    """Hold a registered name with options, as they were typed."""
+    """Hold a part's name and its options, as they were typed.
+
+    ``options`` maps the part's own option names to text: keys as ``-o`` takes them, unprefixed.
+    """
 
     name: str
     options: Mapping[str, str] = attrs.field(factory=dict)
@@ -27,7 +30,8 @@ class NamedPart:
     def read(cls, text: str) -> NamedPart:
         """Read ``name:key=value:key=value``; a piece without "=" belongs to the value before it.
 
-        Raises OptionError for an option that has no name or comes twice.
+        Raises OptionError for an option without a name or given twice. Whether the names exist is
+        not checked.
         """
         name, *pieces = text.strip().split(":")
         pairs: list[str] = []
@@ -50,7 +54,10 @@ class NamedPart:
 
 
 def named_parts(text: str) -> list[NamedPart]:
-    """Read names joined by "+", each with its own options: ``prompt-lookup:steps=4+kangaroo``."""
+    """Read names joined by "+", each with its own options: ``prompt-lookup:steps=4+kangaroo``.
+
+    Raises OptionError for an empty name, and as ``NamedPart.read`` does.
+    """
     parts = [NamedPart.read(part) for part in text.split("+")]
     if not all(part.name for part in parts):
         raise OptionError(f"'{text}' has an empty name: join names by '+', such as 'a+b:key=value'")
@@ -60,10 +67,11 @@ def named_parts(text: str) -> list[NamedPart]:
 def build_drafter(
     name: str, options: Mapping[str, object] | None = None, *, for_testing: bool = False
 ) -> Drafter:
-    """Return a new drafter that is registered under ``name``; ``options`` are as ``-o`` takes them.
+    """Return a new drafter that is registered under ``name``.
 
-    ``for_testing``: as its class's ``for_testing`` makes it, for targets that no files fit.
-    Raises UnknownNameError or OptionError.
+    ``options``: keys and values as ``-o`` takes them, without prefixes. ``for_testing``: made by
+    its class's ``for_testing``, for targets without files that fit. Raises UnknownNameError;
+    OptionError; PluginError if the drafter cannot be imported or built.
     """
     component = load_registry().drafter(name)
     made = structure_options(component.options, options or {}, owner=f"drafter '{name}'")
@@ -82,8 +90,10 @@ def build_stop_policy(
 ) -> StopPolicy:
     """Return a new stop policy that is registered under ``name``.
 
-    ``suggested`` gives values for options that the policy has and ``options`` does not name; others
-    are passed over. Raises UnknownNameError or OptionError.
+    ``options``: keys and values as ``-o`` takes them, without ``stop.``. ``suggested`` has the
+    same keys: its values count for options of the policy that ``options`` does not name, others are
+    ignored. Raises UnknownNameError; OptionError; PluginError if the policy cannot be imported or
+    built.
     """
     component = load_registry().stop_policy(name)
     cls: Any = component.options

@@ -3,8 +3,8 @@
 Floating point sums depend on the shape of the call that makes them, not on who asks. Plain decoding
 runs one token at a time, verification several, so their logits differ in the last bits. Here both
 run the same calls: ``BLOCK`` rows of a single sequence, and a number of cache slots that follows
-from prompt and max_new_tokens alone. What is left of a strategy is which rows stand in a block
-beside a token and what masked slots hold; the probe (``probe``) shows that neither matters.
+from prompt and max_new_tokens alone. A strategy still decides which rows share a block with a token
+and what masked slots hold; ``exact_probe`` shows that neither matters.
 
 Exact mode adds three objects and no branch to the loop. ``ExactEngine`` takes each row of a batch
 by itself (a twin of the engine per row, with its own cache, so with recordings of its own where
@@ -115,7 +115,7 @@ class ExactEngine(Engine):
             row.engine.gather([source], [start])
 
     def keep(self, kept: list[int]) -> None:
-        """Go on with the rows ``kept`` alone; the others' caches wait for the next ``open``."""
+        """Keep only the rows ``kept``; the others' caches wait for the next ``open``."""
         self._rows = [self._rows[place] for place in kept]
 
     def row(self, place: int) -> Engine:
@@ -132,7 +132,7 @@ class RowEngine:
     """Hold the engine of one sequence and cut its passes into blocks.
 
     ``length`` is how many slots every block reads. The ``slots`` of the cache may be more: nodes of
-    a wide tree can stand behind ``length``. What sees such a slot runs in blocks of its own, which
+    a wide tree can lie beyond ``length``. What sees such a slot runs in blocks of its own, which
     read all slots, so that no other token's shape depends on it. Padding tokens are written to the
     last slot and see slot 0 alone.
     """

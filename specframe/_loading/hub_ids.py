@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 def is_hub_id(name: str) -> bool:
-    """Say whether a model of this name could be on the hub; anything else is a path."""
+    """Tell whether a model of this name could be on the hub; anything else is a path."""
     # A path that exists needs none of this. The second name is public, but not to mypy.
     from huggingface_hub.errors import HFValidationError  # noqa: PLC0415
     from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]  # noqa: PLC0415

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
 
+from specframe._engine.transfer import padded
 from specframe._round.draft import Draft
 
 
@@ -20,11 +20,13 @@ def merged(drafts: Sequence[Draft], owners: Sequence[int]) -> Draft:
     probs, inner = _q(rows)
     has_candidates = any(draft.candidates is not None for draft, _ in rows)
     return Draft(
-        tokens=_padded([draft.token_lists[row] for draft, row in rows], 0),
-        parents=_padded([draft.parent_lists[row] for draft, row in rows], 0),
+        tokens=torch.tensor(padded([draft.token_lists[row] for draft, row in rows], 0)),
+        parents=torch.tensor(padded([draft.parent_lists[row] for draft, row in rows], 0)),
         sizes=torch.tensor([draft.size_list[row] for draft, row in rows]),
         law=torch.tensor([int(draft.laws[row]) for draft, row in rows]),
-        candidates=_padded([draft.candidate_lists[row] for draft, row in rows], fill=False)
+        candidates=torch.tensor(
+            padded([draft.candidate_lists[row] for draft, row in rows], fill=False)
+        )
         if has_candidates
         else None,
         probs=probs,
@@ -33,7 +35,7 @@ def merged(drafts: Sequence[Draft], owners: Sequence[int]) -> Draft:
 
 
 def _q(rows: Sequence[tuple[Draft, int]]) -> tuple[Tensor | None, Tensor | None]:
-    """Return the rows' distributions and the nodes they stand at, padded to the most of a row."""
+    """Return the rows' distributions and their nodes, padded to the most of a row."""
     given = [
         (draft.probs[row], draft.inner[row])
         if draft.probs is not None and draft.inner is not None
@@ -51,8 +53,3 @@ def _q(rows: Sequence[tuple[Draft, int]]) -> tuple[Tensor | None, Tensor | None]
             probs[place, : len(pair[0])] = pair[0]
             inner[place, : len(pair[1])] = pair[1]
     return probs, inner
-
-
-def _padded(rows: Sequence[Sequence[Any]], fill: Any) -> Tensor:
-    width = max(map(len, rows))
-    return torch.tensor([[*row, *[fill] * (width - len(row))] for row in rows])

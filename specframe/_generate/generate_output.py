@@ -9,23 +9,21 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from specframe._engine.transfer import padded
 from specframe._results.result import Result
 
 
 def sequences_of(
     input_ids: Int[Tensor, "batch token"], results: Sequence[Result], pad: int | None
 ) -> Int[Tensor, "batch longer"]:
-    """Return prompts and new tokens, rows that ended early filled with ``pad``.
+    """Return prompts and new tokens; rows that ended early are filled with ``pad``.
 
-    Without an end token there is no ``pad``, and rows end together, as they do in ``generate``.
-    Only the clock and the context window end them at different lengths then: the shortest decides.
+    Without an end token there is no ``pad``, and rows end together, as in ``generate``. Then only
+    the clock and the context window end them at different lengths: the shortest decides.
     """
     counts = [len(result.token_ids) for result in results]
     longest = min(counts) if pad is None else max(counts)
-    new = [
-        (result.token_ids + [pad or 0] * (longest - len(result.token_ids)))[:longest]
-        for result in results
-    ]
+    new = padded([result.token_ids[:longest] for result in results], pad or 0)
     return torch.cat([input_ids, torch.tensor(new).to(input_ids)], dim=1)
 
 
@@ -36,10 +34,10 @@ def output_of(
     processors: Any,
     config: Any,
 ) -> Any:
-    """Return ``sequences``, or if a dictionary was asked for, one that has ``results`` as well.
+    """Return ``sequences``, or a dictionary with ``results`` if one was asked for.
 
-    ``logits`` and ``scores`` have one entry for each new token of ``sequences``: zero, and what
-    processors make of that, where a row has ended.
+    ``logits`` and ``scores`` have one entry for each new token of ``sequences``. Where a row has
+    ended they are zero, and what processors make of zero.
     """
     if not config.return_dict_in_generate:
         return sequences
@@ -62,6 +60,6 @@ def output_of(
 
 
 def _stacked(results: Sequence[Result]) -> Float[Tensor, "new batch vocab"]:
-    """Return the logits behind all rows in float32, step by step."""
+    """Return the logits of all rows in float32, step by step."""
     rows = [result.logits.float() for result in results if result.logits is not None]
     return torch.nn.utils.rnn.pad_sequence(rows)

@@ -1,4 +1,4 @@
-"""What a new package is called and made from, and which names and words are refused."""
+"""The names in a new package, and which names and words are refused."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ _ENDINGS: Final = ("Drafter", "Verifier", "StopPolicy", "Policy", "Strategy")
 
 @attrs.frozen
 class Kind:
-    """Say what differs in words: what the plug-in does, and how it is named when it decodes."""
+    """Hold the words for one kind: its noun, what the plug-in does, the flag that chooses it."""
 
     noun: str
     summary: str
     flag: str
 
     def arguments(self, name: str) -> str:
-        """Return what chooses the plug-in ``name`` behind ``specframe decode``."""
+        """Return the arguments of ``specframe decode`` that choose the plug-in ``name``."""
         return f"{self.flag} {name}"
 
     def check(self, name: str) -> str:
-        """Return what chooses it behind ``specframe check``, where the strategy stands alone."""
+        """Return those of ``specframe check``, where a strategy has no flag."""
         if self.flag == "--strategy":
             return name
         return f"{_defaults.STRATEGY} {self.arguments(name)}"
@@ -68,24 +68,24 @@ KINDS: Final[dict[KindName, Kind]] = {
 
 @attrs.frozen
 class Names:
-    """Derive from a plug-in's name, which stays as it was typed, what else is named after it."""
+    """Derive the other names from a plug-in's name, which stays as it was typed."""
 
     name: str
 
     @property
     def package(self) -> str:
-        """Return the import package: prefixed, so that nothing generic lands in site-packages."""
+        """Return the import package: prefixed, so that site-packages gets no generic name."""
         plain = _SEPARATORS.sub("_", self.name).lower()
         return plain if plain.startswith(f"{GROUP}_") else f"{GROUP}_{plain}"
 
     @property
     def distribution(self) -> str:
-        """Return what pip calls it."""
+        """Return pip's name for it."""
         return self.package.replace("_", "-")
 
     @property
     def stem(self) -> str:
-        """Return what the names of its classes begin with; their kind is not said twice."""
+        """Return the beginning of its class names; the kind is not said twice."""
         whole = "".join(word[0].upper() + word[1:] for word in _SEPARATORS.split(self.name))
         for ending in _ENDINGS:
             whole = whole.removesuffix(ending) or whole
@@ -94,7 +94,7 @@ class Names:
 
 @attrs.frozen
 class Author:
-    """Say who holds the copyright, in which year, and what others may do."""
+    """Say who holds the copyright, since which year, and under which licence."""
 
     name: str
     year: int
@@ -102,7 +102,7 @@ class Author:
 
 
 def check_name(name: str) -> None:
-    """Refuse, by InputError, a name of which no package can be made."""
+    """Raise InputError for a name that no package can have."""
     if not _PLAIN_NAME.fullmatch(name):
         raise InputError(
             f"{name!r} cannot name a package: take letters, digits and single '-', '_' or '.' "
@@ -118,7 +118,7 @@ def refuse_taken(kind: KindName, names: Names, registry: Registry) -> None:
     """Raise InputError if a plug-in of this environment has one of the names already.
 
     Two plug-ins of one name could not be installed side by side. Entry points are looked at too:
-    what they stand for may be broken, or left out by ``SPECFRAME_PLUGINS``.
+    their plug-ins may be broken, or left out by ``SPECFRAME_PLUGINS``.
     """
     for noun, owner in _registered(kind, names.name, registry):
         raise InputError(
@@ -137,7 +137,7 @@ def refuse_taken(kind: KindName, names: Names, registry: Registry) -> None:
 
 
 def _registered(kind: KindName, name: str, registry: Registry) -> Iterable[tuple[str, object]]:
-    """Yield what is registered under a name in the tables that a plug-in of this kind goes to."""
+    """Yield what is registered under a name in the tables for plug-ins of this kind."""
     is_strategy = kind in {"drafter", "strategy"}
     if is_strategy and name in registry.strategies:
         yield "strategy", registry.strategies[name].plugin
@@ -158,9 +158,9 @@ def _is_installed(distribution: str) -> bool:
 
 
 def summary_of(told: str) -> str:
-    """Return a summary without a full stop at its end; raises InputError for what is no summary.
+    """Return a summary without a full stop at its end; raises InputError if it is none.
 
-    It goes into TOML, into Python and into Markdown as it is, so nothing in it may need escaping.
+    It is put into TOML, Python and Markdown unchanged, so nothing in it may need escaping.
     """
     summary = told.strip().removesuffix(".").rstrip()
     if not summary or not summary.isprintable() or set(summary) & set('"\\'):

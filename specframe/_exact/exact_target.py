@@ -6,7 +6,7 @@ from torch import Tensor
 
 from specframe._engine.engine import Engine, Opener
 from specframe._engine.model_origin import Origin
-from specframe._exact.engine import ExactEngine
+from specframe._exact.exact_engine import ExactEngine
 from specframe._round.draft import Draft
 from specframe._round.rows import Rows
 from specframe._round.scores import Scores
@@ -17,15 +17,15 @@ from specframe._target.target import Target
 class ExactTarget(Target):
     """A target whose commits hold what a chain would have: paths of trees are scored again.
 
-    A path that does not stand in the slots right behind its root has its keys in other slots than
-    plain decoding, and sums over keys depend on their order. To be used with an ExactVerifier:
-    what it confirms always stands in place, as the first nodes of what was scored last.
+    A path outside the slots right after its root has its keys in other slots than plain decoding,
+    and sums over keys depend on their order. To be used with an ExactVerifier: what it confirms is
+    always in place, as the first nodes of what was scored last.
     """
 
     def __init__(
         self, engine: ExactEngine, *, extra_nodes: int, origin: Origin, opener: Opener | None = None
     ) -> None:
-        """Wrap an exact engine; those that are opened beside it need not be exact."""
+        """Wrap an exact engine; engines opened to draft with need not be exact."""
         super().__init__(engine, extra_nodes=extra_nodes, origin=origin, opener=opener)
         self._exact = engine
 
@@ -57,10 +57,10 @@ class ExactTarget(Target):
         super()._open(rows)
 
     def _settle(self, sources: list[list[int]], starts: list[int]) -> None:
-        """Leave everything where it is: what the verifier confirmed stands in place."""
+        """Leave everything where it is: what the verifier confirmed is in place."""
 
-    def _logits_behind(self, paths: list[list[int]]) -> Tensor | None:
-        return super()._logits_behind([list(range(1, len(path) + 1)) for path in paths])
+    def _logits_after(self, paths: list[list[int]]) -> Tensor | None:
+        return super()._logits_after([list(range(1, len(path) + 1)) for path in paths])
 
 
 def target_on(

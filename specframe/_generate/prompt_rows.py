@@ -14,8 +14,6 @@ from torch import Tensor
 from specframe._decoder.request import fitting_ids
 from specframe._errors import InputError
 from specframe._loading.loading import Loaded
-
-# The warpers that a sampler has itself, in the order in which both apply them.
 from specframe._round.rows import Processor, Row
 from specframe._round.stops import Stops
 from specframe._sampling.warping import processors_of
@@ -27,25 +25,25 @@ WARPERS = {
     "TopPLogitsWarper": "top_p",
     "MinPLogitsWarper": "min_p",
 }
-CLOCK = "MaxTimeCriteria"  # it stops all rows at once
+CLOCK = "MaxTimeCriteria"  # stops all rows at once
 OF_TRANSFORMERS = (CLOCK, "StopStringCriteria")  # they read no scores
 
 
 @attrs.frozen(eq=False)
 class Chain:
-    """Hold how tokens are chosen: what a sampler does itself, and processors in front of it."""
+    """Hold how tokens are chosen: what a sampler does itself, and processors before it."""
 
     settings: dict[str, float]
     processors: tuple[Processor, ...]
 
     @classmethod
     def of(cls, processors: Sequence[Any], *, is_sampled: bool) -> Chain:
-        """Take the warpers that stand last, in a sampler's own order, out of ``processors``."""
+        """Take the last warpers, those in a sampler's own order, out of ``processors``."""
         if not is_sampled:
             return cls({"temperature": 0.0}, processors_of(list(processors)))
         rest = list(processors)
         if rest and type(rest[-1]).__name__ == "LogitNormalization":
-            rest.pop()  # it moves all logits by one number, which no choice depends on
+            rest.pop()  # it adds one number to all logits, which changes no choice
         settings: dict[str, float] = {}
         names = list(WARPERS)
         while rest and type(rest[-1]).__name__ in names and _is_usual(rest[-1]):
@@ -55,16 +53,16 @@ class Chain:
         return cls({"temperature": 1.0, **settings}, processors_of(rest))
 
     def on_row(self, place: int, lead: Int[Tensor, " token"]) -> tuple[Processor, ...]:
-        """Return the processors as the row at ``place`` of the batch needs them.
+        """Return the processors for the row at ``place`` of the batch.
 
-        They see the padding ``lead`` before its prompt, as they do in ``generate``.
+        They see the padding ``lead`` before its prompt, as in ``generate``.
         """
         own = (_on_row(processor, place) for processor in self.processors)
         return tuple(_behind(processor, lead) for processor in own) if len(lead) else tuple(own)
 
 
 def _is_usual(warper: Any) -> bool:
-    """Tell whether a warper does what the sampler's own does: cut to minus infinity, no more."""
+    """Tell whether a warper does what the sampler's own does: cut to minus infinity."""
     return (
         getattr(warper, "filter_value", -math.inf) == -math.inf
         and getattr(warper, "min_tokens_to_keep", 1) == 1
@@ -93,7 +91,7 @@ def _behind(processor: Processor, lead: Tensor) -> Processor:
 
 @attrs.frozen(eq=False)
 class Ends:
-    """Hold what ends a row: end tokens, the length with padding, and criteria of other kinds."""
+    """Hold what ends a row: end tokens, the length with padding, and other criteria."""
 
     eos: frozenset[int]
     length: float
@@ -122,7 +120,7 @@ class Ends:
 
     @property
     def by_row(self) -> tuple[Any, ...]:
-        """Return the criteria that may stop one row and not another."""
+        """Return the criteria that may stop one row without another."""
         return tuple(each for each in self.criteria if type(each).__name__ != CLOCK)
 
     def on_row(self, ids: Int[Tensor, " token"], lead: int, context: int) -> Stops:
@@ -133,7 +131,7 @@ class Ends:
 
 
 def _criterion(criterion: Any, lead: Tensor) -> Callable[[Sequence[int]], bool]:
-    """Wrap a criterion for one row; it sees padding, and tokens on the device of the prompt."""
+    """Wrap a criterion for one row; it sees the padding, and tokens on the prompt's device."""
 
     def is_met(tokens: Sequence[int]) -> bool:
         ids = torch.cat([lead, torch.tensor(list(tokens)).to(lead)])
@@ -149,7 +147,7 @@ def rows_of(
     ends: Ends,
     loaded: Loaded,
 ) -> list[Row]:
-    """Return a row for each prompt, its padding of ``leads`` tokens taken off."""
+    """Return a row for each prompt without its padding of ``leads`` tokens."""
     seeds = [0] * len(leads)
     if chain.settings["temperature"]:  # from torch's generator, so that its seed decides here too
         seeds = torch.randint(2**31, (len(leads),)).tolist()
@@ -166,9 +164,9 @@ def rows_of(
 def leads_of(
     input_ids: Int[Tensor, "batch token"], mask: Tensor | None, positions: Tensor | None
 ) -> list[int]:
-    """Return how many padding tokens stand before each prompt.
+    """Return how many padding tokens are before each prompt.
 
-    Raises InputError for padding that stands elsewhere, and for positions of one's own.
+    Raises InputError for padding elsewhere, and for other positions.
     """
     batch, width = input_ids.shape
     seen = torch.ones(batch, width, dtype=torch.bool) if mask is None else mask.cpu() != 0
