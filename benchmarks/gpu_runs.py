@@ -70,7 +70,7 @@ class Setting:
 
 @attrs.frozen
 class Figure:
-    """What one way to decode came to, the prefill left out.
+    """What one way to decode took and gave, the prefill left out.
 
     ``length`` is in tokens a round; ``idle`` is the device's share of time without work, ``memory``
     the most that was allocated, as a share of weights and caches; None where no device tells.

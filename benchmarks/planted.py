@@ -51,7 +51,7 @@ class Script:
 
 
 class PlantedSampler(Sampler):
-    """Choose as ever, then say what the script says."""
+    """Choose as usual, then say what the script says."""
 
     def __init__(self, script: Script) -> None:
         """Follow ``script``, greedily."""

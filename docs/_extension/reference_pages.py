@@ -31,7 +31,7 @@ def with_generated(text: str) -> str:
 
 
 def written(what: str) -> Iterator[str]:
-    """Yield the lines of one part; raises KeyError for a part that nobody writes."""
+    """Yield the lines of one part; raises KeyError for an unknown part."""
     if what.startswith("names of "):
         return names(what.removeprefix("names of "))
     return {"commands": commands, "plugins": plugins}[what]()

@@ -42,7 +42,7 @@ class Job:
     """Hold what was asked for.
 
     ``prompts_from`` names where the prompts come from; ``cut_prompts``: they may be cut to half of
-    the model's context, since nobody chose them for this model.
+    the model's context, since they were not chosen for this model.
     """
 
     command: list[str]

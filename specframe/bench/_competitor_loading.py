@@ -38,7 +38,7 @@ class LineUp:
 
 
 def check_contestants(contestants: Sequence[Contestant], registry: Registry) -> None:
-    """Raise for names and options that nobody knows, before anything is loaded.
+    """Raise for unknown names and options, before anything is loaded.
 
     Other faults, such as a plug-in that cannot be imported, become that strategy's row.
     """
@@ -130,7 +130,7 @@ def _failed(contestant: Contestant, error: str) -> StrategyRecord:
 
 
 def _with_baselines(contestant: Contestant, error: UnknownNameError) -> UnknownNameError:
-    """Return the error about an unknown name, with transformers' strategies where it is one's."""
+    """Return the error about an unknown name; one that begins with hf lists transformers' own."""
     if not contestant.strategy.startswith(_defaults.GENERATE):
         return error
     known = sorted(BASELINES)

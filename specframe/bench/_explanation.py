@@ -1,4 +1,4 @@
-"""Why a strategy won or lost, in words: what a round costs against what it brings."""
+"""Why a strategy won or lost, in words: what a round costs and what it brings."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def won_or_lost(needed: float, brings: float) -> str:
 
 
 def reservation(ratio: float, speedup: float) -> str:
-    """Return what to mind where ``speedup`` is on the other side of 1 than the weighed ``ratio``.
+    """Return a warning where ``speedup`` and the weighed ``ratio`` are on opposite sides of 1.
 
     The ratio sums over all runs; the speed-up is a median over prompts of their fastest runs.
     """

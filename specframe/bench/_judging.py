@@ -46,11 +46,11 @@ class Case:
 
     @property
     def is_judged(self) -> bool:
-        """Tell whether a difference may be a near tie; who promises nothing has no such excuse."""
+        """Tell whether a difference may be a near tie: without a promise there is no excuse."""
         return self.record.guarantee == TOKENS or self.record.kind == "transformers"
 
     def judgements(self, said: Sequence[Judgement]) -> dict[str, Judgement]:
-        """Return the worst word on each prompt; ``said`` are those on the suspects."""
+        """Return the worst judgement of each prompt; ``said`` are those of the suspects."""
         found = dict.fromkeys(self.lengths, IDENTICAL)
         for suspect, judgement in zip(self.suspects, said, strict=True):
             prompt = str(suspect.prompt.id)
@@ -152,7 +152,7 @@ class Judge:
         return Suspect(prompt, ids, plain.turns[turn].token_ids, run.turns[turn].token_ids, found)
 
     def _judged(self, case: Case) -> Iterator[Judgement]:
-        """Yield a word on each suspect; from a fault on, that they are not judged."""
+        """Yield a judgement of each suspect; after a fault, that the rest is not judged."""
         said = 0
         try:
             for judgement in self._rulings(case):
@@ -164,7 +164,7 @@ class Judge:
                 yield _at_once(suspect, case) or _unjudged(suspect, why)
 
     def _rulings(self, case: Case) -> Iterator[Judgement]:
-        """Yield a word on each suspect; float64 is asked about those that it may acquit."""
+        """Yield a judgement of each suspect; float64 decides about those that it may acquit."""
         at_once = [_at_once(suspect, case) for suspect in case.suspects]
         pairs = list(zip(case.suspects, at_once, strict=True))
         unclear = [suspect for suspect, word in pairs if word is None]
@@ -190,7 +190,7 @@ class Judge:
 
 
 def _at_once(suspect: Suspect, case: Case) -> Judgement | None:
-    """Return the word on a difference that no logits can explain, None where they may."""
+    """Return the judgement of a difference that no logits can explain, else None."""
     why = suspect.end if case.is_judged else UNPROMISED
     return None if why is None else Judgement(DIFFERENT, suspect.found.at, why)
 

@@ -1,4 +1,4 @@
-"""What a difference of tokens amounts to: a near tie, by float64's word, or another text."""
+"""What a difference of tokens amounts to: a near tie, if float64 agrees, or another text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Run slot after slot: every strategy on every prompt, as often as asked."""
+"""Run slot after slot: every strategy on every prompt, for all repeats."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Watcher(Protocol):
     """Follow a benchmark; called outside of what is timed."""
 
     def note(self, message: str) -> None:
-        """Hear what happens beside the runs."""
+        """Hear what happens between the runs."""
 
     def begin(self, strategies: Sequence[StrategyRecord], total: int, done: Sequence[Run]) -> None:
         """Hear how many runs there are, and which are done already."""

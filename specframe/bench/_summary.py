@@ -116,7 +116,7 @@ class Summaries:
         }
 
     def identity(self, strategy: str, prompts: Sequence[PromptRecord]) -> dict[str, Any]:
-        """Count, and name, what came of comparing tokens with plain decoding's."""
+        """Count and name the differences from plain decoding's tokens."""
         if strategy not in self.judgements:
             return {}
         said = self.judgements[strategy]
@@ -137,7 +137,7 @@ class Summaries:
     def break_even(
         self, strategy: StrategyRecord, runs: Sequence[Run], task: str
     ) -> dict[str, Any]:
-        """Weigh a round's costs against what it brings, in plain decoding's tokens."""
+        """Compare a round's costs with what it brings, in tokens of plain decoding."""
         if strategy.strategy == _defaults.PLAIN:
             return {"verdict": "the yardstick: every token takes one pass"}
         plain = _a_round(self.good(_defaults.PLAIN, task))

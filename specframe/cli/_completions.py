@@ -99,7 +99,7 @@ def _pairs_of_contestant(strategy: str, pair: str) -> Completions:
 
 
 def _pairs(strategy: str, verifier: str | None, policy: str | None, incomplete: str) -> Completions:
-    """Return the pairs of a strategy's parts; nothing for names that nobody registered."""
+    """Return the pairs of a strategy's parts; nothing for names that are not registered."""
     registry = load_registry()
     try:
         bundle = registry.strategy(strategy)

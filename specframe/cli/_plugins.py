@@ -68,7 +68,7 @@ def row_of(plugin: PluginInfo) -> Cells:
 
 
 def tell_faults(registry: Registry, *, everything: bool) -> None:
-    """Say what is broken or unwise, and with ``everything`` what nobody asked for."""
+    """Say what is broken or unwise, and with ``everything`` why plug-ins were not loaded."""
     for problem in registry.problems:
         if is_debugging():
             traceback.print_exception(problem)

@@ -93,7 +93,7 @@ def resolver_of_typer() -> Any:
         resolver: type = module.ShellComplete
     except (ImportError, AttributeError):
         return None
-    # Its abstract methods are about its own scripts, which nobody asks for.
+    # Its abstract methods are about its own scripts, which are not used.
     return type(
         "Resolver", (resolver,), dict.fromkeys(getattr(resolver, "__abstractmethods__", ()))
     )

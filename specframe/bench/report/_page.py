@@ -42,7 +42,7 @@ NAME = "report.html"
 def write_report(results: Results, folder: Path) -> Path:
     """Write the page of ``results`` and return its path.
 
-    The file is there as a whole or not at all. Whatever results leave out, the page leaves out.
+    The file is there as a whole or not at all. The page leaves out what results leave out.
     """
     path = folder / NAME
     write_atomically(path, render_report(results))
@@ -104,7 +104,7 @@ def _facts(results: Results) -> list[tuple[str, str]]:
 
 
 def _fields(record: attrs.AttrsInstance, left_out: str = "") -> dict[str, object]:
-    """Return the fields of a record, but for one that is shown by itself."""
+    """Return the fields of a record, but for one that is shown elsewhere."""
     fields = attrs.asdict(record, recurse=False)
     return {name: value for name, value in fields.items() if name != left_out}
 

@@ -52,7 +52,7 @@ class Positions:
 
 @attrs.frozen
 class Explanation:
-    """Hold what a strategy came to, in words."""
+    """Explain in words how a strategy did."""
 
     strategy: str
     speedup: str
@@ -121,7 +121,7 @@ def summary_rows(strategies: Sequence[ReportedStrategy], tasks: Sequence[str]) -
 
 
 def explanations(strategies: Sequence[ReportedStrategy]) -> list[Explanation]:
-    """Return a verdict on each strategy, over all tasks."""
+    """Return an explanation of each strategy, over all tasks."""
     return [_explanation(each) for each in strategies]
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from specframe.bench import Run, StrategyRecord
 
-LINES = 10  # that a whole benchmark writes where nobody watches
+LINES = 10  # that a whole benchmark writes where there is no terminal
 
 
 @attrs.define

@@ -63,7 +63,7 @@ def outcome_lines(outcome: BenchOutcome, folder: Path) -> None:
 
 
 def progress_lines(progress: Progress) -> None:
-    """Print what the runs of an interrupted benchmark came to; no tokens were compared yet."""
+    """Print the figures of an interrupted benchmark; no tokens were compared yet."""
     runs, tokens = progress.num_runs, progress.num_tokens
     overall = [row for row in progress.summary if row.task == ALL]
     rows = [(f"{runs[row.strategy]} of {progress.num_planned}", row) for row in overall]
