@@ -175,7 +175,7 @@ clean:
 	$(PIP) $(INSTALL) --no-build-isolation --editable ".[train]"
 	touch $@
 
-# A layer is a virtual environment whose path goes on in the environments below it.
+# A layer is a virtual environment whose path continues in the environments below it.
 define layer
 	rm -rf $(1)
 	$(PYTHON) -m venv --without-pip $(1)

@@ -132,7 +132,7 @@ def show(title: str, best: dict[str, Run]) -> None:
 
 
 def repeated_share(tokens: list[int], length: int = 8) -> float:
-    """Return the share of n-grams that stood in the text before: loops flatter acceptance."""
+    """Return the share of n-grams that are repeats: loops raise acceptance."""
     grams = [tuple(tokens[at : at + length]) for at in range(len(tokens) - length + 1)]
     return 1 - len(set(grams)) / len(grams)
 

@@ -16,7 +16,7 @@ from transformers import AutoConfig, AutoModelForCausalLM
 
 import specframe
 from specframe import Drafter, Row, Rows, StopPolicy, Stops, Target
-from specframe._engine.runners.choice import on_runner
+from specframe._engine.runners.selection import on_runner
 from specframe._loading.probe import admit
 from specframe._plugins.discovery import load_plugins
 from specframe_kangaroo import Adapter, AdapterConfig, Checkpoint, KangarooOptions
@@ -70,7 +70,7 @@ class Setting:
 
 @attrs.frozen
 class Figure:
-    """What one way to decode came to, the prefill left out.
+    """What one way to decode took and gave, the prefill left out.
 
     ``length`` is in tokens a round; ``idle`` is the device's share of time without work, ``memory``
     the most that was allocated, as a share of weights and caches; None where no device tells.
@@ -88,7 +88,7 @@ def attempt(measure: Callable[[], Figure]) -> Figure:
     """Return what was measured, or the fault that ended it: it costs a row, not the table."""
     try:
         return measure()
-    except Exception as error:  # noqa: BLE001 (whatever it is, the other rows go on)
+    except Exception as error:  # noqa: BLE001 (any fault costs this row alone)
         said = " ".join(f"{type(error).__name__}: {error}".split())
         return Figure(float("nan"), error=said[:300])
 
@@ -196,7 +196,7 @@ class Bench:
         script: Script,
         measured: Measure,
     ) -> tuple[float, int, int]:
-        """Return what ``measured`` says of one decode behind its prefill, its tokens, rounds."""
+        """Return what ``measured`` says of one decode after its prefill, its tokens, rounds."""
         setting = self._setting
         row = Row(0, len(setting.prompt), list(setting.prompt), Stops(setting.tokens, CONTEXT))
         sampler, rows = PlantedSampler(script), Rows([row])

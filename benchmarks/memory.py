@@ -39,7 +39,7 @@ def main() -> None:
 
 
 def measure(folder: Path, strategy: str, tokens: int) -> None:
-    """Decode a few tokens behind the prompt and print what it took."""
+    """Decode a few tokens after the prompt and print what it took."""
     prompt = torch.randint(0, 4_000, (tokens,), generator=torch.Generator().manual_seed(0)).tolist()
     with specframe.load(folder, strategy=strategy) as decoder:
         decoder.decode(prompt[:32], max_new_tokens=4)  # first calls allocate what stays
@@ -80,7 +80,7 @@ class Watch:
 
 
 def resident() -> float:
-    """Return the megabytes of this process that stand in memory (Linux)."""
+    """Return the megabytes of this process that are in memory (Linux)."""
     return int(Path("/proc/self/statm").read_text("ascii").split()[1]) * PAGE / 1e6
 
 

@@ -1,7 +1,7 @@
 """Plant acceptance: compute everything, then replace tokens so that a given share is accepted.
 
 No drafter can guess what a model of random weights says. Here drafter and target run in full, then
-each choice is overwritten: the target says a text that was made up before, and the drafter guesses
+every token is overwritten: the target says a text that was made up before, and the drafter guesses
 its next token rightly with a given probability, drawn once for each place. Replaced values are
 computed from the real ones, so that no work can be left out.
 """
@@ -51,7 +51,7 @@ class Script:
 
 
 class PlantedSampler(Sampler):
-    """Choose as ever, then say what the script says."""
+    """Choose as usual, then say what the script says."""
 
     def __init__(self, script: Script) -> None:
         """Follow ``script``, greedily."""
@@ -59,11 +59,11 @@ class PlantedSampler(Sampler):
         self._script, self._guesses = script, script.guesses
 
     def first(self, rows: Rows, logits: Tensor) -> Tensor:
-        """Replace the token behind each prompt."""
+        """Replace the token after each prompt."""
         return self._script.text[:1] + 0 * super().first(rows, logits)
 
     def choose(self, rows: Rows, draft: Draft, scores: Scores) -> Tensor:
-        """Replace the target's choice at each node."""
+        """Replace the target's token at each node."""
         chosen = super().choose(rows, draft, scores)
         index = [
             [row.count + depth for depth in depths] + [0] * (chosen.shape[1] - len(depths))
@@ -72,7 +72,7 @@ class PlantedSampler(Sampler):
         return self._script.text[to_device(index, chosen.device)] + 0 * chosen
 
     def draft(self, rows: Rows, tree: Paths, node: int, logits: Tensor) -> tuple[Tensor, None]:
-        """Replace the drafter's guess behind a node."""
+        """Replace the drafter's guess after a node."""
         tokens, _ = super().draft(rows, tree, node, logits)
         index = [row.count + tree.depth(place, node) for place, row in enumerate(rows.active)]
         return self._guesses[to_device(index, tokens.device)] + 0 * tokens, None
@@ -80,7 +80,7 @@ class PlantedSampler(Sampler):
     def ranked(
         self, rows: Rows, tree: Paths, nodes: Sequence[Sequence[int]], logits: Tensor
     ) -> Tensor:
-        """Put the planted guess first behind every node of a tree, the others as they come."""
+        """Put the planted guess first after every node of a tree, the others in their order."""
         index = [
             [row.count + tree.depth(place, node) for node in ids]
             for place, (row, ids) in enumerate(zip(rows.active, nodes, strict=True))
@@ -94,7 +94,7 @@ class PlantedSampler(Sampler):
 
 
 class PlantedStop(StopPolicy):
-    """Draft ``steps`` levels; with ``script``, stop behind a token that it is not confident of.
+    """Draft ``steps`` levels; with ``script``, stop after a token that it is not confident of.
 
     The real confidence is computed and read, then overruled.
     """

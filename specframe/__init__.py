@@ -6,12 +6,17 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from specframe._assembly.named import NamedPart, build_drafter, build_stop_policy, named_parts
+    from specframe._assembly.build_by_name import (
+        NamedPart,
+        build_drafter,
+        build_stop_policy,
+        named_parts,
+    )
     from specframe._contracts.drafter import Drafter, SequenceDrafter
     from specframe._contracts.stop_policy import Step, StopPolicy
     from specframe._contracts.verifier import Guarantee, Verifier
+    from specframe._decoder.decode_once import decode
     from specframe._decoder.decoder import Decoder, load
-    from specframe._decoder.one_call import decode
     from specframe._decoder.setup import Setup
     from specframe._decoder.stream import Stream
     from specframe._drafting.chain import Look, grow_chain
@@ -47,7 +52,7 @@ if TYPE_CHECKING:
     from specframe._results.metrics import Metrics
     from specframe._results.result import Result
     from specframe._results.row_round import RowRound
-    from specframe._round.declared import Capabilities, Needs
+    from specframe._round.capabilities import Capabilities, Needs
     from specframe._round.draft import Draft, Exit, Law
     from specframe._round.round import Round
     from specframe._round.rows import Row, Rows
@@ -157,7 +162,7 @@ _HOMES = {
     "AllPolicy": "_drafting.composed_policy",
     "AnyPolicy": "_drafting.composed_policy",
     "Board": "_engine.placement",
-    "Capabilities": "_round.declared",
+    "Capabilities": "_round.capabilities",
     "Captured": "_round.scores",
     "Check": "_plugins.options",
     "Commit": "_round.verdict",
@@ -178,8 +183,8 @@ _HOMES = {
     "MemoryShortageError": "_errors",
     "Metrics": "_results.metrics",
     "ModelError": "_errors",
-    "NamedPart": "_assembly.named",
-    "Needs": "_round.declared",
+    "NamedPart": "_assembly.build_by_name",
+    "Needs": "_round.capabilities",
     "Nodes": "_round.tree_builder",
     "NumericsError": "_errors",
     "OptionError": "_errors",
@@ -220,17 +225,17 @@ _HOMES = {
     "Verifier": "_contracts.verifier",
     "at_least": "_plugins.options",
     "at_most": "_plugins.options",
-    "build_drafter": "_assembly.named",
-    "build_stop_policy": "_assembly.named",
+    "build_drafter": "_assembly.build_by_name",
+    "build_stop_policy": "_assembly.build_by_name",
     "check_draft": "_target.draft_checks",
     "custom_generate": "_generate.custom_generate",
-    "decode": "_decoder.one_call",
+    "decode": "_decoder.decode_once",
     "fingerprint": "_loading.fingerprint",
     "grow_chain": "_drafting.chain",
     "hookimpl": "_plugins.hooks",
     "leave": "_loop.leaving",
     "load": "_decoder.decoder",
-    "named_parts": "_assembly.named",
+    "named_parts": "_assembly.build_by_name",
     "not_nan": "_plugins.options",
     "not_negative": "_plugins.options",
     "option": "_plugins.options",
@@ -244,7 +249,7 @@ _HOMES = {
 def __getattr__(name: str) -> object:
     """Import a public name from its home on its first use."""
     if name not in _HOMES:
-        from specframe._deprecation import renamed  # noqa: PLC0415 (nobody else pays for it)
+        from specframe._deprecation import renamed  # noqa: PLC0415 (only the old names pay for it)
 
         return renamed(__name__, name)
     return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)

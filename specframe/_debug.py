@@ -1,4 +1,4 @@
-"""Whether SPECFRAME_DEBUG=1 asks for whole tracebacks, and for a watch on drafters."""
+"""Whether SPECFRAME_DEBUG=1 asks for whole tracebacks and for a watch on drafters."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ import os
 
 
 def is_debugging() -> bool:
-    """Tell whether the user wants to see everything, at whatever price."""
+    """Tell whether the user wants to see everything, however slow that is."""
     return os.environ.get("SPECFRAME_DEBUG") == "1"

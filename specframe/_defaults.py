@@ -6,9 +6,9 @@ from typing import Final
 
 STRATEGY: Final = "kangaroo"
 PLAIN: Final = "none"  # the yardstick: the drafter that proposes nothing
-DRAFT_MODEL: Final = "draft-model"  # what --draft-model asks for where no strategy is named
+DRAFT_MODEL: Final = "draft-model"  # the strategy of --draft-model, if none is named
 VERIFIER: Final = "greedy"
 SAMPLING_VERIFIER: Final = "match"  # above temperature 0
 STOP_POLICY: Final = "fixed"
 GENERATE: Final = "hf"  # the other yardstick of a benchmark: transformers' own `generate`
-MODEL: Final = "specframe_demo"  # the package that brings the demo model
+MODEL: Final = "specframe_demo"  # the package with the demo model

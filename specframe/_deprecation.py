@@ -1,4 +1,4 @@
-"""What is on its way out, until which release, and what takes its place."""
+"""What will be removed, in which release, and what replaces it."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import attrs
 
 @attrs.frozen
 class Deprecation:
-    """Name something that goes, the release that takes it away, and what to use instead.
+    """Name what will be removed, the release that removes it, and what to use instead.
 
     ``old`` and ``new`` are what people write: "specframe.Drafter", "specframe.load(model_name=)".
-    ``removed_in`` is a version such as "0.3.0". A test fails when that release is reached and the
-    old thing is still there.
+    ``removed_in`` is a version such as "0.3.0". A test fails if the old
+    thing is still there in that release.
     """
 
     old: str
@@ -25,22 +25,22 @@ class Deprecation:
 
     def __str__(self) -> str:
         return (
-            f"{self.old} is deprecated since {self.since} and goes in {self.removed_in}: "
-            f"use {self.new}"
+            f"{self.old} is deprecated since {self.since} and will be removed in "
+            f"{self.removed_in}: use {self.new}"
         )
 
     def warn(self, stacklevel: int = 2) -> None:
-        """Warn whoever is ``stacklevel`` calls above."""
+        """Warn the caller that is ``stacklevel`` calls above."""
         warnings.warn(str(self), DeprecationWarning, stacklevel=stacklevel + 1)
 
     def call(self, *arguments: object) -> object:
-        """Warn whoever called a method that is on its way out, and call the function instead."""
+        """Warn the caller of a method that will be removed, and call the function instead."""
         self.warn(stacklevel=3)
         return _found(self.new.removesuffix("()"))(*arguments)
 
 
-# All of them, by `old`. Modules go on answering to the names among them through `renamed`; what
-# is no name (an argument, a method, a value) is taken as before where it was, which says
+# All of them, by `old`. A module finds old names through `renamed`. An old argument, method or
+# value is still accepted where it was, by code that says
 # `DEPRECATED["specframe.load(model_name=)"].warn()`.
 _ALL = (
     Deprecation("specframe.Draft.check()", "specframe.check_draft()", "0.1.0", "0.2.0"),
@@ -50,9 +50,9 @@ DEPRECATED: dict[str, Deprecation] = {each.old: each for each in _ALL}
 
 
 def renamed(module: str, name: str) -> object:
-    """Return what a module's old name stands for now, with a warning to whoever asked the module.
+    """Return what an old name of a module means now, and warn the caller.
 
-    Raises AttributeError where it never was a name. For a module's ``__getattr__``.
+    Raises AttributeError for what never was a name. For a module's ``__getattr__``.
     """
     deprecation = DEPRECATED.get(f"{module}.{name}")
     if deprecation is None:

@@ -1,4 +1,4 @@
-"""Every exception that specframe raises on purpose: one sentence on the command line."""
+"""Every exception that specframe raises on purpose; the command line prints one sentence."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Literal
 
 
 class SpecframeError(Exception):
-    """What all errors of specframe derive from; the message says what, where and how to fix it."""
+    """The base class of all errors of specframe; the message says what, where and the fix."""
 
 
 class InputError(SpecframeError):
@@ -18,10 +18,10 @@ class OptionError(InputError):
 
 
 class UnknownNameError(InputError):
-    """Nothing is registered under a name; the message lists what is, and the nearest match.
+    """Nothing is registered under a name; the message lists the names and the nearest match.
 
-    ``broken`` are the messages about plug-ins that may have had the name: part of the error's own
-    text, and told apart for whoever has said them already.
+    ``message`` is that message alone. ``broken`` are the messages about plug-ins that could not be
+    loaded and may have had the name. ``str()`` of the error has both.
     """
 
     def __init__(self, message: str, broken: tuple[str, ...] = ()) -> None:
@@ -31,7 +31,7 @@ class UnknownNameError(InputError):
 
 
 class ModelError(InputError):
-    """A model cannot be loaded, or its architecture cannot be split."""
+    """A model cannot be loaded, its architecture cannot be split, or the probe refuses it."""
 
 
 class AdapterError(InputError):
@@ -41,9 +41,10 @@ class AdapterError(InputError):
 class PluginError(SpecframeError):
     """A plug-in broke its contract; the message names it, its distribution and version.
 
-    Where the core finds the fault it says ``part``, the drafter, verifier or stop policy, or else
-    its ``kind``, and the ``method`` that gave the wrong answer; ``is_named`` once the message says
-    whose plug-in that is.
+    Where the core finds the fault, ``part`` is the drafter, verifier or stop policy at fault (None:
+    the one of that ``kind``: "drafter", "verifier" or "stop policy"), and ``method`` the name of
+    its method that gave the wrong answer ("" for a declaration; None: not known). ``is_named``
+    says whether the message already names the plug-in.
     """
 
     def __init__(
@@ -63,7 +64,7 @@ class PluginError(SpecframeError):
 
 
 class NumericsError(SpecframeError):
-    """The model produced values that are not finite."""
+    """The model produced values that are not finite, or the loss of a training did."""
 
 
 class MemoryShortageError(SpecframeError):

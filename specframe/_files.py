@@ -1,4 +1,4 @@
-"""Files that are never torn, and JSON without what is no JSON."""
+"""Files that are never torn, and JSON that every parser reads."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 
 def to_line(value: object, *, ascii_only: bool = False) -> str:
-    """Return ``value`` as one line of JSON; what is not finite becomes null, a path text."""
+    """Return ``value`` as one line of JSON; numbers that are not finite become null, paths text."""
     return json.dumps(plain(value), ensure_ascii=ascii_only, allow_nan=False)
 
 
@@ -30,17 +30,17 @@ def plain(value: Any) -> Any:
 
 
 def whole_lines(path: Path) -> list[bytes]:
-    """Return a file's lines without their ends; a torn last line is left out, no file has none."""
+    """Return a file's lines without their ends, and without a torn last one; none for no file."""
     return path.read_bytes().split(b"\n")[:-1] if path.exists() else []
 
 
 class Lines:
-    """Own a file that grows by whole lines: a line stands in it from end to end, or not at all."""
+    """Own a file that grows by whole lines: a line is written completely or not at all."""
 
     def __init__(self, path: Path, kept: Sequence[bytes] = ()) -> None:
-        """Open ``path`` to add lines after ``kept``, the first that stand in it; drop the others.
+        """Open ``path`` to add lines after ``kept``, its first lines; drop the others.
 
-        What is kept is as ``whole_lines`` returns it.
+        ``kept`` is as ``whole_lines`` returns it.
         """
         self._end = sum(len(line) + 1 for line in kept)
         self._file = path.open("ab", buffering=0)
@@ -48,20 +48,20 @@ class Lines:
             self._file.truncate(self._end)
 
     def append(self, lines: Iterable[str]) -> None:
-        """Add all of these lines, or none of them and raise OSError, as when the disk is full."""
+        """Add all of these lines; or raise OSError and add none, as when the disk is full."""
         content = "".join(f"{line}\n" for line in lines).encode()
         rest = memoryview(content)
         try:
-            while rest:  # a disk that fills takes a part first and fails at the rest
+            while rest:  # a disk that fills up writes a part and then fails
                 rest = rest[self._file.write(rest) :]
         except BaseException:
-            with suppress(OSError):  # from a pipe nothing can be taken back
+            with suppress(OSError):  # a pipe takes nothing back
                 self._file.truncate(self._end)
             raise
         self._end += len(content)
 
     def sync(self) -> None:
-        """Return when the lines are on the disk."""
+        """Wait until the lines are on the disk."""
         os.fsync(self._file.fileno())
 
     def close(self) -> None:
@@ -70,7 +70,7 @@ class Lines:
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """Write a file so that it is there as a whole or not at all."""
+    """Write a file completely or not at all."""
     draft = path.with_name(f"{path.name}.tmp")
     try:
         with draft.open("w", encoding="utf-8", newline="") as file:
@@ -84,7 +84,7 @@ def write_atomically(path: Path, text: str) -> None:
 
 
 def is_same_file(one: Path, other: Path) -> bool:
-    """Say whether two paths are one file, also where case or a link makes them look like two."""
+    """Say whether two paths are one file, even if case or a link makes them look like two."""
     try:
         return one.samefile(other)
     except OSError:  # one of them is missing

@@ -7,15 +7,15 @@ from hypothesis import strategies as st
 from specframe._results.metrics import measure
 from specframe._results.row_round import RowRound
 from specframe.bench._records import (
+    BenchRound,
     Environment,
     Header,
     Level,
     PromptRecord,
     PromptSource,
-    Round,
     Run,
+    RunSettings,
     Seconds,
-    Settings,
     StrategyRecord,
     Turn,
 )
@@ -47,7 +47,7 @@ def header(prompts, strategies, **settings):
         command=["specframe", "bench"],
         created="2026-11-21T10:00:00+00:00",
         environment=Environment("Linux", "x", "y", 2, 1, "cpu", "3.11", {"torch": "2"}, None),
-        settings=Settings(**(values | settings)),
+        settings=RunSettings(**(values | settings)),
         strategies=strategies,
         prompts=[PromptRecord(name, task, 1) for name, task in prompts],
     )
@@ -78,7 +78,7 @@ def turn(rounds, *, seconds=0.01, tokens=None):
         finish_reason="length",
         seconds=Seconds(**spent),
         rounds=[
-            Round(drafted, accepted, accepted + 1, seconds, seconds, seconds)
+            BenchRound(drafted, accepted, accepted + 1, seconds, seconds, seconds)
             for drafted, accepted in rounds
         ],
         by_position=[Level(**level) for level in metrics.acceptance_by_position],

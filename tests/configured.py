@@ -1,4 +1,4 @@
-"""Tiny models of one configuration, in every way that a decoder takes them, and generate's word."""
+"""Tiny models of one configuration, as a decoder takes them, and what generate says."""
 
 import pytest
 

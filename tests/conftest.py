@@ -1,4 +1,4 @@
-"""What tests of real models share: tiny random ones, adapters for them, and generate's word.
+"""What tests of real models share: tiny random ones, adapters for them, and what generate says.
 
 Marks, too: what uses ``tiny`` is marked ``models``, and what nothing heavy marks is ``quick``.
 """
@@ -57,7 +57,7 @@ def tiny():
     """Return the maker of tiny models; its first use imports transformers."""
     import torch
 
-    torch.set_num_threads(1)  # at this size a second thread costs more than it brings
+    torch.set_num_threads(1)  # at this size a second thread costs more than it saves
     return Tiny()
 
 
@@ -95,7 +95,7 @@ class Tiny:
         return folder
 
     def full_of_ties(self, folder):
-        """Save a model, with an adapter, in which each even token ties with the one behind it."""
+        """Save a model, with an adapter, in which each even token ties with the one after it."""
         model = self.model(vocab_size=60)
         head = model.lm_head.weight.data
         head[1::2] = head[::2]

@@ -98,7 +98,7 @@ def check_same(ours, theirs):
 
 
 class Scripted(SequenceDrafter):
-    """Guess on along a script: in each round some tokens right, then some wrong."""
+    """Follow a script: in each round some tokens right, then some wrong."""
 
     def __init__(self, script, rounds):
         self._script, self._rounds, self._round = script, rounds, -1

@@ -1,4 +1,4 @@
-"""Strategies and verifiers with one fault each, and honest ones to hold beside them."""
+"""Strategies and verifiers with one fault each, and correct ones to compare with."""
 
 import attrs
 import torch
@@ -9,7 +9,7 @@ from specframe._sampling.noise import Key, gumbels
 
 
 class Scripted(SequenceDrafter):
-    """Guess on along the text that plain decoding gave, with every fifth token wrong."""
+    """Follow the text that plain decoding gave, with every fifth token wrong."""
 
     def __init__(self, texts, length=4):
         self.texts, self.length = texts, length
@@ -163,7 +163,7 @@ def texts_of(model, prompts, count, **arguments):
 
 
 def with_twins(model):
-    """Make every token of the lower half a twin of one in the upper half: exact ties throughout."""
+    """Make every token of the lower half a twin of one in the upper half: all ties are exact."""
     weight = model.lm_head.weight.data
     half = weight.shape[0] // 2
     weight[half:] = weight[:half]

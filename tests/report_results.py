@@ -8,7 +8,7 @@ import statistics
 from collections import Counter
 
 from specframe import InputError
-from specframe.bench._reading import results_of as structured
+from specframe.bench._results_file import results_of as structured
 
 PLAIN_SECONDS = 0.007  # of a token
 
@@ -139,7 +139,7 @@ def run_of(draw, name, prompt, acceptance, drafts, new=128):
 
 
 def rounds_of(draw, acceptance, drafts, new):
-    """Return rounds whose drafts are accepted at a rate of the prompt's own."""
+    """Return rounds whose drafts are accepted at the prompt's own rate."""
     mine = min(max(acceptance + draw.uniform(-0.12, 0.12), 0), 1)
     slower = draw.uniform(0.95, 1.1)
     rounds, committed = [], 1

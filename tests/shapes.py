@@ -1,7 +1,7 @@
 """Check every shape annotation of specframe while its tests run.
 
 Annotations are jaxtyping's. Each public or private function that has one is wrapped: within one
-call, an axis name stands for one length. The generated ``__init__`` of attrs classes is checked by
+call, an axis name means one length. The generated ``__init__`` of attrs classes is checked by
 its fields, which jaxtyping's own import hook passes over.
 """
 
@@ -34,17 +34,17 @@ APART = {
     "cli",
     "testing",
     "training",
-    "_arguments",
-    "_progress",
+    "_training_arguments",
+    "_training_progress",
     "_training",
     "_trainer",
-    "_run",
+    "_run_folder",
     "_teacher",
 }
 
 
 def install():
-    """Wrap what stands in the modules of PACKAGES; return how many functions were wrapped."""
+    """Wrap what the modules of PACKAGES define; return how many functions were wrapped."""
     return sum(wrap_members(module, module.__name__) for module in modules())
 
 
@@ -55,7 +55,7 @@ def modules():
 
 
 def modules_below(package):
-    """Yield all modules of a package and of the rooms in it, but for those that are set apart."""
+    """Yield all modules of a package and of the rooms in it, but for the exceptions."""
     for found in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
         if found.name.rpartition(".")[2] not in APART:
             module = importlib.import_module(found.name)
@@ -97,7 +97,7 @@ def is_checkable(hint):
 
 
 def checked(function, hints):
-    """Wrap a function; what has passed once is not looked at again, or tests take twice as long."""
+    """Wrap a function; what has passed once is not checked again, or tests take twice as long."""
     places = {name: at for at, name in enumerate(inspect.signature(function).parameters)}
     asked = [(name, places[name]) for name in hints if name != "return"]
     passed = set()

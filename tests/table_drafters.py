@@ -29,7 +29,7 @@ class Growth:
     """Plan how a self-drafter makes its trees.
 
     ``exit`` is the layer it runs to, ``chunk`` the nodes it adds at a time; ``lazy`` runs layers
-    after all is added, ``halves`` in two goes; ``prune`` drops those nodes; ``drops_exit`` and
+    after all is added, ``halves`` in two passes; ``prune`` drops those nodes; ``drops_exit`` and
     ``skips_last`` leave the target nothing to resume from.
     """
 
@@ -48,7 +48,7 @@ def right(count):
 
 
 def grow(table, tokens, room, plan):
-    """Return the tree of a plan behind ``tokens``: its tokens, parents and candidates."""
+    """Return the tree of a plan after ``tokens``: its tokens, parents and candidates."""
     nodes, parents, allowed, paths = [tokens[-1]], [-1], [True], [tuple(tokens)]
     for guess in plan:
         fertile = [node for node, path in enumerate(paths) if len(path) - len(tokens) < room]

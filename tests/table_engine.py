@@ -5,7 +5,7 @@ import torch
 from specframe import Sampler, StopPolicy, Target
 from specframe import rounds as loop
 from specframe.testing._rows import make_rows
-from specframe.testing._tables import Table, TableEngine, check_start, seen_slots, visibility
+from specframe.testing._table_target import Table, TableEngine, check_start, seen_slots, visibility
 from specframe_verifiers._match import GreedyVerifier
 
 __all__ = [

@@ -1,7 +1,7 @@
 """What plain sampling says of a Table, by its definition, and drafters that know it.
 
 A ``Voice`` needs neither loop nor sampler: argmax of what processors and temperature make of the
-logits behind a prefix, plus the noise of the new token's index. Where it stands in for a Table, a
+logits after a prefix, plus the noise of the new token's index. Where it replaces a Table, a
 drafter's plan is right or wrong about the *sampled* token.
 """
 
@@ -17,7 +17,7 @@ from table_engine import Table, TableEngine, make_rows
 
 
 def penalty(tokens, scores):
-    """Take half off the score of a token that stands an odd number of times in the prefix."""
+    """Take half off the score of a token that occurs an odd number of times in the prefix."""
     return [score / 2 if tokens.count(at) % 2 else score for at, score in enumerate(scores)]
 
 
@@ -58,7 +58,7 @@ class Voice:
         return self.table.vocab
 
     def shaped(self, tokens):
-        """Return the logits behind ``tokens`` after rules and temperature."""
+        """Return the logits that follow ``tokens``, after rules and temperature."""
         scores = self.table.logits(tokens)
         for rule in self.rules:
             scores = rule(list(tokens), scores)
@@ -139,7 +139,7 @@ class Guesser(Drafter):
 
 
 def make_seeded(prompts, stops, seeds):
-    """Return rows with seeds of their own."""
+    """Return rows, each with its own seed."""
     rows = make_rows(prompts, stops)
     for row, seed in zip(rows.active, seeds, strict=False):
         row.seed = seed

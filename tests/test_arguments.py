@@ -72,7 +72,7 @@ def test_the_one_call_form_refuses_before_it_loads(monkeypatch):
     def load(*_, **__):
         raise AssertionError("it loads")
 
-    monkeypatch.setattr("specframe._decoder.one_call.load", load)
+    monkeypatch.setattr("specframe._decoder.decode_once.load", load)
     with pytest.raises(TypeError, match="did you mean 'max_new_tokens'"):
         specframe.decode("import os", max_tokens=4)
 

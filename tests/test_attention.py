@@ -131,7 +131,7 @@ def test_padding_is_left_out_where_there_is_much_of_it():
 
 @pytest.mark.parametrize("order", [(None, 0.5), (0.5, None)])
 def test_capped_and_plain_layers_may_share_a_pass(order):
-    """Each has a mask of its own for a causal block, where plain attention needs none."""
+    """Each has its own mask for a causal block, where plain attention needs none."""
     query, (key, value) = noise(1, 5, HEADS, HEAD_DIM), noise(2, 1, KV_HEADS, 5, HEAD_DIM)
     shared, *own = (
         Pass(Board(SLOTS).chain(0, 5), None, HEADS // KV_HEADS, torch.float64) for _ in range(3)

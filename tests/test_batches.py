@@ -1,4 +1,4 @@
-"""Batches: each row says what it says alone, whoever its neighbours are."""
+"""Batches: each row says what it says alone, with any neighbours."""
 
 import pytest
 

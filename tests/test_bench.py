@@ -13,8 +13,8 @@ import time
 import pytest
 
 from specframe.bench import read_results
-from specframe.bench._order import slots
 from specframe.bench._records import ALL, Summary
+from specframe.bench._run_order import slots
 from specframe.cli import main
 from specframe.cli.bench._prompts import read_bench_prompts
 
@@ -91,7 +91,7 @@ def test_a_benchmark_leaves_every_file_behind(whole):
 
 
 def test_results_fit_the_schema_and_hold_every_run(whole):
-    results = read_results(whole[0])  # structures it, and refuses what is amiss
+    results = read_results(whole[0])  # structures it, and refuses what is wrong
     assert [each.error for each in results.header.strategies] == [None] * 7
     assert [each.error for each in results.runs] == [None] * 42
     assert len({each.key for each in results.runs}) == 42
@@ -107,7 +107,7 @@ def test_results_fit_the_schema_and_hold_every_run(whole):
             assert turn.seconds.total > turn.seconds.prefill > 0
 
 
-def test_a_second_turn_is_decoded_behind_the_strategys_own_answer(whole):
+def test_a_second_turn_is_decoded_after_the_strategys_own_answer(whole):
     first, second = QUESTIONS[0]["turns"]
     for run in read_results(whole[0]).runs:
         if run.prompt == 81:
@@ -195,7 +195,7 @@ def test_a_finished_benchmark_resumes_to_the_same_runs(whole, base, model, capsy
     arguments = [*base, "--strategies", ",".join(OURS + THEIRS), "--repeats", "2", "--resume"]
     arguments += ["-o", "hf-early-exit.exit_layer=2", "-o", f"hf-assisted.model={model}"]
     assert main([*arguments, "--output", str(whole[0])]) == 0
-    assert "42 of 42 runs stand there already" in capsys.readouterr().err
+    assert "42 of 42 runs are there already" in capsys.readouterr().err
     assert (whole[0] / "runs.jsonl").read_bytes() == before
     assert main([*arguments, "--output", str(whole[0]), "--seed", "1"]) == 2
     assert "settings.seed 0, now 1" in capsys.readouterr().err
@@ -319,7 +319,7 @@ def test_ctrl_c_says_what_was_decoded_and_how_to_go_on(base, tmp_path):
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=120)
     assert process.returncode == 130
-    assert f"--output {folder} --resume goes on" in err.decode()
+    assert f"--output {folder} --resume continues" in err.decode()
     assert b"Traceback" not in err
     journal = (folder / "runs.jsonl").read_text()
     assert journal.endswith("\n")
@@ -404,12 +404,12 @@ def test_ctrl_c_while_judging_leaves_complete_files(differing, monkeypatch, caps
     with monkeypatch.context() as patch:
         patch.setattr(torch.nn.Module, "double", interrupt)
         assert main(command) == 130
-    assert "--resume goes on" in capsys.readouterr().err
+    assert "--resume continues" in capsys.readouterr().err
     rows = {row.strategy: row for row in read_results(folder).summary if row.task == ALL}
     assert rows["kangaroo"].speedup > 0
     assert rows["kangaroo"].not_judged == 1
     (found,) = rows["kangaroo"].differences
-    assert found.why == "the judging was cut off, and --resume goes on with it"
+    assert found.why == "the judging was cut off, and --resume continues it"
     assert "the judging was cut off" in (folder / "report.html").read_text()
     assert {"summary.csv", "answers"} < {path.name for path in folder.iterdir()}
 

@@ -1,4 +1,4 @@
-"""Who competes: shared weights, transformers' state put back, faults kept apart, memory told."""
+"""Who competes: shared weights, transformers' state put back, faults apart, memory measured."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ def line_up(folder):
     from specframe._loading.loading import Source
     from specframe._plugins.discovery import load_registry
     from specframe.bench._competitor import Draws
-    from specframe.bench._field import line_up
+    from specframe.bench._competitor_loading import load_competitors
 
     def load(names, model=str(folder)):
         draws = Draws(temperature=0.0, seed=0)
         source = Source(model, device="cpu")
-        return line_up(source, read_contestants(names), load_registry(), draws)
+        return load_competitors(source, read_contestants(names), load_registry(), draws)
 
     return load
 
@@ -163,13 +163,13 @@ def test_a_layer_to_leave_at_must_be_one_of_the_models(line_up):
 
 
 def line_up_options(name):
-    from specframe.bench._field import check_contestants
+    from specframe.bench._competitor_loading import check_contestants
 
     check_contestants(read_contestants(name), None)
 
 
 def test_our_seconds_are_those_of_the_wall_clock(line_up):
-    """What lies around and between the rounds counts, as it does for ``generate``."""
+    """Time around and between the rounds counts, as it does for ``generate``."""
     import time
 
     import pluggy
@@ -177,7 +177,7 @@ def test_our_seconds_are_those_of_the_wall_clock(line_up):
     from specframe import hookimpl
     from specframe._plugins import hooks
     from specframe._plugins.discovery import Member, load_plugins
-    from specframe._plugins.info import PluginInfo
+    from specframe._plugins.plugin_info import PluginInfo
 
     class Slow:
         @hookimpl
@@ -260,14 +260,14 @@ def test_a_terminal_sees_a_table_that_only_moves_between_runs(monkeypatch):
     import io
 
     from specframe.cli._display import Notes
-    from specframe.cli.bench import _watch as _bench_watch
+    from specframe.cli.bench import _progress_display
 
     screen = io.StringIO()
     screen.isatty = lambda: True
     monkeypatch.setenv("COLUMNS", "120")
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setattr("sys.stderr", screen)
-    watch = _bench_watch.watch(Notes())
+    watch = _progress_display.watch(Notes())
     records = [strategy("none"), strategy("gone", error="no weights")]
     done = run("none", "a", [turn([(2, 1)])])
     watch.begin(records, 2, [done])
@@ -275,7 +275,7 @@ def test_a_terminal_sees_a_table_that_only_moves_between_runs(monkeypatch):
     watch.end()
     said = screen.getvalue()
     assert "gone cannot take part: no weights" in said
-    assert "1 of 2 runs stand there already" in said
+    assert "1 of 2 runs are there already" in said
     assert "tokens/s" in said
     assert "2/2" in said
     assert "none failed on prompt b: it broke" in said
@@ -285,13 +285,13 @@ def test_judging_has_a_bar_of_its_own_that_an_end_takes_away(monkeypatch):
     import io
 
     from specframe.cli._display import Notes
-    from specframe.cli.bench import _watch as _bench_watch
+    from specframe.cli.bench import _progress_display
 
     screen = io.StringIO()
     screen.isatty = lambda: True
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setattr("sys.stderr", screen)
-    watch = _bench_watch.watch(Notes())
+    watch = _progress_display.watch(Notes())
     watch.judged(0, 3)
     watch.judged(2, 3)
     watch.end()
@@ -303,7 +303,7 @@ def test_judging_has_a_bar_of_its_own_that_an_end_takes_away(monkeypatch):
 
 def test_a_pipe_hears_of_judging_in_a_few_lines(capsys):
     from specframe.cli._display import Notes
-    from specframe.cli.bench._watch import watch
+    from specframe.cli.bench._progress_display import watch
 
     watcher = watch(Notes())
     for done in range(61):
@@ -316,7 +316,7 @@ def test_a_pipe_hears_of_judging_in_a_few_lines(capsys):
 
 def test_a_pipe_gets_a_few_plain_lines(capsys):
     from specframe.cli._display import Notes
-    from specframe.cli.bench._watch import watch
+    from specframe.cli.bench._progress_display import watch
 
     watcher = watch(Notes())
     prompts = [(f"p{number}", "x") for number in range(40)]

@@ -13,11 +13,8 @@ from bench_runs import FAST, PLAIN, THEIRS, header, rounds, run, strategy, turn
 from specframe._errors import InputError
 from specframe._files import to_line
 from specframe.bench import compare, read_progress, read_results
-from specframe.bench._answers import answer, file_names, write_answers
 from specframe.bench._journal import RUNS, Journal, check_folder
-from specframe.bench._order import slots
 from specframe.bench._prompts import BenchPrompt
-from specframe.bench._reading import RESULTS
 from specframe.bench._records import (
     PromptDifference,
     PromptRecord,
@@ -26,6 +23,9 @@ from specframe.bench._records import (
     Turn,
     as_record,
 )
+from specframe.bench._results_file import RESULTS
+from specframe.bench._run_order import slots
+from specframe.bench._spec_bench_answers import answer, file_names, write_answers
 from specframe.bench._summary import Summaries
 
 PROMPTS = [BenchPrompt(name, "x", ("text",)) for name in "abc"]
@@ -87,7 +87,7 @@ def test_the_seed_shuffles_who_goes_first():
 # --- runs.jsonl
 
 
-def test_a_journal_goes_on_behind_the_last_whole_line(tmp_path):
+def test_a_journal_continues_after_the_last_whole_line(tmp_path):
     todo = plan()
     with Journal.open(tmp_path, a_header(), todo) as journal:
         for slot in todo[:4]:
@@ -181,8 +181,8 @@ def test_results_come_back_as_they_were_written(tmp_path):
 @settings(max_examples=25, deadline=None)
 @given(rounds)
 def test_any_run_survives_json(decoded):
-    from specframe.bench._reading import structured
     from specframe.bench._records import Run
+    from specframe.bench._results_file import structured
 
     one = run(FAST, 7, [turn(decoded)], peak_memory=3, batch=1)
     assert structured(json.loads(to_line(as_record(one))), Run, "here") == one
@@ -321,12 +321,12 @@ def with_other_tokens(guarantee):
     ("guarantee", "is_sound"), [("tokens", False), ("distribution", True), ("none", True)]
 )
 def test_other_tokens_are_a_fault_where_they_were_promised(guarantee, is_sound, tmp_path, capsys):
-    from specframe.bench._benchmark import Outcome, _is_sound
+    from specframe.bench._benchmark import BenchOutcome, _is_sound
     from specframe.cli.bench._report import outcome_lines
 
     found = with_other_tokens(guarantee)
     assert _is_sound(found) is is_sound
-    outcome_lines(Outcome(found, [], is_sound), tmp_path)
+    outcome_lines(BenchOutcome(found, [], is_sound), tmp_path)
     said = capsys.readouterr().out
     assert ("DIFFERENT" in said) is not is_sound
     assert "2/3" in said

@@ -56,7 +56,7 @@ def test_a_bad_line_is_named_with_its_number(tmp_path, line, said):
 
 
 def test_ids_that_meet_and_a_task_named_all_are_refused():
-    with pytest.raises(InputError, match="stands there twice"):
+    with pytest.raises(InputError, match="occurs twice"):
         check_prompts([BenchPrompt(1, "x", ("a",)), BenchPrompt("1", "x", ("b",))])
     with pytest.raises(InputError, match="task 'all'"):
         check_prompts([BenchPrompt(1, "all", ("a",))])
@@ -78,7 +78,7 @@ class Letters:
         return self(f"{text}<a>")["input_ids"]
 
 
-def test_a_second_turn_goes_on_behind_the_first_answer():
+def test_a_second_turn_follows_the_first_answer():
     prompt = BenchPrompt(1, "x", ("one", "two"))
     talk = Conversation(Letters())
     assert talk.text(talk.ids(prompt, [])) == "<u>one<a>"

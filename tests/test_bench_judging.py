@@ -1,4 +1,4 @@
-"""What a benchmark says of tokens that differ; a fault of the judge costs its words alone."""
+"""What a benchmark says of tokens that differ; a fault of the judge costs only its judgements."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TOKENS = 24
 
 
 def unheard(done, total):
-    """Take no notice of how far the judging is."""
+    """Ignore how far the judging is."""
 
 
 @attrs.frozen
@@ -62,12 +62,12 @@ def court(folder):
     from specframe._loading.loading import Source
     from specframe._plugins.discovery import load_registry
     from specframe.bench._competitor import Draws
-    from specframe.bench._field import line_up
+    from specframe.bench._competitor_loading import load_competitors
 
     def load(names, temperature=0.0, dtype="auto"):
         source = Source(str(folder), device="cpu", dtype=dtype)
         draws = Draws(temperature, 0)
-        field = line_up(source, read_contestants(names), load_registry(), draws)
+        field = load_competitors(source, read_contestants(names), load_registry(), draws)
         return Court(field, temperature)
 
     return load
@@ -103,7 +103,7 @@ def test_the_same_difference_in_all_repeats_is_judged_once(court):
 
 
 def test_a_tie_elsewhere_acquits_nobody(court):
-    """What counts is the run's own first difference, wherever another decoding would differ."""
+    """The run's own first difference counts, even if another decoding would differ elsewhere."""
     found = court("none,kangaroo")
     assert found.word("kangaroo", (4, 2), (7, 1)).word == "different"
     assert found.word("kangaroo", (4, 1), (7, 2)).word == "near tie"
@@ -128,11 +128,11 @@ def test_a_16_bit_difference_that_does_not_come_again_is_judged_as_it_was_record
 def test_tokens_that_nobody_would_choose_do_not_widen_the_bound():
     import torch
 
-    from specframe._judging.certificate import Choice
-    from specframe.bench._referee import swing
+    from specframe._judging.certificate import LogitRow
+    from specframe.bench._near_ties import swing
 
-    sure = Choice(torch.tensor([5.0, 4.5, -9.0, 0.0], dtype=torch.float64))
-    plain = Choice(torch.tensor([5.1, 4.8, -3.0, 2.0]))
+    sure = LogitRow(torch.tensor([5.0, 4.5, -9.0, 0.0], dtype=torch.float64))
+    plain = LogitRow(torch.tensor([5.1, 4.8, -3.0, 2.0]))
     assert swing(sure, plain) == pytest.approx(0.2, abs=1e-6)
 
 

@@ -1,4 +1,4 @@
-"""What is made of runs: sums, ratios, intervals, verdicts."""
+"""What is computed from runs: sums, ratios, intervals, explanations."""
 
 from __future__ import annotations
 
@@ -10,7 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench_runs import FAST, PLAIN, THEIRS, header, rounds, run, strategy, turn
-from specframe.bench._judging import first_difference
+from specframe.bench._explanation import (
+    Balance,
+    explain,
+    explain_without_parts,
+    reservation,
+    won_or_lost,
+)
+from specframe.bench._judging import first_place
 from specframe.bench._records import (
     ALL,
     IDENTICAL,
@@ -21,7 +28,6 @@ from specframe.bench._records import (
 )
 from specframe.bench._statistics import median_ratio, repeated_grams
 from specframe.bench._summary import Summaries
-from specframe.bench._verdict import Costs, outcome, reservation, verdict, verdict_without_parts
 from specframe.bench.report._words import differences_in_words
 
 positive = st.floats(0.01, 100)
@@ -217,13 +223,13 @@ def test_a_loop_is_all_repetition_and_other_outputs_do_not_count_as_before():
     ],
 )
 def test_the_verdict_says_why(parts, brings, accepted, start, end):
-    costs = Costs(
+    costs = Balance(
         dict(zip(("draft", "verify", "other"), parts, strict=True)),
         {"draft": 0.0, "verify": 0.95, "other": 0.05},
         brings,
         accepted,
     )
-    said = verdict(costs)
+    said = explain(costs)
     assert said.startswith(start)
     assert end in said
 
@@ -260,19 +266,19 @@ def test_a_verdict_on_the_other_side_of_the_speed_up_says_so():
 
 @given(st.floats(0.3, 3), st.floats(0.3, 3))
 def test_no_verdict_parts_from_its_speed_up_in_silence(ratio, speedup):
-    said = verdict_without_parts(1.0, ratio) + reservation(ratio, speedup)
-    shown = outcome(1.0, speedup)
+    said = explain_without_parts(1.0, ratio) + reservation(ratio, speedup)
+    shown = won_or_lost(1.0, speedup)
     opposite = {said.partition(":")[0], shown} == {"won", "lost"}
     assert ("mind that" in said) >= opposite
     if (ratio > 1) == (speedup > 1):
         assert "mind that" not in said
 
 
-def test_the_first_difference_counts_tokens_over_all_turns():
+def test_the_first_place_counts_tokens_over_all_turns():
     plain = run(PLAIN, "a", [turn([], tokens=[1, 2, 3]), turn([], tokens=[4, 5])])
     same = run(FAST, "a", [turn([], tokens=[1, 2, 3]), turn([], tokens=[4, 5])])
     other = run(FAST, "a", [turn([], tokens=[1, 2, 3]), turn([], tokens=[4, 6, 7])])
     longer = run(FAST, "a", [turn([], tokens=[1, 2, 3, 4]), turn([], tokens=[9])])
-    assert first_difference(same, plain) is None
-    assert attrs.astuple(first_difference(other, plain)) == (1, 1, 4)
-    assert attrs.astuple(first_difference(longer, plain)) == (0, 3, 3)
+    assert first_place(same, plain) is None
+    assert attrs.astuple(first_place(other, plain)) == (1, 1, 4)
+    assert attrs.astuple(first_place(longer, plain)) == (0, 3, 3)

@@ -40,7 +40,7 @@ def test_no_tensor_is_kept_for_a_new_token(script, strategy, options, tiny, tmp_
 
 @pytest.mark.parametrize("script", ["stops"], indirect=True)
 def test_a_policys_line_ends_with_its_repeats_and_equal_runs(script):
-    """Of 9 tokens that are all the same, the second 8-gram stood there before: one of two."""
+    """In 9 equal tokens the second 8-gram repeats the first: one of two."""
     loop, fresh = [1] * 9, list(range(9))
     rounds = [(1, 0.1)] * 4
     plain = [[script.Run(loop, 2.0, rounds)], [script.Run(fresh, 2.0, rounds)]]

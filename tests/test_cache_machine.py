@@ -1,4 +1,4 @@
-"""A state machine on the slot cache: whatever was drafted, it holds what a fresh prefill would."""
+"""A state machine on the slot cache: after any drafts, it holds what a fresh prefill would."""
 
 import pytest
 import torch
@@ -9,7 +9,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from specframe import Board
 from specframe._engine.runners.graph import GraphEngine
 from specframe._engine.runners.recording import Recorder, StandIn
-from specframe.testing._strategies import parent_lists
+from specframe.testing._hypothesis_strategies import parent_lists
 from table_drafters import way_up
 from tiny_split import VOCAB, TinyModel
 
@@ -116,7 +116,7 @@ class CacheMachine(RuleBasedStateMachine):
         return placement, self.engine.run(hidden, placement, lo, hi)[0]
 
     def score(self, trees, exit):
-        """Run all layers in two goes and hold every node against the text that leads to it."""
+        """Run all layers in two passes and compare every node with the text that leads to it."""
         _, hidden = self.run(trees, 0, exit)
         placement, hidden = self.run(trees, exit, LAYERS, hidden)
         for place, (tokens, parents, _) in enumerate(trees):

@@ -6,7 +6,7 @@ import torch
 from specframe._judging.certificate import (
     FEWEST_ROWS,
     Bounds,
-    Choice,
+    LogitRow,
     Spot,
     Trial,
     certify,
@@ -21,7 +21,7 @@ SPOT = Spot([1, 2], 0, 7)
 
 
 def row(*values):
-    return Choice(torch.tensor(values, dtype=torch.float32))
+    return LogitRow(torch.tensor(values, dtype=torch.float32))
 
 
 def trial(plain, fast, reference):
@@ -99,7 +99,7 @@ def test_what_both_rows_rule_out_does_not_differ():
 
 
 def test_a_greedy_row_chooses_the_lowest_of_equal_tokens_and_no_other():
-    tied = Choice.of(torch.tensor([1.0, 3.0, 3.0]), Sampling(), SPOT)
+    tied = LogitRow.of(torch.tensor([1.0, 3.0, 3.0]), Sampling(), SPOT)
     assert tied.chooses(1)
     assert not tied.chooses(2)
 
@@ -115,23 +115,24 @@ def test_a_sampled_row_is_read_as_the_sampler_reads_it():
             sampled = Sampler(sampling).first(
                 Rows([Row(0, 2, prefix, Stops(99, 99), seed=3)]), logits[None]
             )
-            choice = Choice.of(logits, sampling, Spot(prefix, index, 3))
-            assert choice.token == int(sampled)
-            assert choice.chooses(int(sampled))
-            assert not choice.chooses(int(choice.keys.argmin()))
+            row = LogitRow.of(logits, sampling, Spot(prefix, index, 3))
+            assert row.token == int(sampled)
+            assert row.chooses(int(sampled))
+            assert not row.chooses(int(row.keys.argmin()))
 
 
 def test_noise_is_part_of_what_is_compared_and_the_temperature_of_the_bound():
     """At temperature 0.5 logits that are 0.1 apart are 0.2 apart, with the noise beside them."""
-    plain = Choice.of(torch.tensor([5.0, 4.0]), Sampling(0.5), SPOT)
+    plain = LogitRow.of(torch.tensor([5.0, 4.0]), Sampling(0.5), SPOT)
     reach = float(plain.noise[0] - plain.noise[1])
     level = torch.tensor([5.0, 5.0 + reach / 2])
     up, down = (
-        Choice.of(level + torch.tensor([step, -step]), Sampling(0.5), SPOT) for step in (1, -1)
+        LogitRow.of(level + torch.tensor([step, -step]), Sampling(0.5), SPOT) for step in (1, -1)
     )
     assert {up.token, down.token} == {0, 1}
     nearly = [
-        Choice.of(level + torch.tensor([step, 0.0]), Sampling(0.5), SPOT) for step in (0.01, -0.01)
+        LogitRow.of(level + torch.tensor([step, 0.0]), Sampling(0.5), SPOT)
+        for step in (0.01, -0.01)
     ]
     found = certify(trial(*nearly, nearly[0]), BOUNDS)
     assert found.holds
@@ -146,16 +147,16 @@ def test_a_token_at_the_edge_of_a_filter_may_be_in_and_out():
     seen = [
         Spot([1], 0, seed)
         for seed in range(200)
-        if Choice.of(logits, Sampling(1.0, top_k=2), Spot([1], 0, seed)).token == 1
+        if LogitRow.of(logits, Sampling(1.0, top_k=2), Spot([1], 0, seed)).token == 1
     ]
-    spot = next(s for s in seen if Choice.of(logits.flip(0), Sampling(1.0), s).noise[1] > 3)
+    spot = next(s for s in seen if LogitRow.of(logits.flip(0), Sampling(1.0), s).noise[1] > 3)
     swapped = torch.tensor([5.0, 3.99, 4.0, 0.0])
-    plain, fast = (Choice.of(each, Sampling(1.0, top_k=2), spot) for each in (logits, swapped))
+    plain, fast = (LogitRow.of(each, Sampling(1.0, top_k=2), spot) for each in (logits, swapped))
     assert plain.token == 1
     assert fast.token != 1
     found = certify(trial(plain, fast, plain), BOUNDS)
     assert found.gap > 2 * BOUNDS.reference
     assert found.holds
-    dropped = Choice.of(logits, Sampling(1.0, top_k=1), spot)
+    dropped = LogitRow.of(logits, Sampling(1.0, top_k=1), spot)
     kept_nowhere = Trial(dropped, dropped, dropped, 0, 1)
     assert not certify(kept_nowhere, BOUNDS).holds

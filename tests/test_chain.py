@@ -10,7 +10,7 @@ VOCAB = 6
 
 
 class Policy(StopPolicy):
-    """Stop rows at the levels given: before a token is drafted, or behind it."""
+    """Stop rows at the levels given: before a token is drafted, or after it."""
 
     def __init__(self, before=(), after=()):
         self.stops = {"before": before, "after": after}
@@ -81,7 +81,7 @@ def test_a_refused_token_is_not_drafted_and_ends_its_row():
     assert levels(draft) == [1, 4]
 
 
-def test_a_token_behind_which_drafting_ends_stays():
+def test_a_token_after_which_drafting_ends_stays():
     draft, *_ = grown([4, 4], Policy(after=[2, 1]))
     assert levels(draft) == [2, 1]
 

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.cli
 
 
 def specframe(*arguments, cwd, stdin=None, **environment):
-    """Run the command in a process of its own and return what it did."""
+    """Run the command in a separate process and return what it did."""
     plain = {key: value for key, value in os.environ.items() if not key.startswith("SPECFRAME_")}
     return subprocess.run(
         [sys.executable, "-m", "specframe", *map(str, arguments)],

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from specframe.bench import _baselines
-from specframe.cli import _completion, main
-from specframe.cli._completion import FILES, add_line, kept_by_bash, resolver_of_typer, split
+from specframe.bench import _transformers_options
+from specframe.cli import _shell_completion, main
+from specframe.cli._shell_completion import FILES, add_line, kept_by_bash, resolver_of_typer, split
 from test_cli import install
 
 LINE, WORD = "_SPECFRAME_LINE", "_SPECFRAME_WORD"
@@ -149,7 +149,7 @@ def test_answers_import_no_torch(tmp_path):
 
 
 def test_baselines_are_named_without_torch():
-    assert "hf" in _baselines.BASELINES
+    assert "hf" in _transformers_options.BASELINES
 
 
 @pytest.mark.cli
@@ -186,7 +186,7 @@ def test_plugins_strategies_and_options_are_completed_and_broken_ones_are_silent
 
 
 def seen_beside(environment):
-    """Return the environment of a plug-in with what is on the path already behind it."""
+    """Return the environment of a plug-in, with the path so far after it."""
     paths = [environment["PYTHONPATH"], os.environ.get("PYTHONPATH", "")]
     return {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
 
@@ -311,7 +311,7 @@ def test_line_of_a_file_with_other_line_ends_is_found_again(tmp_path):
 
 
 def test_every_shell_has_its_script():
-    from specframe.cli._choices import shells
+    from specframe.cli._completions import shells
 
     assert [name for name, _ in shells()] == list(FILES)
 
@@ -328,7 +328,7 @@ def test_names_of_commands_are_known_before_they_are_built():
 def test_without_typers_resolver_nothing_is_completed(answer, monkeypatch):
     assert resolver_of_typer() is not None
     moved = type("Command", (), {"__module__": "typer.elsewhere.core"})
-    monkeypatch.setattr(_completion, "TyperGroup", moved)
+    monkeypatch.setattr(_shell_completion, "TyperGroup", moved)
     assert resolver_of_typer() is None
     assert answer("dec") == []
 

@@ -15,7 +15,7 @@ from typer.main import get_command
 from specframe import OptionError
 from specframe.cli import main
 from specframe.cli._app import build_app
-from specframe.cli.config._text import quoted
+from specframe.cli.config._print_config import quoted
 
 DECODE = """
 [decode]
@@ -123,7 +123,7 @@ def test_file_is_obeyed_and_not_only_printed(here, capsys):
     [
         ("[decode\n", "run.toml is not TOML: "),
         ("[decod]\n", "run.toml, line 1: no command takes its flags from table [decod]: did you"),
-        ("strategy = 'none'\n", "run.toml, line 1: 'strategy' stands outside of a table"),
+        ("strategy = 'none'\n", "run.toml, line 1: 'strategy' is outside of a table"),
         ("[bench]\n[decode]\nmax-tokens = 1\n", "run.toml, line 3: `decode` has no flag for"),
         ("[decode]\nmax_new_tokns = 1\n", "did you mean 'max-new-tokens'?"),
         ("[decode]\nmax-new-tokens = '1'\n", "line 2: 'max-new-tokens' must be a whole number"),
@@ -237,7 +237,7 @@ def test_file_that_is_no_text_is_refused(here, capsys):
     assert "run.toml is not UTF-8 text (byte 9)" in capsys.readouterr().err
 
 
-def test_line_is_found_behind_quotes_dots_and_comments(refusal):
+def test_line_is_found_after_quotes_dots_and_comments(refusal):
     file = "# steps = [1]\n[ 'decode' . options ] # steps = [1]\n\n\"stop\".'steps' = [1]\n"
     assert "run.toml, line 4: option 'stop.steps'" in refusal(file)
 

@@ -10,7 +10,7 @@ import pytest
 
 from specframe._errors import InputError, NumericsError, OptionError
 from specframe._files import to_line
-from specframe.cli._display import Notes, TextWriter, comparison, number, statistics, wants_colour
+from specframe.cli._display import Notes, TextWriter, comparison, statistics, wants_colour
 from specframe.cli._flags import Limits, Loading, check_device, parse_options
 from specframe.cli._json import result_object
 from specframe.cli._prompt import for_model, read_prompt
@@ -287,7 +287,6 @@ def test_difference_is_named_and_is_exit_code_one(plain, said):
 
 
 def test_nothing_divided_by_nothing_is_not_a_number():
-    assert number(None) == "n/a"
     empty = Metrics(num_draft_tokens=0, draft_acceptance_rate=None, mean_acceptance_length=None)
     said = statistics(Result(metrics=empty), Setup())[1]
     assert said == "n/a tokens a round over 2 rounds; nothing was drafted"

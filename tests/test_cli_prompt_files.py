@@ -12,7 +12,7 @@ from specframe.cli._display import Notes
 from specframe.cli._flags import Limits, Loading
 from specframe.cli._output_file import OutputFile
 from specframe.cli._prompt_file import PromptLine, read_prompt_file
-from specframe.cli._run_file import Job, run_file
+from specframe.cli._run_file import FileJob, run_file
 
 
 @attrs.frozen
@@ -105,7 +105,7 @@ def run(folder, records, decoder=None, limits=None, chat=None, batch_size=None):
     prompts, output = folder / "in.jsonl", folder / "out.jsonl"
     prompts.write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
     loading = Ready(strategy="kangaroo", decoder=decoder)
-    job = Job(prompts, output, chat, batch_size)
+    job = FileJob(prompts, output, chat, batch_size)
     code = run_file(job, loading, limits or Limits(max_new_tokens=2), Notes())
     return code, decoder, output
 
@@ -209,7 +209,7 @@ def test_rerun_drops_a_torn_line_and_skips_what_is_done(tmp_path, capsys):
         assert code == 0
         assert output.read_bytes() == whole
         assert len(decoder.calls) == 3 - whole[:cut].count(b"\n")
-    assert "2 of 3 prompts stand in" in capsys.readouterr().err
+    assert "2 of 3 prompts are in" in capsys.readouterr().err
 
 
 def test_prompts_are_decoded_some_at_a_time_with_budgets_of_their_own(tmp_path, capsys):
@@ -242,7 +242,7 @@ def test_ctrl_c_in_a_batch_keeps_the_batches_before_it(tmp_path):
     assert (code, decoder.batches) == (0, [["c", "e"], ["d"]])
 
 
-def test_a_rerun_may_take_another_batch_size_and_goes_on_behind_a_torn_line(tmp_path):
+def test_a_rerun_may_take_another_batch_size_and_continues_after_a_torn_line(tmp_path):
     names = prompts_of("a", "b", "c", "d", "e")
     whole = run(tmp_path, names)[2].read_bytes()
     for cut in range(0, len(whole), 41):
@@ -266,7 +266,7 @@ def test_ctrl_c_keeps_what_is_done_and_a_rerun_goes_on(tmp_path, capsys):
     assert [line["id"] for line in lines_of(output)] == ["a"]
     said = capsys.readouterr().err
     assert "1 of 3 prompts are in" in said
-    assert "the same command goes on from there" in said
+    assert "the same command continues from there" in said
     assert run(tmp_path, prompts_of("a", "c"))[0] == 0
 
 
@@ -317,4 +317,4 @@ def test_prompts_and_output_must_be_two_files(tmp_path):
     path = tmp_path / "one.jsonl"
     loading = Ready(strategy="kangaroo", decoder=EchoDecoder())
     with pytest.raises(InputError, match="are the same file"):
-        run_file(Job(path, path), loading, Limits(max_new_tokens=2), Notes())
+        run_file(FileJob(path, path), loading, Limits(max_new_tokens=2), Notes())

@@ -32,10 +32,10 @@ from specframe import (
     check_draft,
     named_parts,
 )
-from specframe._drafting.merging import merged
+from specframe._drafting.merged_drafts import merged
 from specframe.testing import StrategyConformance, check_strategy, checks
-from specframe.testing._honest import EarlyExit
-from specframe.testing._suite import make_subject, run_check
+from specframe.testing._correct_drafters import EarlyExit
+from specframe.testing._strategy_suite import make_subject, run_check
 from specframe_stops import AllOptions, ConfidenceOptions
 from table_engine import Table, TableEngine, make_rows, run
 
@@ -45,13 +45,13 @@ often = settings(max_examples=100, deadline=None)
 class Says(SequenceDrafter):
     """Guess a fixed number of tokens, in rows whose last token is listed."""
 
-    def __init__(self, count, *, behind=None):
-        self.count, self.behind = count, behind
+    def __init__(self, count, *, after=None):
+        self.count, self.after = count, after
         self.asked, self.discarded = [], 0
 
     def guess(self, tokens, room):
         self.asked.append((tokens[-1], room))
-        speaks = self.behind is None or tokens[-1] in self.behind
+        speaks = self.after is None or tokens[-1] in self.after
         return [tokens[-1]] * (min(self.count, room) if speaks else 0)
 
     def discard(self, rows):
@@ -79,7 +79,7 @@ def levels(draft):
 
 
 def test_first_asks_the_next_drafter_only_where_the_one_before_proposed_nothing():
-    cheap, costly = Says(2, behind={1, 2}), Says(3)
+    cheap, costly = Says(2, after={1, 2}), Says(3)
     draft = proposed(FirstDrafter([cheap, costly]), [1, 7, 2], [5, 5, 1])
     assert levels(draft) == [2, 3, 1]
     assert costly.asked == [(7, 5)]
@@ -95,7 +95,7 @@ def test_first_leaves_the_others_alone_where_every_row_has_a_draft():
 
 
 def test_longest_takes_the_deepest_and_the_first_of_two_that_tie():
-    short, long, other = Says(3), Says(4, behind={7}), Says(3)
+    short, long, other = Says(3), Says(4, after={7}), Says(3)
     drafter = LongestDrafter([short, long, other])
     assert levels(proposed(drafter, [1, 7], [9, 9])) == [3, 4]
     assert (short.discarded, long.discarded, other.discarded) == (1, 1, 1)
@@ -104,7 +104,7 @@ def test_longest_takes_the_deepest_and_the_first_of_two_that_tie():
 
 
 def test_no_part_gets_more_room_than_it_says_it_uses():
-    first, second = Says(9, behind={1}), Says(9)
+    first, second = Says(9, after={1}), Says(9)
     first.most_levels, second.most_levels = 2, 4
     drafter = FirstDrafter([first, second])
     assert levels(proposed(drafter, [1, 7], [9, 9])) == [2, 4]
@@ -146,12 +146,12 @@ def test_a_malformed_draft_is_the_parts_fault():
 
     wild = Wild(1)
     with pytest.raises(PluginError, match="token 99, out of vocabulary") as caught:
-        proposed(FirstDrafter([Says(1, behind=()), wild]), [1], [5])
+        proposed(FirstDrafter([Says(1, after=()), wild]), [1], [5])
     assert caught.value.part is wild
 
 
 class Particular(EarlyExit):
-    """Draw tokens, and go on as far as the first of them says."""
+    """Draw tokens, as many as the first of them says."""
 
     def finished(self, draft):
         sizes = [2 if len(row) > 1 and row[1] % 2 else len(row) for row in draft.token_lists]
@@ -192,7 +192,7 @@ def test_only_the_last_drafter_that_ran_layers_may_keep_its_exit(kind, last_wins
 
 
 def test_the_exit_goes_where_rows_come_from_several_drafters():
-    drafter = FirstDrafter([Says(1, behind={1}), Exits(2)])
+    drafter = FirstDrafter([Says(1, after={1}), Exits(2)])
     assert proposed(drafter, [1, 7], [5, 5]).exit is None
     assert proposed(drafter, [7, 8], [5, 5]).exit is not None
 
@@ -227,7 +227,7 @@ class TestFirst(StrategyConformance):
 
 @pytest.mark.slow
 class TestLongest(StrategyConformance):
-    """Parts that write to the target's cache over each other, and one with a cache of its own."""
+    """Parts that overwrite each other in the target's cache, and one with its own cache."""
 
     strategy = "longest"
     options = {  # noqa: RUF012 (the kit's attribute)
@@ -281,7 +281,7 @@ def test_a_wrong_name_in_a_composition_is_refused_before_a_model_is_read():
 
 
 class At(StopPolicy):
-    """End rows before or behind given levels."""
+    """End rows before or after given levels."""
 
     def __init__(self, *, before=99, after=99, limit=99):
         self._before, self._after, self._limit = before, after, limit

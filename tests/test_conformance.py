@@ -1,9 +1,9 @@
-"""specframe's own strategies, and drafters of every kind, held to the rules by the kit."""
+"""specframe's own strategies, and drafters of every kind, tested by the kit."""
 
 import pytest
 
 from specframe.testing import StrategyConformance, parametrize_with_checks
-from specframe.testing._honest import EarlyExit, Echo, Fork, Learner
+from specframe.testing._correct_drafters import EarlyExit, Echo, Fork, Learner
 
 
 @pytest.mark.models

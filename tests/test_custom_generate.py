@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 import specframe
 from specframe import InputError, OptionError, UnknownNameError
-from specframe._generate.rows import Chain
+from specframe._generate.prompt_rows import Chain
+from specframe._generate.refusals import ASSISTANTS
 from specframe._sampling.warping import Sampling
 
 pytestmark = [pytest.mark.models, pytest.mark.usefixtures("tiny")]
@@ -153,17 +154,17 @@ WARPERS = st.fixed_dictionaries(
 )
 
 
-BEHIND = [{}, {}, {"renormalize_logits": True}, {"typical_p": 0.6}, {"epsilon_cutoff": 0.03}]
+LATER = [{}, {}, {"renormalize_logits": True}, {"typical_p": 0.6}, {"epsilon_cutoff": 0.03}]
 OWN = ["none", "temperature", "top_k", "top_p", "top_p of three"]
 
 
 @settings(max_examples=80, deadline=None)
-@given(WARPERS, st.sampled_from(BEHIND), st.sampled_from(OWN), st.integers(0, 99))
+@given(WARPERS, st.sampled_from(LATER), st.sampled_from(OWN), st.integers(0, 99))
 @example({"top_p": 0.0}, {}, "none", 0)
 @example({"temperature": 0.5}, {}, "temperature", 0)
 @example({"temperature": 0.2}, {}, "top_p", 0)
 @example({"min_p": 0.3}, {}, "top_p of three", 0)
-def test_what_a_sampler_takes_over_is_what_the_processors_do(model, chosen, behind, own, seed):
+def test_what_a_sampler_takes_over_is_what_the_processors_do(model, chosen, later, own, seed):
     import torch
     from transformers import GenerationConfig, LogitsProcessorList
     from transformers import TemperatureLogitsWarper as Temperature
@@ -172,7 +173,7 @@ def test_what_a_sampler_takes_over_is_what_the_processors_do(model, chosen, behi
 
     made = [[], [Temperature(0.3)], [TopK(7)], [TopP(0.8)], [TopP(0.2, min_tokens_to_keep=3)]]
     prepared = model._get_logits_processor(
-        generation_config=GenerationConfig(do_sample=True, **chosen, **behind),
+        generation_config=GenerationConfig(do_sample=True, **chosen, **later),
         input_ids_seq_length=len(PROMPT),
         logits_processor=LogitsProcessorList([last_again, *made[OWN.index(own)]]),
     )
@@ -181,7 +182,7 @@ def test_what_a_sampler_takes_over_is_what_the_processors_do(model, chosen, behi
     sampling = Sampling(processors=chain.processors, **chain.settings)
     ours = sampling.warp(sampling.process(PROMPT, scores[0])[None])
     theirs = prepared(torch.tensor([PROMPT]), scores.clone())
-    if behind.get("renormalize_logits"):
+    if later.get("renormalize_logits"):
         ours = ours.log_softmax(dim=-1)
     assert torch.equal(ours, theirs)
 
@@ -313,6 +314,16 @@ REFUSED = {
     "assistant_model": lambda model: {"assistant_model": model},
     "prompt_lookup_num_tokens=3": lambda _: {"prompt_lookup_num_tokens": 3},
     "assistant_early_exit=2": lambda _: {"assistant_early_exit": 2},
+    "num_assistant_tokens=5": lambda _: {"num_assistant_tokens": 5},
+    "num_assistant_tokens_schedule='heuristic'": lambda _: {
+        "num_assistant_tokens_schedule": "heuristic"
+    },
+    "assistant_confidence_threshold=0.2": lambda _: {"assistant_confidence_threshold": 0.2},
+    "max_matching_ngram_size=3": lambda _: {"max_matching_ngram_size": 3},
+    "assistant_lookbehind=4": lambda _: {"assistant_lookbehind": 4},
+    "target_lookbehind=4": lambda _: {"target_lookbehind": 4},
+    "assistant_ensemble_weight=0.5": lambda _: {"assistant_ensemble_weight": 0.5},
+    "assistant_tokenizer": lambda _: {"tokenizer": object(), "assistant_tokenizer": object()},
     "force_words_ids": lambda _: {"force_words_ids": [[3]], "num_beams": 1},
     "penalty_alpha=0.6": lambda _: {"penalty_alpha": 0.6, "top_k": 4},
     "dola_layers='low'": lambda _: {"dola_layers": "low"},
@@ -339,6 +350,40 @@ def test_what_cannot_be_served_is_refused_by_its_name(model, kangaroo, name):
         model.generate(torch.tensor([PROMPT]), **given)
     assert name in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+USUAL = {
+    "num_assistant_tokens": 20,
+    "num_assistant_tokens_schedule": "constant",
+    "assistant_confidence_threshold": 0.4,
+    "max_matching_ngram_size": 2,
+    "assistant_lookbehind": 10,
+    "target_lookbehind": 10,
+    "assistant_ensemble_weight": None,
+}
+
+
+def test_the_defaults_of_an_assistant_are_those_of_transformers():
+    from transformers import GenerationConfig
+
+    theirs = GenerationConfig._get_default_generation_params()
+    assert all(theirs.get(name) in usual for name, usual in ASSISTANTS.items())
+    assert all(value in ASSISTANTS[name] for name, value in USUAL.items())
+
+
+def test_usual_settings_of_an_assistant_change_nothing(model, kangaroo):
+    ours = generate(model, [PROMPT], custom_generate=kangaroo, **USUAL)
+    assert ours == generate(model, [PROMPT], custom_generate=kangaroo)
+
+
+def test_a_model_may_have_settings_of_an_assistant_of_its_own(model, kangaroo, monkeypatch):
+    own = copy.deepcopy(model.generation_config)
+    own.update(num_assistant_tokens=5, num_assistant_tokens_schedule="heuristic")
+    plain = generate(model, [PROMPT], custom_generate=kangaroo)
+    monkeypatch.setattr(model, "generation_config", own)
+    assert generate(model, [PROMPT], custom_generate=kangaroo) == plain
+    with pytest.raises(InputError, match="num_assistant_tokens=7"):
+        generate(model, [PROMPT], custom_generate=kangaroo, num_assistant_tokens=7)
 
 
 def test_one_number_for_each_cached_token_is_not_a_mask_of_the_prompt(model, kangaroo):
@@ -389,7 +434,7 @@ def stop_at():
 
 
 def test_a_row_that_a_stop_string_ends_is_as_long_as_in_generate(wide, kangaroo, stop_at):
-    """Without an end token generate goes on with it until the last row has stopped too."""
+    """Without an end token, generate continues a stopped row until the last row has stopped too."""
     prompts = [PROMPT, [7, 8]]
     plain = [row[len(PROMPT) :] for row in generate(wide, prompts)]
     ends = plain[0][2], plain[1][7]

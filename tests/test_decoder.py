@@ -74,7 +74,7 @@ def kangaroo(model, adapter):
 
 
 class Scripted(SequenceDrafter):
-    """Guess on along a script, with every fourth guess wrong."""
+    """Follow a script, with every fourth guess wrong."""
 
     def __init__(self, script):
         self._script = script

@@ -221,7 +221,7 @@ MALFORMED = {
 
 
 class Careless(Drafter):
-    """Return whatever it was told to as a draft."""
+    """Return what it was told to return as a draft."""
 
     def __init__(self, make):
         self._make = make

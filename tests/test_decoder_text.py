@@ -29,7 +29,7 @@ def tokenizer():
 
 @pytest.fixture(scope="module")
 def script(tokenizer):
-    """Return the ids of SCRIPT; every one of them stands there once."""
+    """Return the ids of SCRIPT; each of them occurs once."""
     ids = tokenizer(SCRIPT, add_special_tokens=False)["input_ids"]
     assert 258 in ids
     assert 259 in ids
@@ -57,7 +57,7 @@ def model(tiny, script):
 
 
 class Reciter(SequenceDrafter):
-    """Guess the script from the last token on, as far as there is room."""
+    """Guess the script after the last token, as far as there is room."""
 
     def __init__(self, script):
         self._script = script
@@ -194,7 +194,7 @@ def test_a_tokenizer_in_the_folder_is_found(tiny, model, tokenizer, tmp_path):
 def test_any_bytes_in_any_portions_add_up(tokenizer):
     from specframe import Stops
     from specframe._decoder.request import decode_with
-    from specframe._results.text import TextStream, text_of
+    from specframe._results.streamed_text import TextStream, text_of
 
     decode = decode_with(tokenizer)
     encode = tokenizer.backend_tokenizer.encode

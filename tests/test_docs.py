@@ -133,7 +133,7 @@ def test_text_of_a_table_is_shown_as_it_stands():
     assert GENERATED.plain("a|b *c* `d|e`") == r"a\|b \*c\* `d|e`"
 
 
-def test_make_runs_every_command_behind_a_figure():
+def test_make_runs_the_command_of_every_figure():
     """Where nothing was measured yet, nothing can have been run: gpu.py."""
     page = " ".join((DOCS / "performance.md").read_text("utf-8").split())
     makefile = (ROOT / "Makefile").read_text("utf-8").replace("\\\n", "")

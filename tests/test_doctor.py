@@ -13,7 +13,7 @@ import torch
 from specframe import PluginError
 from specframe._doctor import machine as diagnosis
 from specframe._engine.runners import recording
-from specframe._plugins.info import PluginInfo
+from specframe._plugins.plugin_info import PluginInfo
 from specframe._plugins.registry import Registry
 from specframe.cli import main
 from specframe.cli._doctor import show

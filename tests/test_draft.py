@@ -1,4 +1,4 @@
-"""Drafts: what a token tree is, what is refused, and how a drafter that breaks it is told."""
+"""Drafts: what a token tree is, what is refused, and the message about a drafter that breaks it."""
 
 import pytest
 import torch
@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from specframe import Draft, Law, PluginError, SequenceDrafter, Stops, check_draft
 from specframe._engine.tree_shape import depths_of
-from specframe.testing._strategies import parent_lists
+from specframe.testing._hypothesis_strategies import parent_lists
 from table_drafters import Guess, TreeDrafter, right, way_up
 from table_engine import Table, make_rows, run
 

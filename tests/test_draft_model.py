@@ -1,4 +1,4 @@
-"""Drafting with a model: its cache is that of a fresh prefill, whatever was accepted."""
+"""Drafting with a model: its cache is that of a fresh prefill, however much was accepted."""
 
 import json
 import shutil
@@ -8,8 +8,8 @@ import pytest
 import specframe
 from specframe import ModelError, OptionError, Sampler
 from specframe import rounds as loop
+from specframe.testing._manual_decoding import ScriptedLimits
 from specframe.testing._rows import make_rows
-from specframe.testing._walk import Limits
 
 pytestmark = [pytest.mark.models, pytest.mark.usefixtures("tiny")]
 PROMPT = [3, 14, 15, 9, 26, 5]
@@ -40,7 +40,7 @@ def draft(tiny, target, tmp_path):
 
 
 def expect_fresh_cache(model, texts):
-    """Hold what each row's cache has of committed tokens against a prefill of them."""
+    """Compare each row's cache of committed tokens with a prefill of them."""
     import torch
 
     for row, (text, held) in enumerate(zip(texts, model.held, strict=True)):
@@ -73,7 +73,7 @@ def test_any_model_drafts_and_generates_word_stays(tiny, target, tmp_path, famil
 
 @pytest.mark.parametrize("limits", [[4], [1], [0, 0, 0, 3], [2, 0, 5]])
 def test_after_every_round_the_cache_is_that_of_a_fresh_prefill(target, draft, limits):
-    decoder = load(target, draft, stop_policy=Limits(limits))
+    decoder = load(target, draft, stop_policy=ScriptedLimits(limits))
     model, text, lags = decoder.drafter._model, list(PROMPT), set()
     for round in decoder.stream(PROMPT, max_new_tokens=40):
         text += round.committed
@@ -90,7 +90,7 @@ def test_rows_of_a_batch_catch_up_each_by_itself(target, draft, settings):
     """Rows accept and lag differently, and leave one after another."""
     import torch
 
-    stop = Limits([4, 1, 0, 3])
+    stop = ScriptedLimits([4, 1, 0, 3])
     decoder = load(target, draft, stop_policy=stop)
     model = decoder.drafter._model
     stops = [specframe.Stops(budget, 1000) for budget in (12, 20, 7, 33)]
@@ -152,7 +152,7 @@ def test_the_target_accepts_all_that_it_drafts_itself(tiny, target, tmp_path, se
     ids=str,
 )
 def test_padding_of_a_vocabulary_is_never_drafted(tiny, tmp_path, ours, theirs, settings, verifier):
-    """The padded head prefers its padding to every token, and all the same nothing is refused."""
+    """The padded head prefers its padding to every token, and still nothing is refused."""
     models = {size: resized(tiny, size) for size in (ours, theirs)}
     decoder = load(models[ours], tiny.saved(tmp_path, models[theirs]), verifier=verifier)
     result = decoder.decode(PROMPT, max_new_tokens=31, seed=1, **settings)
@@ -185,7 +185,7 @@ def test_what_a_draft_model_lacks_has_no_probability(tiny, tmp_path):
 
 
 def resized(tiny, size):
-    """Return the model of 61 tokens with a head of ``size`` rows; those behind it are liked."""
+    """Return the model of 61 tokens with a head of ``size`` rows; it prefers the rows beyond 61."""
     import torch
 
     model = tiny.model(dtype="float64", tie_word_embeddings=False)
@@ -217,7 +217,7 @@ def test_without_a_threshold_no_draft_stops_early(target, draft):
     assert min(min(round.draft_confidences) for round in rounds[:-4]) < 0.5
 
 
-def test_with_a_threshold_drafts_stop_behind_an_unsure_token(target, draft):
+def test_with_a_threshold_drafts_stop_after_an_unsure_token(target, draft):
     decoder = load(target, draft, options={"threshold": 0.4})
     rounds = decoder.decode(PROMPT, max_new_tokens=40).rounds
     for round in rounds[:-4]:

@@ -84,7 +84,7 @@ def test_an_exit_after_all_that_matters_is_always_right(tiny):
 
 
 @pytest.mark.parametrize("threshold", [0.2, 1.1])
-def test_drafting_stops_behind_an_unsure_token(tiny, threshold):
+def test_drafting_stops_after_an_unsure_token(tiny, threshold):
     model = tiny.model(dtype="float64")
     rounds = load(model, options={"threshold": threshold}).decode(PROMPT, max_new_tokens=24).rounds
     for round in rounds[:-3]:  # later, the budget may end a draft
@@ -125,12 +125,12 @@ def test_rejection_gets_the_distribution_that_was_drawn_from(tiny):
 @pytest.mark.parametrize("limits", [[4], [0, 3], [1, 0, 2]])
 def test_each_layer_sees_each_token_of_a_draft_once(limits):
     """What the shallow layers made is verified from there: no run starts below the exit twice."""
-    from specframe.testing._walk import Limits
+    from specframe.testing._manual_decoding import ScriptedLimits
     from specframe_early_exit import EarlyExitOptions
     from specframe_early_exit._drafter import EarlyExitDrafter
 
     engine = Table(layers=3, width=8).engine()
-    target, stop = Target(engine), Limits(limits)
+    target, stop = Target(engine), ScriptedLimits(limits)
     drafter = EarlyExitDrafter(EarlyExitOptions(exit_layer=2))
     drafter.prepare(target)
     rows, sampler = make_rows([[1, 2, 3]], Stops(30, 1000), 0), Sampler()
@@ -166,7 +166,7 @@ def test_exact_mode_keeps_the_bits_of_plain_decoding(tiny):
 
 
 @pytest.mark.parametrize("exit_layer", [4, 9])
-def test_an_exit_with_nothing_behind_it_is_refused(tiny, exit_layer):
+def test_an_exit_with_nothing_after_it_is_refused(tiny, exit_layer):
     with pytest.raises(OptionError, match=f"'exit_layer' .* below .* layers, 4, got {exit_layer}$"):
         load(tiny.model(), exit_layer)
 

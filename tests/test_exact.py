@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from specframe import Board, Placement, Sampler, Sampling, StopPolicy, Stops, Verdict, Verifier
 from specframe import rounds as loop
 from specframe._engine.model_origin import UNKNOWN
-from specframe._exact import engine as exact
-from specframe._exact.target import target_on
-from specframe._exact.verifier import ExactVerifier, _on_draft, verifier_on
+from specframe._exact import exact_engine as exact
+from specframe._exact.exact_target import target_on
+from specframe._exact.exact_verifier import ExactVerifier, _on_draft, verifier_on
 from specframe_verifiers._match import GreedyVerifier
 from table_drafters import (
     Growth,
@@ -79,7 +79,7 @@ def run_exact(  # the loop's parts
 
 
 def decode_rows(table, drafter, given_prompts, ends, **settings):
-    """Decode in exact mode; hold tokens, accepted counts and logits against the table."""
+    """Decode in exact mode; compare tokens, accepted counts and logits with the table."""
     rows = make_rows(given_prompts, ends)
     everyone = list(rows.active)
     rounds, engine = run_exact(table, drafter, rows, **settings)
@@ -135,7 +135,7 @@ def test_what_is_captured_belongs_to_its_nodes(table, some, plan, ends, growth):
 
 
 class Chains:
-    """Cut trees where the room ends: behind that, a plan of a chain would go on in breadth."""
+    """Cut trees where the room ends: beyond it, a plan of a chain would continue in breadth."""
 
     def trees(self, rows):
         return [
@@ -192,8 +192,8 @@ def test_the_length_follows_from_the_request_alone(prompt, count, extra_nodes, p
     assert exact.rounded(9) == exact.rounded(12) == 12
 
 
-def test_nodes_behind_the_length_leave_the_others_shape_alone():
-    """A wide tree at the end of the budget stands behind the length that chains read."""
+def test_nodes_beyond_the_length_leave_the_others_shape_alone():
+    """A wide tree at the end of the budget lies beyond the length that chains read."""
     table = Table()
     wide = [Guess(miss=1), *[Guess(above=0 if node else 1, miss=2) for node in range(9)]]
     _, _, engine = decode_rows(
@@ -203,7 +203,7 @@ def test_nodes_behind_the_length_leave_the_others_shape_alone():
     assert near == 8 < far
     row = exact.RowEngine(None, length=8, slots=12)
     board = Board(12)
-    # Node 1 stands in slot 5 and node 3, its child, in slot 9; nodes 2 and 4 see near slots alone.
+    # Node 1 is in slot 5 and node 3, its child, in slot 9; nodes 2 and 4 see near slots alone.
     placement = board.trees([4], [[-1, 0, 0, 1, 2]], [[4, 5, 6, 9, 7]])
     seen = []
 
@@ -251,8 +251,8 @@ def test_a_placement_sees_in_blocks_what_it_saw_before(visible):
     assert sights == [[0], [0, 1], [0, 1, 2], [0, 1, 2, 3], [0, 1, 2, 3, 4], [0]]
 
 
-def test_a_path_behind_a_hole_is_scored_again():
-    """The first nodes of a pruned tree need not stand in the first slots."""
+def test_a_path_after_a_hole_is_scored_again():
+    """The first nodes of a pruned tree need not be in the first slots."""
     plan = [Guess(miss=1), Guess(above=1), Guess()]
     drafter = SelfDrafter(Table(), [plan], Growth(prune=(0,)))
     _, rounds, _ = decode_rows(Table(), drafter, [[1, 2]], Stops(10, 1000))
@@ -279,7 +279,7 @@ class Once(GreedyVerifier):
 def test_a_verifier_that_promises_a_law_is_asked_once_and_its_path_is_scored_again(
     temperature, times
 ):
-    """Its law at temperature 0 is a token, and then it is asked again as any other."""
+    """Its law at temperature 0 is a token, and then it is asked again like any other."""
     table, verifier = Table(), Once()
     plan = [Guess(miss=1), Guess(above=1), Guess()]
     drafter = TreeDrafter(table, [plan])

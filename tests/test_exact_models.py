@@ -1,4 +1,4 @@
-"""Exact mode on real models: drafting changes no bit of the logits, whatever the dtype."""
+"""Exact mode on real models: drafting changes no bit of the logits in any dtype."""
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -35,7 +35,7 @@ def case(request, tiny, tmp_path_factory):
     except specframe.ModelError as refusal:
         if name != "llama-odd-widths":
             raise
-        # Kernels for widths that fill no vector may well treat rows unlike: the probe's to say.
+        # Kernels for widths that fill no vector may treat rows differently: the probe decides.
         pytest.skip(str(refusal))
 
 
@@ -80,8 +80,8 @@ def test_trees_change_no_bit(case, prompt, exit):
     assert len(moved) > 3
 
 
-def test_trees_behind_the_length_change_no_bit(case):
-    """The last rounds' nodes stand in slots that chains never reach."""
+def test_trees_beyond_the_length_change_no_bit(case):
+    """The last rounds' nodes are in slots that chains never reach."""
     prompt = PROMPTS[1]
     count = 64 - len(prompt)
     theirs = case.plain(prompt, count)
@@ -162,7 +162,7 @@ def test_any_pattern_of_acceptance_changes_no_bit(llama, chains, trees, exit, co
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_several_threads_change_bits_on_both_sides_alike(dtype):
-    """On the demo model: tiny ones are too small for a second thread to have any work."""
+    """On the demo model: tiny ones give a second thread no work."""
     import torch
 
     before = torch.get_num_threads()

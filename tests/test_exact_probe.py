@@ -1,12 +1,12 @@
-"""The probe of exact mode finds whatever lets a token's bits depend on more than its prefix."""
+"""The probe of exact mode finds all that lets a token's bits depend on more than its prefix."""
 
 import attrs
 import pytest
 import torch
 
 from specframe import ModelError
-from specframe._exact.engine import BLOCK
-from specframe._exact.probe import PROMPT_TOKENS, admit_exact
+from specframe._exact.exact_engine import BLOCK
+from specframe._exact.exact_probe import PROMPT_TOKENS, admit_exact
 from tiny_split import TinyModel
 
 
@@ -17,7 +17,7 @@ def by_place(split):
 
 
 def by_neighbours(split):
-    """Let each token's logits hear of the block's other tokens."""
+    """Let each token's logits depend on the block's other tokens."""
 
     def head(hidden):
         return split.head(hidden) + 1e-12 * hidden.sum(dim=1, keepdim=True)[..., :1]
@@ -26,7 +26,7 @@ def by_neighbours(split):
 
 
 class Listening:
-    """A layer that hears of slots behind all that the probe's chain fills."""
+    """A layer that reads slots beyond all that the probe's chain fills."""
 
     def __init__(self, layer):
         self.layer = layer

@@ -1,4 +1,4 @@
-"""Exact mode on the graph runner: the same bits whatever is recorded, replayed, or opened anew."""
+"""Exact mode on the graph runner: the same bits, recorded, replayed or opened anew."""
 
 import itertools
 import warnings
@@ -14,16 +14,16 @@ import specframe
 from exact_cases import LEVELS, PROMPTS, Case, ScriptedTree, ask, check_same
 from specframe import Board, MemoryShortageError, ModelError, SpecframeError
 from specframe._engine.runners import fusion, recording
-from specframe._engine.runners.choice import on_exact_runner
 from specframe._engine.runners.fallback import stop
 from specframe._engine.runners.fusion import Fusion
 from specframe._engine.runners.graph import GraphEngine
 from specframe._engine.runners.recording import Recorder, StandIn
+from specframe._engine.runners.selection import on_exact_runner
 from specframe._engine.runners.static import Shape
 from specframe._errors import RunnerError
-from specframe._exact.engine import BLOCK, ExactEngine
-from specframe._exact.probe import admit_exact
-from specframe._exact.runner import admit_on_runner, exact_on_runner
+from specframe._exact.exact_engine import BLOCK, ExactEngine
+from specframe._exact.exact_probe import admit_exact
+from specframe._exact.exact_runner import admit_on_runner, exact_on_runner
 from tiny_split import TinyModel
 
 pytestmark = pytest.mark.usefixtures("tiny")  # which leaves one thread to torch
@@ -118,7 +118,7 @@ def test_larger_buffers_change_neither_bits_nor_shapes(case, strategy):
 
 
 @pytest.mark.models
-def test_trees_behind_the_length_change_no_bit(case):
+def test_trees_beyond_the_length_change_no_bit(case):
     prompt, count = PROMPTS[1], 64 - len(PROMPTS[1])
     theirs = case.plain(prompt, count)
     drafter = ScriptedTree(prompt + theirs.token_ids, [*LEVELS, [(0, 9), (5, 5)]], 2)
@@ -134,11 +134,11 @@ def test_twins_record_each_for_itself_and_a_batch_no_more_than_it_must(case):
     assert recordings(decoder) - before == 2 * 2 + 2
 
 
-# What follows has a model of three layers in float64, where nothing is said of another one.
+# The tests below use a model of three layers in float64, unless they name another one.
 
 
-def exact_engine(capturer=None):
-    recorder = Recorder(capturer or StandIn(), stop)
+def exact_engine(recording_device=None):
+    recorder = Recorder(recording_device or StandIn(), stop)
     return ExactEngine(GraphEngine(MODEL.engine().split, recorder, shape_of=Shape.as_given))
 
 
@@ -148,7 +148,7 @@ CHAIN = [(3 * place * place + place) % MODEL.vocab for place in range(40)]
 
 @torch.inference_mode()
 def logits_of(engine, slots, counts, exit, stale=()):
-    """Score the chain in passes of so many tokens, each in two goes of layers."""
+    """Score the chain in passes of so many tokens, each in two passes through the layers."""
     engine.expect([64])
     engine.open(1, slots)
     engine.fill(0, [*PROMPT, *stale])
@@ -256,10 +256,10 @@ def test_a_recording_that_fails_after_admission_stops_exact_mode_again_and_again
 @pytest.mark.models
 def test_a_shortage_of_memory_while_recording_stays_one(tiny, monkeypatch):
     monkeypatch.setenv("SPECFRAME_RUNNER", "graph")
-    capturer = Refusing(100, torch.OutOfMemoryError)
-    monkeypatch.setattr(recording, "StandIn", lambda: capturer)
+    recording_device = Refusing(100, torch.OutOfMemoryError)
+    monkeypatch.setattr(recording, "StandIn", lambda: recording_device)
     decoder = specframe.load(tiny.model(), strategy="none", exact=True)
-    capturer.most = 0
+    recording_device.most = 0
     with pytest.raises(MemoryShortageError):
         decoder.decode([1, 2, 3], max_new_tokens=4)
 
@@ -267,10 +267,10 @@ def test_a_shortage_of_memory_while_recording_stays_one(tiny, monkeypatch):
 @pytest.mark.models
 def test_a_decoder_says_it_in_one_sentence_and_never_goes_on_otherwise(tiny, monkeypatch):
     monkeypatch.setenv("SPECFRAME_RUNNER", "graph")
-    capturer = Refusing(100)
-    monkeypatch.setattr(recording, "StandIn", lambda: capturer)
+    recording_device = Refusing(100)
+    monkeypatch.setattr(recording, "StandIn", lambda: recording_device)
     decoder = specframe.load(tiny.model(), strategy="none", exact=True)
-    capturer.most = 0
+    recording_device.most = 0
     for each in (decoder, decoder.plain(), decoder):
         with pytest.raises(SpecframeError, match=STOPPED):
             each.decode([1, 2, 3], max_new_tokens=4)
@@ -318,18 +318,20 @@ def loaded_engine(tiny):
 SAID = "exact mode runs on the {} runner, more slowly: on the {} runner, "
 
 
-@pytest.mark.parametrize("capturer", [Drifting, partial(Refusing, 0), partial(Refusing, 4)])
+@pytest.mark.parametrize("recording_device", [Drifting, partial(Refusing, 0), partial(Refusing, 4)])
 def test_what_the_runner_cannot_keep_the_eager_one_does_and_one_warning_says_so(
-    capturer, monkeypatch
+    recording_device, monkeypatch
 ):
     monkeypatch.setenv("SPECFRAME_RUNNER", "graph")
-    monkeypatch.setattr(recording, "StandIn", capturer)
+    monkeypatch.setattr(recording, "StandIn", recording_device)
     with pytest.warns(RuntimeWarning) as told:
         exact = exact_on_runner(MODEL.engine())
     assert not isinstance(exact._inner, GraphEngine)
     (said,) = map(str, (each.message for each in told))
     assert said.startswith(SAID.format("eager", "graph"))
-    reason = "changes the bits of a token's logits" if capturer is Drifting else "is capturing)"
+    reason = (
+        "changes the bits of a token's logits" if recording_device is Drifting else "is capturing)"
+    )
     assert said.endswith(reason)
     assert torch.equal(logits_of(exact, 64, [7, 20], 1), plain_logits()[:27])
 

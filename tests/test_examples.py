@@ -1,4 +1,4 @@
-"""The packages in examples/: what a stranger's plug-in looks like, held to what we say of it."""
+"""The packages in examples/: a stranger's plug-in does what our pages say of it."""
 
 import ast
 import importlib

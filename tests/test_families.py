@@ -1,4 +1,4 @@
-"""Whatever the family, its configuration and the draft: the tokens are those of transformers."""
+"""For each family, configuration and draft, the tokens are those of transformers."""
 
 from contextlib import contextmanager
 
@@ -20,7 +20,7 @@ def configured(request, tiny, tmp_path_factory):
     return Configured(tiny, tmp_path_factory.mktemp("tiny"), family, changes)
 
 
-# What has windows, and what has none: the end of a text asks for no more of a configuration.
+# One with windows, one without: the end of a text needs no other configurations.
 ENDING = ["llama", "mistral-window", "qwen3-window"]
 of_few = pytest.mark.parametrize("configured", ENDING, indirect=True)
 

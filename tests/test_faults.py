@@ -32,9 +32,9 @@ from specframe import (
 from specframe._assembly.assembly import assemble
 from specframe._assembly.blame import blame
 from specframe._engine.model_origin import UNKNOWN
-from specframe._exact.engine import ExactEngine
-from specframe._exact.target import target_on
-from specframe._exact.verifier import verifier_on
+from specframe._exact.exact_engine import ExactEngine
+from specframe._exact.exact_target import target_on
+from specframe._exact.exact_verifier import verifier_on
 from specframe._plugins.discovery import discover
 from table_engine import Table, TableEngine, make_rows
 
@@ -645,7 +645,7 @@ def test_a_fault_of_a_registered_drafter_names_its_distribution_and_its_line(dec
     assert message.startswith(
         "plug-in 'bad' (specframe-bad 0.3) broke its contract in drafter 'bad': malformed draft: "
         "row 0, node 1 holds token -1, out of vocabulary (size 6) (returned by Bad.guess, "
-        f"{line_with(file, '# GUESS')}). To go on without it, uninstall specframe-bad"
+        f"{line_with(file, '# GUESS')}). To continue without it, uninstall specframe-bad"
     )
 
 
@@ -791,7 +791,7 @@ def test_a_copy_of_what_was_committed_may_be_changed(copied):
 
 def test_a_watched_drafter_decodes_as_it_does_alone(monkeypatch):
     from specframe._decoder.cache_watch import watched
-    from specframe.testing._honest import Echo
+    from specframe.testing._correct_drafters import Echo
 
     said = []
     for debug in ("", "1"):

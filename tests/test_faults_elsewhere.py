@@ -50,7 +50,7 @@ HOOKS = """
 
 @pytest.fixture
 def install(tmp_path, monkeypatch):
-    """Install a plug-in with the modules given, named ``bad``; return where ``# HERE`` stands."""
+    """Install a plug-in with the modules given, named ``bad``; return where ``# HERE`` is."""
     monkeypatch.syspath_prepend(tmp_path)
     names = []
 
@@ -348,7 +348,7 @@ ASKING = """
 """
 
 
-@pytest.mark.parametrize("plugin", ["abler", "worse"])  # before and behind 'bad'
+@pytest.mark.parametrize("plugin", ["abler", "worse"])  # before and after 'bad'
 def test_an_exception_is_that_of_the_plugin_that_was_running_last(tiny, install, plugin):
     """A drafter of one plug-in asks the stop policy of another."""
     install(parts=ASKING, policy=POLICY, helper=HELPER)

@@ -42,7 +42,7 @@ def loaded_engine(tiny, family, layers):
 
 
 def states_of(engine):
-    """Return the states behind a single token and behind a tree, at each base."""
+    """Return the states after a single token and after a tree, at each base."""
     board, told = Board(SLOTS), []
     engine.open(1, SLOTS)
     engine.fill(0, [1, 2, 3] * 100)
@@ -86,7 +86,7 @@ def test_a_failed_compilation_is_told_once_and_decoding_goes_on(tiny):
 
 @torch.inference_mode()
 def test_more_shapes_than_are_compiled_are_told_once_too(tiny, monkeypatch):
-    """The compiler by itself would run the layers as they are from there on, in silence."""
+    """The compiler by itself would silently run the layers uncompiled from there on."""
     monkeypatch.setitem(fusion.SETTINGS, "recompile_limit", 1)
     engine = GraphEngine(
         loaded_engine(tiny, "llama", 2).split, Recorder(StandIn()), Fusion(Counting())

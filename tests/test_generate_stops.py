@@ -74,12 +74,12 @@ def at_length(offset):
 
 
 def at_token(offset, expected):
-    """Stop at the token that stands at an offset, or where it stands first."""
+    """Stop at the token of an offset, or at its first occurrence."""
     return lambda ids, _scores, **_: _answer(ids, int(ids[0, -1]) == expected[offset - 1])
 
 
 def at_pair(offset, expected):
-    """Stop behind two tokens in a row."""
+    """Stop after two tokens in a row."""
     pair = (PROMPT + expected)[len(PROMPT) + offset - 2 :][:2]
     return lambda ids, _scores, **_: _answer(ids, ids[0, -2:].tolist() == pair)
 

@@ -65,7 +65,7 @@ def recorded(request):
     from safetensors.torch import load_file
 
     from specframe_kangaroo import load_checkpoint
-    from specframe_kangaroo._cached import CachedAdapter
+    from specframe_kangaroo._cached_adapter import CachedAdapter
 
     about = json.loads((GOLDEN / "modules" / f"{request.param}.json").read_text())
     tensors = load_file(GOLDEN / "modules" / f"{request.param}.safetensors")

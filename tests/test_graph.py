@@ -1,4 +1,4 @@
-"""The graph runner on its stand-in: the eager runner's tokens, whatever is decoded."""
+"""The graph runner on its stand-in: the eager runner's tokens in every decode."""
 
 import subprocess
 import sys
@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from specframe import Board, InputError, SlotCache
-from specframe._engine.runners.choice import on_runner
 from specframe._engine.runners.graph import GraphEngine
 from specframe._engine.runners.recording import Recorder, StandIn
+from specframe._engine.runners.selection import on_runner
 from specframe._engine.runners.static import (
     Replays,
     Shape,
@@ -40,8 +40,8 @@ class Refusing(StandIn):
         return super().record(body)
 
 
-def graph_engine(capturer=None):
-    return GraphEngine(MODEL.engine().split, Recorder(capturer or StandIn()))
+def graph_engine(device=None):
+    return GraphEngine(MODEL.engine().split, Recorder(device or StandIn()))
 
 
 @given(st.integers(1, 5000))
@@ -125,7 +125,7 @@ def test_larger_buffers_are_recorded_anew():
 
 
 def chain_of(engine, tokens):
-    """Run tokens one by one behind a prompt of three, beside a twin; return the last logits."""
+    """Run tokens one by one after a prompt of three, beside a twin; return the last logits."""
     for at, token in enumerate(tokens):
         embedded = engine.embed(torch.tensor([[token]]))
         hidden, _ = engine.run(embedded, Board(40).chain(3 + at, 1), 0, 3)
@@ -180,8 +180,8 @@ def test_a_cache_keeps_its_addresses_when_rows_leave_and_when_it_is_opened_again
 def test_eager_decoding_does_not_import_the_compiler():
     code = """
 import sys, specframe
-from specframe._engine.runners.choice import on_runner
-from specframe.testing._tiny import TinyModel
+from specframe._engine.runners.selection import on_runner
+from specframe.testing._tiny_model import TinyModel
 on_runner(TinyModel().engine())
 import specframe._decoder.decoder
 assert not {f'specframe._engine.runners.{name}' for name in ('graph', 'fusion')} & {*sys.modules}
@@ -193,7 +193,7 @@ def test_a_move_touches_what_was_accepted_and_the_last_slot_alone():
     cache = SlotCache(2, 2, 1, 6, 1)
     cache._storage.copy_(torch.arange(48).view(2, 2, 2, 1, 6, 1))
     before = cache._storage.clone()
-    # The second row accepted nothing, and has no slot left behind its root.
+    # The second row accepted nothing, and has no slot left after its root.
     cache.move(torch.tensor([[3, 2, 4], [0, 0, 0]]), torch.tensor([1, 5]), torch.tensor([2, 0]))
     before[:, :, 0, :, 1:3] = before[:, :, 0, :, [3, 2]]
     torch.testing.assert_close(cache._storage[..., :5, :], before[..., :5, :], rtol=0, atol=0)

@@ -1,4 +1,4 @@
-"""The greedy verifier: the deepest path of argmaxes, by a definition of its own.
+"""The greedy verifier: the deepest path of argmaxes, by an independent definition.
 
 On the host, and by the walk that devices record.
 """
@@ -129,7 +129,7 @@ def test_padding_and_non_candidates_are_never_accepted(way):
 
 @pytest.mark.parametrize("width", [1, 2, 8, 64])
 def test_the_walk_of_a_device_has_no_shape_that_hangs_on_a_value(width):
-    """A tensor without values fails at whatever would read one, as a recording would."""
+    """A tensor without values fails where one is read, as a recording would."""
     with FakeTensorMode():
         answer = follow(torch.zeros(2, width, 5 + width, dtype=torch.long))
     assert answer.shape == (2, width, 4)

@@ -34,7 +34,7 @@ def relative(path):
 
 
 def run_python(code):
-    """Run ``code`` in a fresh interpreter, out of the checkout's shadow."""
+    """Run ``code`` in a fresh interpreter, without the checkout on its path."""
     done = subprocess.run(
         [sys.executable, "-c", code],
         capture_output=True,

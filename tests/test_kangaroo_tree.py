@@ -43,7 +43,7 @@ SHAPES = [
 
 
 class Oracle:
-    """Say what adapter and shallow layers believe behind a text, without any cache."""
+    """Say what adapter and shallow layers believe after a text, without any cache."""
 
     def __init__(self, model, folder):
         from specframe_kangaroo import load_checkpoint
@@ -156,7 +156,7 @@ def test_a_sampled_tree_says_what_plain_sampling_says(tiny, tmp_path, shape):
 
 
 def test_a_drafter_that_knows_the_target_is_always_right_when_sampling(tiny, tmp_path):
-    """With the target's own noise, the best path is the target's choice if both agree on p."""
+    """With the target's own noise, the best path is what the target says if both agree on p."""
     import torch
 
     model = tiny.model(dtype="float64", num_hidden_layers=3)
@@ -244,3 +244,16 @@ def test_what_a_filter_rules_out_takes_no_place_in_a_tree(tiny, tmp_path):
     assert max(len(round.draft_tokens) for round in result.rounds) == 4  # one node a level
     plain = decoder.plain().decode(PROMPT, max_new_tokens=20, temperature=0.8, seed=2, top_k=1)
     assert result.token_ids == plain.token_ids
+
+
+@pytest.mark.parametrize("method", ["before", "after"])
+def test_an_answer_of_a_stop_policy_to_a_tree_is_shown_with_its_line(tiny, tmp_path, method):
+    answers = {method: lambda *_: [False]}
+    policy = type("Bad", (specframe.StopPolicy,), answers)()
+    model = tiny.model(dtype="float64")
+    options = SHAPES[0].options(tiny.adapter(tmp_path, model))
+    decoder = specframe.load(model, options=options, stop_policy=policy)
+    with pytest.raises(specframe.PluginError) as caught:
+        decoder.decode(PROMPT, max_new_tokens=12)
+    said = f"stop policy Bad: {method} must return None or a bool tensor [1] on cpu"
+    assert str(caught.value).startswith(said)

@@ -7,7 +7,7 @@ import pytest
 
 import specframe
 from specframe import ModelError, OptionError
-from specframe._generate.borrowed import MOST_DECODERS, Lent, Wanted
+from specframe._generate.borrowed_models import MOST_DECODERS, Lent, Wanted
 from specframe._loading.weights import refuse_scattered
 
 pytestmark = [pytest.mark.models, pytest.mark.usefixtures("tiny")]
@@ -130,7 +130,7 @@ def test_a_model_that_was_never_filled_is_refused(tiny):
 
 @attrs.frozen
 class Placed:
-    """Stand for a weight on a device that this machine need not have."""
+    """Imitate a weight on a device that this machine need not have."""
 
     device: str
 

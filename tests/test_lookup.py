@@ -11,7 +11,7 @@ from specframe import InputError, OptionError, Row, Rows, Sampler, StopPolicy, S
 from specframe.testing import parametrize_with_checks
 from specframe_lookup import LookupOptions
 from specframe_lookup._drafter import LookupDrafter
-from specframe_lookup._index import NgramIndex, Reference
+from specframe_lookup._ngram_index import NgramIndex, Reference
 from table_drafters import PlannedLimits, limits, prompts, stops, tables
 from table_engine import Table, TableEngine, make_rows, run
 
@@ -28,7 +28,7 @@ option_sets = st.tuples(
 
 
 def naive(text, room, options, references=()):
-    """Scan for the longest run of last tokens that stood before, and read on from there."""
+    """Find the longest run of last tokens that occurred before, and copy what followed it."""
     for length in range(options.max_ngram, options.min_ngram - 1, -1):
         run_of_last = text[-length:] if length <= len(text) else None
         places = [at for at in range(length, len(text)) if text[at - length : at] == run_of_last]
@@ -46,7 +46,7 @@ def naive(text, room, options, references=()):
 
 
 def guesses_of(options, text, room=10, references=()):
-    """Return what a drafter copies behind ``text``, asked once."""
+    """Return what a drafter copies after ``text``, asked once."""
     drafter = LookupDrafter(options)
     drafter._reference = Reference(references, options.min_ngram, options.max_ngram)
     rows = Rows([Row(0, len(text), list(text), Stops(99, 999), room=min(room, options.steps))])
@@ -141,7 +141,7 @@ def test_a_match_may_overlap_the_end_and_then_repeats_itself():
 
 
 def test_a_continuation_that_is_shorter_than_the_draft_is_used():
-    """The first implementation skipped places with fewer than ten tokens behind them."""
+    """The first implementation skipped places with fewer than ten tokens after them."""
     assert look([1, 2, 3, 4, 1], room=10, max_ngram=1)[:4] == [2, 3, 4, 1]
     assert look([1], room=10, references=[[1, 2, 3]]) == [2, 3]
 
@@ -157,7 +157,7 @@ def test_a_run_may_reach_from_the_prompt_into_the_output():
 
 
 def test_an_end_token_is_copied_like_any_other():
-    """Stops are the target's: whether it ends there, it says itself."""
+    """Stops are the target's: the target says whether the text ends there."""
     table = Table()
     prompt = [1, 2, 3]
     spoken = table.continuation(Stops(9, 999), prompt)[0]

@@ -1,4 +1,4 @@
-"""The loop on table targets: whatever is drafted, the output is plain decoding's."""
+"""The loop on table targets: the output is plain decoding's for any drafts."""
 
 from collections import Counter
 
@@ -30,7 +30,7 @@ often = settings(max_examples=200, deadline=None)
 
 
 def check_rounds(table, drafter, rows, rounds, engine):
-    """Hold a finished decode against the table: tokens, reasons, accepted counts, calls."""
+    """Compare a finished decode with the table: tokens, reasons, accepted counts, calls."""
     for row in rows:
         prompt = row.tokens[: row.prompt_length]
         assert (row.new_tokens, row.finish_reason) == table.continuation(row.stops, prompt)
@@ -121,7 +121,7 @@ def test_what_is_captured_belongs_to_its_nodes(table, some, plan, ends, growth, 
 
 
 def columns(table, prefix, tokens, layer):
-    """Return the states of ``tokens`` after ``layer`` layers, behind ``prefix``."""
+    """Return the states of ``tokens`` after ``layer`` layers, with ``prefix`` before them."""
     ends = range(1, len(tokens) + 1)
     return [table.column((*prefix, *tokens[:end]))[layer] for end in ends]
 

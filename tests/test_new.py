@@ -14,8 +14,8 @@ from packaging.utils import canonicalize_name
 
 from specframe._plugins.discovery import discover
 from specframe._plugins.options import describe_options
-from specframe._scaffold import package as _new
-from specframe._scaffold.names import _PLAIN_NAME, KINDS, LICENCES, Names
+from specframe._scaffold import write_package as _new
+from specframe._scaffold.package_names import _PLAIN_NAME, KINDS, LICENCES, Names
 from specframe.cli import _new as command
 from specframe.cli import main
 
@@ -275,7 +275,7 @@ def test_a_summary_stands_wherever_the_package_says_what_it_does(kind, tmp_path,
     registry = discover(name).registry
     part = (registry.strategies if kind == "strategy" else registry.tables[noun])[name]
     assert part.summary == SUMMARY
-    if kind != "strategy":  # its two parts have words of their own
+    if kind != "strategy":  # its two parts have their own words
         module = importlib.import_module(part.implementation.partition(":")[0])
         assert module.__doc__ == f"C{SUMMARY[1:]}."
         assert not any(usual in text for text in texts(tmp_path / name).values())

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 import specframe
 from specframe._files import is_same_file, write_atomically
-from specframe._loading.hub import is_hub_id
-from specframe.cli import _listing, main
+from specframe._loading.hub_ids import is_hub_id
+from specframe.cli import _strategies, main
 from specframe.cli._output_file import OutputFile
 from specframe.cli._prompt_file import read_prompt_file
 from specframe.cli.config._paths import is_path
@@ -95,7 +95,7 @@ def test_prompts_may_have_the_line_ends_and_the_mark_of_windows(tmp_path):
 
 
 def test_reference_may_have_the_mark_of_windows(tmp_path):
-    from specframe_lookup._reference import read_documents
+    from specframe_lookup._reference_file import read_documents
 
     path = tmp_path / "documents.jsonl"
     path.write_bytes(BOM + b"[1, 2]\r\n[3]\r\n")
@@ -141,7 +141,9 @@ def test_file_is_replaced_as_a_whole_or_not_at_all(tmp_path):
 def test_one_file_under_two_names_is_one_file(tmp_path):
     one, other = tmp_path / "In.jsonl", tmp_path / "in.jsonl"
     one.write_text("x")
-    if not other.exists():  # case tells files apart here: a link stands for one that does not
+    if (
+        not other.exists()
+    ):  # case tells files apart here: a link imitates a system where it does not
         os.link(one, other)
     assert is_same_file(one, other)
     assert is_same_file(tmp_path / "new", tmp_path / "." / "new")
@@ -205,7 +207,9 @@ def test_table_keeps_to_the_width_of_the_terminal(monkeypatch):
     monkeypatch.setattr(sys, "stdout", terminal)
     for name, value in (("COLUMNS", "50"), ("TERM", "xterm"), ("NO_COLOR", "1")):
         monkeypatch.setenv(name, value)
-    _listing.print_table(("name", "summary"), [("kangaroo", "drafts with its first layers " * 9)])
+    _strategies.print_table(
+        ("name", "summary"), [("kangaroo", "drafts with its first layers " * 9)]
+    )
     printed = re.sub("\x1b\\[[01]?m", "", terminal.getvalue())  # bold is no colour
     assert max(map(len, printed.splitlines())) <= 50
     assert "\x1b" not in printed

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from specframe import Board
 from specframe._engine.attention import visible_in_window
 from specframe._engine.placement import BAND_ROWS
-from specframe.testing._strategies import parent_lists
+from specframe.testing._hypothesis_strategies import parent_lists
 from table_drafters import way_up
 from table_engine import check_start, seen_slots, visibility
 
@@ -18,7 +18,7 @@ often = settings(max_examples=200, deadline=None)
 
 @st.composite
 def placed_trees(draw, max_rows=3):
-    """Draw for each row: its base, its tree, and slots behind the base with holes between."""
+    """Draw for each row: its base, its tree, and slots after the base with holes between."""
     rows = []
     for _ in range(draw(st.integers(1, max_rows))):
         base, parents = draw(st.integers(1, 12)), draw(parent_lists(8))

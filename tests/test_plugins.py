@@ -11,8 +11,8 @@ import pytest
 from specframe._errors import PluginError, UnknownNameError
 from specframe._plugins.component import Component, Strategy
 from specframe._plugins.discovery import discover, load_plugins
-from specframe._plugins.info import PluginInfo
 from specframe._plugins.options import option
+from specframe._plugins.plugin_info import PluginInfo
 from specframe._plugins.registry import Registry
 
 OURS = PluginInfo("mine", "specframe-mine", "2.0", "mine")

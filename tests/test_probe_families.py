@@ -34,7 +34,7 @@ def in_layers(change):
 
 
 def in_attention(**changes):
-    """Return what makes a family whose attention has other values, or values made of its own."""
+    """Return what makes a family whose attention has other values, or its own values."""
 
     def change(layer):
         old = layer.attend

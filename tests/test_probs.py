@@ -1,4 +1,4 @@
-"""p and q behind the tokens of a round: true by definition, and without a say in the tokens."""
+"""p and q of a round's tokens: true by definition, and without influence on the tokens."""
 
 import itertools
 import math
@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import specframe
 from specframe import Drafter, Law, Sampler, Sampling, StopPolicy, Stops, Target
 from specframe import rounds as loop
-from specframe._loop.measured import measured_rounds
+from specframe._loop.measured_probs import measured_rounds
 from specframe._round import clock
 from specframe_verifiers import TypicalOptions
 from specframe_verifiers._match import GreedyVerifier, MatchVerifier
@@ -62,7 +62,7 @@ def seen_by(rounds, index):
 
 
 def prefixes(before, round):
-    """Return what stands before each drafted token of a round, by definition."""
+    """Return the prefix of each drafted token of a round, by definition."""
     tokens, paths = round.draft_tokens, []
     for token, parent in zip(tokens, round.draft_parents, strict=True):
         above = before if parent < 0 else paths[parent]

@@ -75,7 +75,7 @@ def customs():
         [last_again],
         [NoRepeatNGramLogitsProcessor(2), SuppressTokensLogitsProcessor([1, 2])],
         [TemperatureLogitsWarper(0.3), last_again],
-        # A penalty of one's own takes the place of the one that the argument stands for.
+        # The caller's own penalty replaces the one that the argument asks for.
         [last_again, RepetitionPenaltyLogitsProcessor(2.0)],
         [RepetitionPenaltyLogitsProcessor(2.0), RepetitionPenaltyLogitsProcessor(1.5)],
     ]

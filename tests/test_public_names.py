@@ -101,7 +101,9 @@ def test_an_old_name_answers_with_a_warning_that_names_release_and_successor(
     home, _, name = new.rpartition(".")
     assert found is getattr(importlib.import_module(home), name)
     (warning,) = caught
-    assert str(warning.message) == (f"{old} is deprecated since 0.2.0 and goes in 9.0.0: use {new}")
+    assert str(warning.message) == (
+        f"{old} is deprecated since 0.2.0 and will be removed in 9.0.0: use {new}"
+    )
     assert warning.filename == __file__
 
 
@@ -134,7 +136,7 @@ def version(text):
 
 
 def messages_of_the_errors_page():
-    """Return the quoted messages of docs/errors.md: what stands in a table's first column."""
+    """Return the quoted messages of docs/errors.md: the first column of its tables."""
     page = (ROOT / "docs" / "errors.md").read_text(encoding="utf-8")
     tables = page.partition("## My plug-in is not listed")[2]
     cells = re.findall(r"^\| (.*?) \| ", tables, flags=re.MULTILINE)

@@ -9,7 +9,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from specframe import Draft, Law, Sampler, Sampling, Scores, Stops, check_draft
-from specframe.testing._strategies import parent_lists
+from specframe.testing._hypothesis_strategies import parent_lists
 from specframe_verifiers import TypicalOptions
 from specframe_verifiers._rejection import RejectionVerifier
 from specframe_verifiers._typical import TypicalVerifier
@@ -45,7 +45,7 @@ class Branching(Sampler):
 
 
 def outcomes(draft, logits):
-    """Return every way a verdict may fall: (path, distribution of the token behind it, chance)."""
+    """Return every way a verdict may fall: (path, distribution of the token after it, chance)."""
     waiting, found = [[]], []
     rows = make_rows([[0]], Stops(9, 99))
     while waiting:
@@ -106,7 +106,7 @@ def first_tokens(draft, found):
 
 
 def pairs(draft, found, p_below):
-    """Return the law of the first two tokens; beyond the verdict the target itself goes on."""
+    """Return the law of the first two tokens; beyond the verdict the target itself continues."""
     law = {}
     for path, left, chance in found:
         tokens = [draft.token_lists[0][node] for node in path]
@@ -181,7 +181,7 @@ def chi_square(counts, chances):
 
 @pytest.mark.slow
 def test_the_random_path_keeps_the_law_of_three_tokens():
-    """Rejection through the loop, every row with a seed of its own; tokens 2 to 4 of each.
+    """Rejection through the loop, every row with its own seed; tokens 2 to 4 of each.
 
     Shared noise between drawing, accepting and correcting shows up as a wrong law here.
     """
@@ -231,7 +231,7 @@ def test_typical_keeps_a_longest_path_of_plausible_tokens(parents, tokens, p, ep
 
 
 class Noted(Sampler):
-    """Accept whatever has a chance, and note what the chances were."""
+    """Accept everything that has a chance, and note the chances."""
 
     def __init__(self):
         super().__init__(Sampling(1.0), wants_q=True)

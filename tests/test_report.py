@@ -1,4 +1,4 @@
-"""report.html and the picture: complete, escaped, self-contained, whatever results leave out."""
+"""report.html and the picture: complete, escaped, self-contained, also of partial results."""
 
 import copy
 import itertools
@@ -20,14 +20,14 @@ import report_results
 from browser import PATH, Browser
 from specframe import InputError
 from specframe.bench import _picture
-from specframe.bench._records import Level, Round, Run, Seconds, Summary, Turn
+from specframe.bench._records import BenchRound, Level, Run, Seconds, Summary, Turn
 from specframe.bench.report import _page
 from specframe.bench.report._chart import Scale, fitted, words_width
 from specframe.bench.report._chart_acceptance import Share
 from specframe.bench.report._charts import split_of
-from specframe.bench.report._results import Strategy, read_strategies, unknown
+from specframe.bench.report._results_by_strategy import ReportedStrategy, read_strategies, unknown
 from specframe.bench.report._theory import (
-    Costs,
+    MeasuredCosts,
     acceptance_rate,
     expected_tokens,
     measure_costs,
@@ -97,15 +97,15 @@ def named(results, name):
 def strategy_of(name, rounds, levels):
     """Return a strategy with one run of these rounds and this acceptance by position."""
     seconds = Seconds(total=1.0, prefill=0.1)
-    turn = Turn(9, [], None, "length", seconds, rounds=[Round(*each) for each in rounds])
+    turn = Turn(9, [], None, "length", seconds, rounds=[BenchRound(*each) for each in rounds])
     summary = Summary(
         name, "all", 1, 0, acceptance_by_position=[Level(**level) for level in levels]
     )
-    return Strategy(name, unknown(name), {"all": summary}, [Run(name, "p", 0, 0, [turn])])
+    return ReportedStrategy(name, unknown(name), {"all": summary}, [Run(name, "p", 0, 0, [turn])])
 
 
 def places(value, path=()):
-    """Return the path of everything that stands in a JSON value; of a list, of its first two."""
+    """Return the path of everything in a JSON value; of a list, of its first two."""
     yield path
     entries = value.items() if isinstance(value, dict) else ()
     entries = enumerate(value[:2]) if isinstance(value, list) else entries
@@ -345,7 +345,7 @@ def test_all_drafts_accepted_is_the_limit():
 
 @given(st.floats(0.01, 0.99), st.integers(1, 12), st.floats(0.001, 2))
 def test_with_the_costs_of_the_theorem_both_curves_are_one(acceptance, length, per_draft):
-    costs = Costs({length: 1.0}, length, per_draft, beside=1.0)
+    costs = MeasuredCosts({length: 1.0}, length, per_draft, beside=1.0)
     theorem = (1 - acceptance ** (length + 1)) / ((1 - acceptance) * (length * per_draft + 1))
     assert costs.theorem(acceptance) == pytest.approx(theorem)
     assert costs.expected_speedup(acceptance) == pytest.approx(theorem)

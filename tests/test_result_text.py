@@ -36,7 +36,7 @@ def result_of(before, rounds, *, finish="eos", held="", has_text=True):
 
 
 class Reader(html.parser.HTMLParser):
-    """Read the marked text of a result as a browser does, and refuse what does not close."""
+    """Read the marked text of a result as a browser does, and refuse a mark that is not closed."""
 
     def __init__(self, page):
         super().__init__()
@@ -68,7 +68,7 @@ def test_the_pieces_add_up_to_the_text_and_keep_their_marks(before, rounds):
 
 @settings(max_examples=60, deadline=None)
 @given(NASTY, ROUNDS)
-def test_whatever_the_text_is_the_page_shows_it_and_nothing_else(before, rounds):
+def test_the_page_shows_any_text_and_nothing_else(before, rounds):
     result = result_of(before, rounds)
     reader = Reader(result._repr_html_().split("</div>")[0] + "</div></div>")
     assert "".join(text for text, _ in reader.pieces) == result.text

@@ -1,4 +1,4 @@
-"""Sampling on table targets: whatever is drafted, the text is that of plain sampling."""
+"""Sampling on table targets: the text is that of plain sampling for any drafts."""
 
 from collections import Counter
 
@@ -47,7 +47,7 @@ seeds = st.lists(st.integers(0, 5) | st.integers(0, 2**64 - 1), min_size=3, max_
 
 
 def check_sampled(table, drafter, given_prompts, ends, given_seeds, temperature, some=(), **run):
-    """Decode and hold tokens, reasons and accepted counts against the definition."""
+    """Decode; compare tokens, reasons and accepted counts with the definition."""
     rows = make_seeded(given_prompts, ends, given_seeds)
     everyone, sampling = list(rows.active), sampling_of(temperature, some)
     drafter.voices = voices_of(table, rows, sampling, some)

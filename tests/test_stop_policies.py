@@ -24,7 +24,7 @@ from specframe_stops import (
 from specframe_stops._adaptive import AdaedlPolicy, AdaptiveConfidencePolicy, HeuristicPolicy
 from specframe_stops._cost_aware import EXPLORED, PROBE, CostAwarePolicy
 from specframe_stops._estimates import EDGES, PRIORS, Chances, Costs, weighted_median
-from specframe_stops._policies import SvipPolicy
+from specframe_stops._memoryless import SvipPolicy
 from table_drafters import prompts, stops, tables
 from table_engine import Table, make_rows, run
 
@@ -185,7 +185,7 @@ def test_a_bound_that_refuses_everything_comes_back():
     assert policy.before(step_of([1.0])).tolist() == [False]
 
 
-def test_svip_stops_behind_a_token_of_high_entropy():
+def test_svip_stops_after_a_token_of_high_entropy():
     policy = SvipPolicy(SvipOptions())
     confidences = [0.5, 0.85, 0.9, 0.99]
     expected = [math.sqrt(0.15 * entropy(c)) > 0.3 for c in confidences]
@@ -224,7 +224,7 @@ def test_heuristic_keeps_the_lengths_of_the_rows_that_stay():
 
 @pytest.mark.parametrize("name", ["heuristic", "adaptive-confidence", "adaedl"])
 def test_a_row_that_has_ended_teaches_nothing(name):
-    """EOS cuts a path: what stands behind it was neither accepted nor refused."""
+    """EOS cuts a path: what follows it was neither accepted nor refused."""
     policy, rows = MAKERS[name](), rows_of(1)
     policy.start(rows)
     before = policy.limit(rows), getattr(policy, "bounds", None) and policy.bounds.rows
@@ -269,7 +269,7 @@ def drafts(policy, confidences):
     return min(limit, len(confidences))
 
 
-def test_it_stops_behind_what_is_never_accepted_and_goes_on_behind_what_always_is():
+def test_it_stops_after_what_is_never_accepted_and_continues_after_what_always_is():
     policy = taught(lambda confidence: confidence > 0.5)
     assert drafts(policy, [0.85] * 8) == 8
     assert drafts(policy, [0.85, 0.35, 0.85, 0.85]) == 2
@@ -322,7 +322,10 @@ def test_rows_share_the_price_and_go_on_together():
     policy.limit(rows)
     for row in rows.active:
         row.room = 1
-    assert policy.after(step_of([0.85, 0.85])).tolist() == [True, True]  # nobody has room to go on
+    assert policy.after(step_of([0.85, 0.85])).tolist() == [
+        True,
+        True,
+    ]  # no row has room to continue
 
 
 def test_a_tree_is_judged_by_what_its_best_path_loses_on_each_level():

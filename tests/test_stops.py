@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from specframe import Needs, Row, Sampler, Step, Stops, Target, leave
 from specframe_stops import ConfidenceOptions, FixedOptions
-from specframe_stops._policies import ConfidencePolicy, FixedPolicy
+from specframe_stops._memoryless import ConfidencePolicy, FixedPolicy
 from table_drafters import PlannedLimits, TreeDrafter, stops
 from table_engine import Table, TableEngine, make_rows
 
@@ -141,7 +141,7 @@ def test_every_row_may_draft_as_many_levels_as_the_option_says(policy):
     assert policy.limit(make_rows([[1], [2]], Stops(1, 9))) == [4, 4]
 
 
-def test_confidence_ends_drafting_behind_a_token_below_the_threshold():
+def test_confidence_ends_drafting_after_a_token_below_the_threshold():
     policy = ConfidencePolicy(ConfidenceOptions(threshold=0.5))
     probs = torch.tensor([[0.49, 0.26, 0.25], [0.5, 0.25, 0.25], [0.9, 0.05, 0.05]]).double()
     step = Step(1, probs.log(), torch.ones(3, dtype=torch.bool))

@@ -1,4 +1,4 @@
-"""The conformance kit itself: every rule has a fake that breaks it, and is noticed to be broken."""
+"""The conformance kit itself: every rule has a fake that breaks it, and a check that notices."""
 
 import random
 from collections import Counter
@@ -10,7 +10,7 @@ from hypothesis import find, given, settings
 
 from specframe import Drafter, InputError, StopPolicy, check_draft
 from specframe._plugins.component import Component
-from specframe._plugins.info import PluginInfo
+from specframe._plugins.plugin_info import PluginInfo
 from specframe._plugins.registry import Registry
 from specframe.testing import (
     CheckResult,
@@ -21,7 +21,8 @@ from specframe.testing import (
     prob_pairs,
     token_sequences,
 )
-from specframe.testing._fakes import (
+from specframe.testing._correct_drafters import Echo
+from specframe.testing._fake_drafters import (
     FAKES,
     Forgetful,
     KeepsEveryRow,
@@ -29,17 +30,16 @@ from specframe.testing._fakes import (
     NeverForgets,
     OutOfVocabulary,
 )
-from specframe.testing._honest import Echo
-from specframe.testing._stats import ALPHA, g_test
-from specframe.testing._suite import BASIC, concluded, make_subject, run_check
+from specframe.testing._g_test import ALPHA, g_test
+from specframe.testing._strategy_suite import BASIC, concluded, make_subject, run_check
 
-KIT = "specframe.testing._honest"
+KIT = "specframe.testing._correct_drafters"
 ALL_FAKES = [(name, fake) for name, fakes in FAKES.items() for fake in fakes]
 NAMED = {"check_options_round_trip", "check_listing_is_torch_free"} | {
     "check_words_are_there",
     "check_command_line_shows_it",
 }
-# What breaks one rule and nothing else: no other check may cry out.
+# Each breaks one rule and nothing else: no other check may fail.
 ALONE = {
     "check_rollback",
     "check_stops_inside_a_draft",
@@ -135,7 +135,7 @@ def test_a_failure_says_which_rule_what_was_done_and_on_which_example():
         check_strategy(Leaky)
     assert "'Leaky' fails 1 of 17 checks:" in str(caught.value)
     assert "check_target_is_left_alone" in str(caught.value)
-    assert "behind [[0, 0]] proposing changed the target's keys and values" in str(caught.value)
+    assert "after [[0, 0]] proposing changed the target's keys and values" in str(caught.value)
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""The kit in pytest, as a plug-in's author meets it: in a project of its own, strictly."""
+"""The kit in pytest, as a plug-in's author meets it: in a separate project, strictly."""
 
 import os
 import subprocess
@@ -11,8 +11,8 @@ pytestmark = [pytest.mark.cli, pytest.mark.slow]
 HEADER = """
 import specframe
 from specframe.testing import StrategyConformance, parametrize_with_checks
-from specframe.testing._fakes import Leaky
-from specframe.testing._honest import Echo
+from specframe.testing._fake_drafters import Leaky
+from specframe.testing._correct_drafters import Echo
 """
 STRICT = ["--strict-markers", "-W", "error", "--import-mode=importlib", "-p", "no:cacheprovider"]
 
@@ -69,7 +69,7 @@ def test_conformance(strategy, check):
 
 def test_a_run_in_which_one_fault_fails_many_checks_ends_with_the_one_to_mend(tmp_path):
     code = """
-from specframe.testing._fakes import OutOfVocabulary
+from specframe.testing._fake_drafters import OutOfVocabulary
 
 
 @parametrize_with_checks([OutOfVocabulary, Leaky])
@@ -127,9 +127,9 @@ def test_conformance(strategy, check):
 
 
 def test_settings():
-    from specframe.testing._settings import Settings
+    from specframe.testing._settings import KitSettings
 
-    assert Settings.of_environment() == Settings(3, 5, "full")
+    assert KitSettings.of_environment() == KitSettings(3, 5, "full")
 """
     arguments = ["--specframe-max-examples=3", "--specframe-seed=5", "--specframe-level=full"]
     status, output = pytest_run(tmp_path, code, *arguments, "-m", "not specframe_full")

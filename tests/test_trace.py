@@ -12,9 +12,9 @@ import trace_records
 from specframe import InputError
 from specframe._trace import TraceFile, check_path, read_trace
 from specframe._trace.reading import trace_of
-from specframe._trace.shown import named, shown
-from specframe._trace.texts import TokenTexts
+from specframe._trace.token_texts import TokenTexts
 from specframe._trace.tokens import chunks_of, counts_of, tokens_of
+from specframe._trace.visible_text import named, shown
 from specframe.cli import main
 from specframe.cli._json import versions
 
@@ -127,7 +127,7 @@ def test_a_trace_without_a_tokenizer_has_ids_alone(tiny, tmp_path):
 
 @pytest.mark.models
 def test_a_decode_that_is_cut_off_leaves_its_rounds(decode, tmp_path, monkeypatch):
-    """A fault in the middle: the lines until then stand there, and there is no page."""
+    """A fault in the middle: the lines until then are there, and there is no page."""
     from specframe.cli import _run_prompt
 
     def fail(rounds, _):
@@ -220,7 +220,7 @@ DAMAGED = {
     "targets": (changed(2, target_tokens=[1], target_texts=["x"]), "target_tokens has 1 entries"),
     "a word": (changed(2, committed=["x", 1, 2]), "line 3 is damaged"),
     "a number": (changed(2, seconds=3), "line 3 is damaged"),
-    "behind the end": ([*trace_records.small(), trace_records.end()], "behind the end"),
+    "after the end": ([*trace_records.small(), trace_records.end()], "follows the end"),
 }  # fmt: skip
 
 
@@ -289,7 +289,7 @@ def test_chunks_hold_every_token_once_and_break_at_lines(count, seed):
 @pytest.mark.models
 @settings(max_examples=60, deadline=None)
 @given(text=st.text(min_size=1, max_size=12), cuts=st.lists(st.integers(1, 6), max_size=12))
-def test_the_texts_of_tokens_add_up_whatever_they_are_cut_into(tokenizer, text, cuts):
+def test_the_texts_of_tokens_add_up_however_they_are_cut(tokenizer, text, cuts):
     """Every byte is a token here: characters of several bytes end in the last of them."""
     ids = tokenizer(text)["input_ids"]
     texts = TokenTexts(tokenizer, ids[:3])
@@ -305,7 +305,7 @@ def test_the_texts_of_tokens_add_up_whatever_they_are_cut_into(tokenizer, text, 
 
 @pytest.mark.models
 def test_a_draft_is_read_where_it_stands(tokenizer):
-    """The second byte of a character completes it, whatever was committed or drafted before."""
+    """The second byte of a character completes it, after any committed or drafted text."""
     ids = tokenizer("a\u20ac")["input_ids"]
     texts = TokenTexts(tokenizer, ids[:1])
     texts.commit(ids[1:2], is_last=False)

@@ -370,7 +370,7 @@ def test_pointing_shows_a_token_and_a_click_keeps_it(shown):
             f"""(() => {{ const box = document.querySelectorAll('.flow .t')[{at}]
               .getClientRects()[0]; return [box.left + 3, box.top + 8]; }})()"""
         )
-        browser.wait_for(TWO_FRAMES)  # what is pointed at before it was painted hears nothing
+        browser.wait_for(TWO_FRAMES)  # nothing reacts to the pointer before it was painted
         browser.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, **more)
         browser.wait_for(TWO_FRAMES)
 

@@ -1,4 +1,4 @@
-"""What a round reads of the device, and when: all that the host waits for stands together."""
+"""What a round reads of the device, and when: all that the host waits for comes together."""
 
 import ast
 import re
@@ -69,7 +69,7 @@ def on_device(value):
 
 
 def waits(log):
-    """Return how often the host waited with something to send behind it."""
+    """Return how often the host waited with something to send after it."""
     return "".join(word[0] for word in log).rstrip("s").count("sw")
 
 

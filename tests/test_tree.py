@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from specframe import Law, Needs, PluginError, Sampler, Stops, Target, check_draft
 from specframe._round.pruning import select_nodes
-from specframe.testing._strategies import parent_lists
+from specframe.testing._hypothesis_strategies import parent_lists
 from table_drafters import way_up
 from table_engine import Table, TableEngine, make_rows
 

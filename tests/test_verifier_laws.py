@@ -3,9 +3,9 @@
 import pytest
 
 from specframe.testing import check_verifier, verifier_checks
-from specframe.testing._branches import outcomes
+from specframe.testing._enumeration import outcomes
 from specframe.testing._fake_verifiers import FAKE_VERIFIERS, Walker
-from specframe.testing._suite import run_check
+from specframe.testing._strategy_suite import run_check
 from specframe.testing._verifier_suite import verifier_subject
 
 FAKES = [(name, fake) for name, fakes in FAKE_VERIFIERS.items() for fake in fakes]

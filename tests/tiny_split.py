@@ -3,7 +3,7 @@
 import torch
 
 from specframe import testing
-from specframe.testing._tiny import HEAD_DIM, HEADS, KV_HEADS, VOCAB, rotary_rows
+from specframe.testing._tiny_model import HEAD_DIM, HEADS, KV_HEADS, VOCAB, rotary_rows
 
 __all__ = [
     "HEADS",

@@ -31,7 +31,7 @@ def with_generated(text: str) -> str:
 
 
 def written(what: str) -> Iterator[str]:
-    """Yield the lines of one part; raises KeyError for a part that nobody writes."""
+    """Yield the lines of one part; raises KeyError for an unknown part."""
     if what.startswith("names of "):
         return names(what.removeprefix("names of "))
     return {"commands": commands, "plugins": plugins}[what]()
@@ -180,7 +180,7 @@ def code(text: str) -> str:
 
 
 def plain(text: str) -> str:
-    """Return text that Markdown shows as it stands, but for code between backticks."""
+    """Return text that Markdown shows unchanged, but for code between backticks."""
     parts = text.split("`")
     shown = [
         part if at % 2 else re.sub(r"([\\*_\[\]<>|{}#])", r"\\\1", part)

@@ -10,7 +10,7 @@ PATTERN = re.compile(r"^(?P<start>[a-z-]+)\*\n", flags=re.MULTILINE)
 
 
 def without_outward_links(text: str, page: Path, docs: Path) -> str:
-    """Leave of a link out of ``docs`` its words and the path, but for files to download.
+    """Reduce a link out of ``docs`` to its words and path, but for files to download.
 
     The site has neither the folders of the repository nor its other Markdown files.
     """

@@ -248,7 +248,7 @@ def draw_loop() -> Page:
             page.arrow((x + 92, 60), (x + 148, 60))
             page.say(x + 120, 50, value, "say soft", "middle")
     page.arrow((816, 80), (816, 118), (66, 118), (66, 84))
-    page.say(441, 138, "the next round, with the rows that go on", "say soft", "middle")
+    page.say(441, 138, "the next round, with the remaining rows", "say soft", "middle")
     return page
 
 

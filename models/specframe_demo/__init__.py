@@ -1,4 +1,4 @@
-"""The bundled demo model: a small code model with a Kangaroo adapter, and what rebuilds it."""
+"""The bundled demo model: a small code model with a Kangaroo adapter, and its build."""
 
 from __future__ import annotations
 

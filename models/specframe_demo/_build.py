@@ -1,4 +1,4 @@
-"""Rebuild everything that the demo package carries, from the standard library's sources alone."""
+"""Rebuild everything in the demo package, from the standard library's sources alone."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from torch import Tensor
 from specframe import fingerprint
 from specframe.training import TrainRequest
 from specframe_demo import _corpus, _pretrain
-from specframe_demo._card import write_card
 from specframe_demo._measure import count_parameters, held_out_loss, measure_speed
+from specframe_demo._model_card import write_card
 from specframe_demo._sweep import sweep
 from specframe_kangaroo import Checkpoint, load_checkpoint, save_checkpoint, train
 
@@ -31,10 +31,11 @@ SWEEP_LAYERS = (1, 2, 3, 4)
 
 
 def build(output: Path) -> None:
-    """Train tokenizer, target and adapters; measure them; write all of it to ``output``.
+    """Train tokenizer, target and adapters; measure them; write everything to ``output``.
 
-    Every stage leaves a file below ``output/work`` and is passed over if that is there, so that
-    an interrupted build goes on.
+    Every stage leaves a file below ``output/work`` and is skipped if that is there, so that an
+    interrupted build continues. Raises what ``specframe_kangaroo.train`` and ``measure_speed``
+    raise.
     """
     work = output / "work"
     work.mkdir(parents=True, exist_ok=True)
@@ -58,7 +59,7 @@ def build(output: Path) -> None:
 
 
 def read_prompts(folder: Path) -> list[str]:
-    """Return the prompts that were cut from held-out files."""
+    """Return the prompts of ``folder/prompts.jsonl``, cut from held-out files; raises OSError."""
     lines = (folder / "prompts.jsonl").read_text("utf-8").splitlines()
     return [json.loads(line)["prompt"] for line in lines]
 
@@ -98,7 +99,7 @@ def _train_target(
 
 
 def _token_stream(corpus: _corpus.Corpus, tokenizer: Tokenizer) -> Tensor:
-    """Return all training files, shuffled, one after another; each begins with end-of-text."""
+    """Return all training files, shuffled, in one sequence; each begins with end-of-text."""
     texts = list(corpus.training.values())
     random.Random(0).shuffle(texts)  # noqa: S311 (an order, no secret)
     encoded = tokenizer.encode_batch(texts)
@@ -106,7 +107,7 @@ def _token_stream(corpus: _corpus.Corpus, tokenizer: Tokenizer) -> Tensor:
 
 
 def _save_target(model: Any, folder: Path, work: Path) -> None:
-    """Write the target in bfloat16 with its tokenizer, as transformers reads it."""
+    """Write the target in bfloat16 with its tokenizer, in transformers' format."""
     model.to(torch.bfloat16).save_pretrained(folder)
     make: Any = transformers.PreTrainedTokenizerFast
     fast = make(
@@ -153,7 +154,7 @@ def _train_adapter(layer: int, output: Path, work: Path) -> None:
 
 
 def _choose(best: Any, output: Path, work: Path) -> None:
-    """Put the best adapter beside the model, its best settings in its metadata."""
+    """Put the best adapter into the model's folder, its best settings into its metadata."""
     checkpoint = load_checkpoint(work / "adapters" / str(best.exit_layer))
     chosen = attrs.evolve(checkpoint, steps=best.steps, threshold=best.threshold)
     save_checkpoint(output / "model" / "kangaroo", chosen)

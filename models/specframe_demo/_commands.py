@@ -1,4 +1,4 @@
-"""``specframe demo``: what rebuilds the demo model."""
+"""``specframe demo``: rebuild the demo model."""
 
 from __future__ import annotations
 

@@ -16,8 +16,8 @@ import attrs
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 
 END_OF_TEXT = "<|endoftext|>"
-HELD_OUT_SHARE = 20  # one file in this many is kept out of training
-TEST_SHARE = 3  # one test in this many is read: they are two thirds of the library
+HELD_OUT_SHARE = 20  # one file in so many is kept out of training
+TEST_SHARE = 3  # one test in so many is read: tests are two thirds of the library
 # Tables of data and deliberately broken sources teach a model nothing about Python.
 LEFT_OUT = (
     "site-packages/",
@@ -86,9 +86,9 @@ def train_tokenizer(texts: list[str], vocab_size: int) -> Tokenizer:
 
 
 def choose_prompts(held_out: dict[str, str], count: int) -> list[dict[str, Any]]:
-    """Cut prompts from held-out modules: a function's head and what stands above it.
+    """Cut prompts from held-out modules: a function's head and the lines above it.
 
-    One prompt a file, the files in name order; tests are passed over, their text repeats.
+    One prompt a file, the files in name order; tests are skipped, since their text repeats.
     """
     prompts = []
     for name, text in held_out.items():

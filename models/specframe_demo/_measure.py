@@ -25,7 +25,7 @@ REPEATS = 3
 
 @torch.inference_mode()
 def held_out_loss(model: Path, texts: list[str], most_windows: int = 120) -> dict[str, float]:
-    """Return the mean next-token loss on windows of files that were never trained on."""
+    """Return the mean next-token loss (nats) on windows of files that were not trained on."""
     network: Any = AutoModelForCausalLM.from_pretrained(model, dtype=torch.float32)
     network.eval()
     tokenizer = AutoTokenizer.from_pretrained(model)
@@ -44,7 +44,14 @@ def held_out_loss(model: Path, texts: list[str], most_windows: int = 120) -> dic
 
 
 def measure_speed(model: Path, prompts: list[str]) -> dict[str, Any]:
-    """Decode every prompt plainly and with Kangaroo, interleaved, and compare in the same run."""
+    """Decode every prompt plainly and with Kangaroo, interleaved, and compare in the same run.
+
+    The keys are ``date`` (ISO), ``machine`` (in words), ``prompts`` and ``new_tokens`` (counts),
+    ``options`` (``exit_layer``, ``steps``, ``threshold``), ``speedups`` (one for each prompt,
+    sorted), and medians over the prompts: ``mean_acceptance_length``, ``draft_acceptance_rate``,
+    ``speedup``, ``repeated_8_grams`` (a share), ``plain_tokens_per_second``. Raises RuntimeError if
+    the tokens of both differ, and what ``specframe.load`` raises.
+    """
     with specframe.load(model) as kangaroo, kangaroo.plain() as plain:
         pairs = [best_pair(kangaroo, plain, prompt, repeats=REPEATS) for prompt in prompts]
         texts = [_decode(kangaroo, prompt).token_ids for prompt in prompts]
@@ -76,7 +83,7 @@ def count_parameters(folder: Path) -> int:
 
 
 def repeated_share(tokens: list[int], length: int = 8) -> float:
-    """Return the share of n-grams that stood in the text before: loops flatter acceptance."""
+    """Return the share of n-grams that occurred before in the text: loops raise acceptance."""
     grams = [tuple(tokens[at : at + length]) for at in range(len(tokens) - length + 1)]
     return 1 - len(set(grams)) / len(grams)
 
@@ -84,7 +91,7 @@ def repeated_share(tokens: list[int], length: int = 8) -> float:
 def best_pair(
     fast: Decoder, plain: Decoder, prompt: str, *, repeats: int
 ) -> tuple[Metrics, Metrics]:
-    """Return the fastest of several interleaved runs of both; the tokens must be the same."""
+    """Return the fastest of several interleaved runs of each; the tokens must be the same."""
     runs = [(_decode(fast, prompt), _decode(plain, prompt)) for _ in range(repeats)]
     for ours, theirs in runs:
         if ours.token_ids != theirs.token_ids:
@@ -96,7 +103,7 @@ def best_pair(
 
 
 def speedup(pair: tuple[Metrics, Metrics]) -> float:
-    """Return the ratio of the two rates, prefill left out."""
+    """Return the ratio of the two rates, without prefill."""
     fast, plain = pair
     return (fast.tokens_per_second or 0.0) / (plain.tokens_per_second or 1.0)
 

@@ -42,7 +42,7 @@ PHASES = (
 
 
 def new_model(vocab_size: int) -> LlamaForCausalLM:
-    """Create the untrained target: deep and narrow, so that drafting is cheap beside it."""
+    """Create the untrained target: deep and narrow, so that drafting is cheap in comparison."""
     return LlamaForCausalLM(
         LlamaConfig(
             vocab_size=vocab_size,
@@ -70,7 +70,7 @@ def new_adapter(model: LlamaForCausalLM) -> Adapter:
 class JointLoss(nn.Module):
     """Return the loss of target and adapter on a batch of windows."""
 
-    # Read by the Trainer: the head is the embedding, and stands in no checkpoint.
+    # Read by the Trainer: the head is the embedding, and in no checkpoint.
     _keys_to_ignore_on_save = ("model.lm_head.weight",)
 
     def __init__(self, model: LlamaForCausalLM, adapter: Adapter) -> None:
@@ -128,7 +128,7 @@ class MuonAdamW(torch.optim.Optimizer):
     """
 
     def __init__(self, module: nn.Module, learning_rate: float) -> None:
-        """Share out the parameters of ``module``."""
+        """Divide the parameters of ``module`` between both."""
         named = dict(module.named_parameters())
         matrices = [p for name, p in named.items() if p.ndim == 2 and "embed" not in name]
         others = [p for name, p in named.items() if p.ndim != 2 or "embed" in name]
@@ -161,7 +161,7 @@ class MuonAdamW(torch.optim.Optimizer):
 
 
 class _JointTrainer(Trainer):
-    """Log the parts of the loss beside their sum."""
+    """Log the parts of the loss as well as their sum."""
 
     def compute_loss(
         self, model: nn.Module, inputs: dict[str, Tensor], *args: Any, **kwargs: Any
@@ -180,7 +180,7 @@ class _JointTrainer(Trainer):
 def train_phase(
     joint: JointLoss, stream: Tensor, phase: Phase, folder: Path
 ) -> list[dict[str, float]]:
-    """Run one phase, going on from its last checkpoint if there is one; return its log."""
+    """Run one phase, from its last checkpoint if there is one; return its log."""
     arguments = TrainingArguments(
         output_dir=str(folder / phase.name),
         max_steps=phase.steps,

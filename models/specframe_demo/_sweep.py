@@ -15,7 +15,7 @@ from specframe_demo._measure import best_pair, speedup
 
 STEPS = (2, 4, 6, 8)
 THRESHOLDS = (0.2, 0.4, 0.6, 0.8)
-TIE = 0.95  # two runs of one setting differ by as much
+TIE = 0.95  # two runs of one setting differ by that much
 
 
 @attrs.frozen
@@ -38,7 +38,7 @@ class Table:
 
     @property
     def best(self) -> Point:
-        """Return, of the settings as fast as timing can tell, the one that accepts most."""
+        """Return, of the settings that timing cannot tell from the fastest, the most accepting."""
         fastest = max(point.speedup for point in self.points)
         tied = [point for point in self.points if point.speedup >= TIE * fastest]
         return max(tied, key=lambda point: point.mean_acceptance_length)

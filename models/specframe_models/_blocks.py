@@ -1,4 +1,4 @@
-"""What decoder layers are built of on the slot cache: attention, feed-forward parts, layers."""
+"""The parts of decoder layers on the slot cache: attention, feed-forward parts, layers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class LayerKind:
     """Say what differs between the layers of one model.
 
     ``window`` is the number of positions a token sees, its own included (None: all before it);
-    ``rotary`` names the rotary table, where a model has more than one.
+    ``rotary`` names the rotary table if a model has more than one.
     """
 
     window: int | None = None
@@ -28,9 +28,9 @@ class LayerKind:
 
 @attrs.frozen(eq=False)
 class Attention:
-    """Attend to what the cache holds, after writing the new keys and values to it.
+    """Write the new keys and values to the cache, then attend to what it holds.
 
-    ``project`` answers the heads of queries, keys and values side by side; ``head_norm`` norms
+    ``project`` returns the heads of queries, keys and values side by side; ``head_norm`` norms
     those of queries and keys before they are rotated.
     """
 
@@ -73,7 +73,7 @@ class Attention:
 
 @attrs.frozen(eq=False)
 class GatedFeedForward:
-    """Let one projection gate the other; ``gate_up`` answers both side by side."""
+    """Let one projection gate the other; ``gate_up`` returns both side by side."""
 
     gate_up: Map
     down: Map
@@ -104,7 +104,7 @@ class FeedForward:
 
 @attrs.frozen(eq=False)
 class DecoderLayer(abc.ABC):
-    """Hold the two parts of a layer; how their outputs join the hidden states is a subclass's."""
+    """Hold the two parts of a layer; a subclass adds their outputs to the hidden states."""
 
     attend: Attention
     feed: Map

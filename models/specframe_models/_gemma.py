@@ -10,7 +10,7 @@ from torch import Tensor
 
 from specframe import Pass, RMSNorm, SlotCache
 from specframe_models._blocks import Attention, DecoderLayer, LayerKind, Map
-from specframe_models._decoder import Parts
+from specframe_models._decoder_family import Modules
 from specframe_models._llama import LlamaFamily
 
 
@@ -33,7 +33,7 @@ class Gemma2Family(GemmaFamily):
     model_types: ClassVar[frozenset[str]] = frozenset({"gemma2"})
 
     def refusal(self, model: Any) -> str | None:
-        """Refuse an attention that leaves the cap of the scores out without a word."""
+        """Refuse an attention that silently leaves out the cap of the scores."""
         config = model.config
         if config._attn_implementation == "sdpa" and config.attn_logit_softcapping is not None:  # noqa: SLF001 (no public name)
             return (
@@ -108,10 +108,10 @@ class Gemma3WithImagesFamily(Gemma3Family):
 
     model_types: ClassVar[frozenset[str]] = frozenset({"gemma3"})
 
-    def parts(self, model: Any) -> Parts:
+    def parts(self, model: Any) -> Modules:
         """Return the modules of the language model."""
         body = model.model.language_model
-        return Parts(body.embed_tokens, body.layers, body.norm, model.lm_head, body.rotary_emb)
+        return Modules(body.embed_tokens, body.layers, body.norm, model.lm_head, body.rotary_emb)
 
     def finish(self, config: Any, logits: Tensor) -> Tensor:
         """Leave the logits: transformers does not cap them here, whatever the config says."""
@@ -120,7 +120,7 @@ class Gemma3WithImagesFamily(Gemma3Family):
 
 @attrs.frozen(eq=False)
 class SandwichLayer(DecoderLayer):
-    """Norm what each part reads and what it answers."""
+    """Norm what each part reads and what it returns."""
 
     before_attend: Map
     after_attend: Map

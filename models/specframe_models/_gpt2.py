@@ -1,4 +1,4 @@
-"""GPT-2: learned positions, layer norms, projections stored the other way round."""
+"""GPT-2: learned positions, layer norms, transposed projections."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from specframe_models._blocks import (
     Map,
     PreNormLayer,
 )
-from specframe_models._decoder import DecoderFamily, Parts
+from specframe_models._decoder_family import DecoderFamily, Modules
 
 
 class GPT2Family(DecoderFamily):
@@ -23,10 +23,10 @@ class GPT2Family(DecoderFamily):
 
     model_types: ClassVar[frozenset[str]] = frozenset({"gpt2"})
 
-    def parts(self, model: Any) -> Parts:
+    def parts(self, model: Any) -> Modules:
         """Return the modules; nothing is rotated."""
         body = model.transformer
-        return Parts(body.wte, body.h, body.ln_f, model.lm_head)
+        return Modules(body.wte, body.h, body.ln_f, model.lm_head)
 
     def positions(self, model: Any) -> Map:
         """Return the look-up of learned positions."""
@@ -68,5 +68,5 @@ def _projection(conv: Any, *, owned: bool) -> Projection:
     linear.weight = nn.Parameter(weight.T, requires_grad=False)
     linear.bias = nn.Parameter(conv.bias.detach(), requires_grad=False)
     if owned:
-        conv.weight.data = weight.new_empty(0)  # or the packed copy would be a second one
+        conv.weight.data = weight.new_empty(0)  # else the packed copy would be a second one
     return Projection([linear], owned=owned)

@@ -16,7 +16,7 @@ from specframe_models._blocks import (
     Map,
     PreNormLayer,
 )
-from specframe_models._decoder import DecoderFamily, Parts
+from specframe_models._decoder_family import DecoderFamily, Modules
 
 
 class GPTNeoXFamily(DecoderFamily):
@@ -24,10 +24,10 @@ class GPTNeoXFamily(DecoderFamily):
 
     model_types: ClassVar[frozenset[str]] = frozenset({"gpt_neox"})
 
-    def parts(self, model: Any) -> Parts:
+    def parts(self, model: Any) -> Modules:
         """Return the modules."""
         body = model.gpt_neox
-        return Parts(
+        return Modules(
             body.embed_in, body.layers, body.final_layer_norm, model.lm_head, body.rotary_emb
         )
 
@@ -67,7 +67,7 @@ def _attention(module: Any, kind: LayerKind, *, owned: bool) -> Attention:
 
 @attrs.frozen(eq=False)
 class HeadByHead:
-    """Put a projection that answers query, key and value of each head in turn into our order."""
+    """Reorder a projection that returns query, key and value of each head in turn."""
 
     project: Map
     heads: int

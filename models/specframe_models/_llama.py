@@ -15,7 +15,7 @@ from specframe_models._blocks import (
     Map,
     PreNormLayer,
 )
-from specframe_models._decoder import DecoderFamily, Parts
+from specframe_models._decoder_family import DecoderFamily, Modules
 
 
 class LlamaFamily(DecoderFamily):
@@ -23,10 +23,10 @@ class LlamaFamily(DecoderFamily):
 
     model_types: ClassVar[frozenset[str]] = frozenset({"llama"})
 
-    def parts(self, model: Any) -> Parts:
-        """Return the modules under the names that most architectures have taken over."""
+    def parts(self, model: Any) -> Modules:
+        """Return the modules, under the names that most architectures use."""
         body = model.model
-        return Parts(body.embed_tokens, body.layers, body.norm, model.lm_head, body.rotary_emb)
+        return Modules(body.embed_tokens, body.layers, body.norm, model.lm_head, body.rotary_emb)
 
     def layer(self, module: Any, kind: LayerKind, *, owned: bool) -> DecoderLayer:
         """Return a layer with a norm before each part."""

@@ -14,7 +14,7 @@ from specframe_models._llama import MistralFamily
 
 
 class MixtralFamily(MistralFamily):
-    """Mixtral; router and experts are run as transformers' own modules, whoever owns them."""
+    """Mixtral; router and experts always run as transformers' own modules."""
 
     model_types: ClassVar[frozenset[str]] = frozenset({"mixtral"})
 

@@ -41,7 +41,7 @@ class Olmo2Family(LlamaFamily):
 
 @attrs.frozen(eq=False)
 class PostNormLayer(DecoderLayer):
-    """Norm what each part answers, then add it."""
+    """Norm what each part returns, then add it."""
 
     after_attend: Map
     after_feed: Map
@@ -54,7 +54,7 @@ class PostNormLayer(DecoderLayer):
 
 @attrs.frozen(eq=False)
 class WideHeadNorm:
-    """Norm ``heads`` query heads as one vector, and the key heads beside them as another."""
+    """Norm ``heads`` query heads as one vector, and the key heads after them as another."""
 
     heads: int
     query: Map

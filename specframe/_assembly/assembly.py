@@ -8,10 +8,10 @@ from typing import Any
 import attrs
 
 from specframe import _defaults
-from specframe._assembly.instances import refuse_options_of_instance, refuse_other_class
+from specframe._assembly.handed_over import refuse_options_of_instance, refuse_other_class
 from specframe._assembly.parts import Parts
-from specframe._assembly.stop_choice import choose_stop_policy
-from specframe._assembly.verifier_choice import choose_verifier
+from specframe._assembly.stop_selection import choose_stop_policy
+from specframe._assembly.verifier_selection import choose_verifier
 from specframe._contracts.drafter import Drafter
 from specframe._contracts.stop_policy import StopPolicy
 from specframe._contracts.verifier import Verifier
@@ -43,7 +43,7 @@ def assemble(
 
 
 def _alone(drafter: Drafter) -> Strategy:
-    """Return the strategy that a drafter is which was handed over."""
+    """Return the strategy that a given drafter is."""
     refuse_other_class(drafter, Drafter, "strategy")
     name = type(drafter).__name__
     return Strategy(name, name, stop_policy=_defaults.STOP_POLICY)

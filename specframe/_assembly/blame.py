@@ -16,23 +16,23 @@ from typing import Any
 from specframe._assembly.parts import Parts
 from specframe._contracts.drafter import Drafter, SequenceDrafter
 from specframe._contracts.stop_policy import StopPolicy
-from specframe._engine.shortage import ran_out_of_memory
+from specframe._engine.out_of_memory import ran_out_of_memory
 from specframe._errors import PluginError, SpecframeError
 from specframe._plugins.component import Component
-from specframe._plugins.info import PluginInfo
+from specframe._plugins.plugin_info import PluginInfo
 from specframe._plugins.source_lines import CORE, frames_in, line_in, line_of, line_of_class, raiser
 from specframe._words import cause
 
 
 def blaming(parts: Parts) -> AbstractContextManager[None]:
-    """Name the plug-in at fault in what is raised meanwhile."""
+    """Name the plug-in at fault in the errors that are raised inside."""
     return _raising(partial(blame, parts=parts))
 
 
 def blaming_component(
     component: Component, passing: tuple[type[Exception], ...] = ()
 ) -> AbstractContextManager[None]:
-    """Name the plug-in of a family adapter or a trainer, but in errors of the kinds ``passing``."""
+    """Name the plug-in of a family adapter or trainer; errors of the kinds ``passing`` pass."""
     return _raising(partial(blame_component, component=component), passing)
 
 
@@ -52,9 +52,9 @@ def _raising(
 
 
 def blame(error: Exception, parts: Parts) -> Exception:
-    """Return an error that names the plug-in at fault, or the error itself where it is none's.
+    """Return an error that names the plug-in at fault, or the error itself if no plug-in is.
 
-    What the core found wrong is the fault of the part that it says; any other exception is that of
+    A fault that the core found belongs to the part that it names. Any other exception belongs to
     the third-party plug-in in whose code it was raised.
     """
     if isinstance(error, PluginError):
@@ -84,9 +84,9 @@ def blame_component(error: Exception, component: Component) -> Exception:
 
 
 def _running(error: Exception, plugin: PluginInfo, parts: Parts) -> Component | None:
-    """Return the part of a plug-in in whose code an error was raised; None where none stands out.
+    """Return the part of a plug-in in whose code an error was raised; None if it cannot be told.
 
-    That is the innermost one with a method on the way, or else with code of its module.
+    That is the innermost part whose method was running, or else code of whose module was.
     """
     its = [(component, made) for component, made in _made(parts) if _is_of(component, plugin)]
     for frame, _ in reversed(frames_in(error, plugin.package)):
@@ -103,7 +103,7 @@ def _is_of(component: Component | None, plugin: PluginInfo) -> bool:
 
 
 def _broken_contract(error: PluginError, parts: Parts) -> PluginError:
-    """Say of a fault that the core found whose it is, and which of its lines gave the answer."""
+    """Say whose fault the core found, and which line gave the wrong answer."""
     part = _part(error, parts)
     line = f"{error}{_by(error, part)}"
     for component, made in _made(parts):
@@ -118,7 +118,7 @@ def _broken_contract(error: PluginError, parts: Parts) -> PluginError:
 
 
 def _by(error: PluginError, part: object) -> str:
-    """Return the line of the part's code that raised, or else that answered, in brackets."""
+    """Return, in brackets, the line of the part's code that raised, or else that answered."""
     package = type(part).__module__.partition(".")[0]
     at = "" if package == CORE or error.method else line_in(error, package)
     if at:
@@ -154,7 +154,7 @@ def _answering(part: object) -> str:
 
 
 def _made(parts: Parts) -> list[tuple[Component | None, object]]:
-    """Return the registered parts, with what was made of them."""
+    """Return the registered parts, each with the object made from it."""
     named = parts.verifier.named
     return [
         (parts.drafter_component, parts.drafter),
@@ -164,7 +164,7 @@ def _made(parts: Parts) -> list[tuple[Component | None, object]]:
 
 
 def _plugin_of(part: object, parts: Parts) -> PluginInfo | None:
-    """Return the plug-in whose package a part's class stands in: of a composition, say."""
+    """Return the plug-in whose package has a part's class: of a composition, say."""
     package = inspect.getmodule(type(part))
     name = package.__name__.partition(".")[0] if package else ""
     return next((each for each in parts.registry.plugins if each.package == name), None)

@@ -1,4 +1,4 @@
-"""The three parts of a strategy, as they were chosen and made."""
+"""The three parts of a strategy, chosen and made."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Any
 import attrs
 
 from specframe import _defaults
-from specframe._assembly.declarations import check_drafter, check_policy
-from specframe._assembly.stop_choice import StopChoice
-from specframe._assembly.verifier_choice import VerifierChoice
+from specframe._assembly.declaration_checks import check_drafter, check_policy
+from specframe._assembly.stop_selection import StopSelection
+from specframe._assembly.verifier_selection import VerifierSelection
 from specframe._contracts.drafter import Drafter
 from specframe._contracts.stop_policy import StopPolicy
 from specframe._errors import InputError
@@ -20,17 +20,17 @@ from specframe._target.target import Target
 
 @attrs.define(eq=False, kw_only=True)
 class Parts:
-    """Hold what decodes together; the stop policy is built once the drafter is ready.
+    """Hold the parts that decode together; the stop policy is built once the drafter is ready.
 
-    ``drafter_component`` is None for a drafter that was handed over.
+    ``drafter_component`` is None for a drafter that was given as an object.
     """
 
     registry: Registry
     strategy: str
     drafter: Drafter
     drafter_component: Component | None
-    verifier: VerifierChoice
-    stop: StopChoice
+    verifier: VerifierSelection
+    stop: StopSelection
     options: dict[str, Any]
 
     @property
@@ -48,7 +48,7 @@ class Parts:
     def prepare(self, target: Target) -> None:
         """Let the drafter read its weights, then build the stop policy with what fits it.
 
-        Raises PluginError for a part that breaks its contract, to be read with ``blaming``, and
+        Raises PluginError for a part that breaks its contract (``blaming`` names the part), and
         InputError for parts that cannot work together.
         """
         self.drafter.prepare(target)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import attrs
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from specframe._engine.transfer import Reading
 from specframe._errors import PluginError
 
 if TYPE_CHECKING:
@@ -21,9 +22,9 @@ if TYPE_CHECKING:
 class Step:
     """Show a stop policy one level of drafting, always un-tempered.
 
-    ``level`` is 1 for the children of the root; ``logits`` is what the level's tokens are chosen
-    from; ``active`` are the rows still drafting; ``scores`` replaces the top-1 probability by a
-    tree's best path score; ``hidden`` is the drafter's state behind the logits.
+    ``level`` is 1 for the children of the root; the level's tokens are chosen from ``logits``;
+    ``active`` marks the rows still drafting; ``scores`` replaces the top-1 probability by a tree's
+    best path score; ``hidden`` is the drafter's state from which the logits were made.
     """
 
     level: int
@@ -41,7 +42,7 @@ class Step:
 
     @cached_property
     def confidence(self) -> Float[Tensor, " batch"]:
-        """Return the top-1 probability; of a tree, its best path score."""
+        """Return the top-1 probability; for a tree, its best path score."""
         confidence: Tensor = self.probs.amax(dim=-1) if self.scores is None else self.scores
         return confidence
 
@@ -51,38 +52,62 @@ class Step:
         entropy: Tensor = torch.special.entr(self.probs).sum(dim=-1)
         return entropy
 
+    def admits(self, stop: StopPolicy, drafting: list[bool]) -> list[bool]:
+        """Return which of the ``drafting`` rows draft this level: ``stop`` may refuse its token.
+
+        Called once a level, before the token is chosen. Raises PluginError for an answer that is
+        neither None nor a bool for each row.
+        """
+        refused = stop.before(self)
+        expect_rows(refused, stop, "before", self)
+        if refused is None:
+            return drafting
+        (there,) = Reading(refused).wait()
+        return [on and not end for on, end in zip(drafting, there.tolist(), strict=True)]
+
+    def ends(self, stop: StopPolicy) -> Bool[Tensor, " batch"] | None:
+        """Return where ``stop`` ends drafting after this level's token, None for nowhere.
+
+        Called once a level, after the token is chosen; on a device nothing is waited for. Raises
+        PluginError for an answer that is neither None nor a bool for each row.
+        """
+        ended = stop.after(self)
+        expect_rows(ended, stop, "after", self)
+        return ended
+
 
 class StopPolicy:
     """Decide when drafting stops; the defaults never stop before the drafter's own limit.
 
-    ``reads`` names the attributes of Step that the policy looks at, so that a drafter that cannot
-    give them is refused at the start. State held per row follows ``keep``; state that outlives a
-    sequence is cleared by ``reset``. ``learns``: where it stops depends on earlier rounds or
-    decodes too; ``times``: on measured times, so that the same decode need not draft the same.
+    ``reads`` names what the policy looks at: confidence, entropy, hidden, logits, probs or scores
+    of Step; a drafter that cannot show it is refused at load, with an InputError. State held per
+    row follows ``keep``; ``reset`` clears state that outlives a sequence. ``learns``: where it
+    stops depends on earlier rounds or decodes too; ``times``: on measured times, so that the same
+    decode may draft otherwise. The core raises PluginError for an answer of another form.
     """
 
-    reads: ClassVar[frozenset[str]] = frozenset()
-    learns: ClassVar[bool] = False
-    times: ClassVar[bool] = False
+    reads: frozenset[str] = frozenset()
+    learns: bool = False
+    times: bool = False
 
     def start(self, rows: Rows) -> None:
         """Begin a decode; called once, after the prefill."""
 
     def limit(self, rows: Rows) -> list[int]:
-        """Return, on the host and before each round, the most levels each row may draft."""
+        """Return the most levels each row may draft: an int for each row, before each round."""
         return [NO_LIMIT] * len(rows)
 
     def before(self, step: Step) -> Bool[Tensor, " batch"] | None:
         """Say where this level's token must not be drafted; asked before it is chosen.
 
-        None means nowhere.
+        The answer is on the device of ``step.active``; None means nowhere.
         """
         return None
 
     def after(self, step: Step) -> Bool[Tensor, " batch"] | None:
-        """Say where drafting ends behind this level's token, which stays in the draft.
+        """Say where drafting ends after this level's token, which stays in the draft.
 
-        None means nowhere.
+        The answer is on the device of ``step.active``; None means nowhere.
         """
         return None
 
@@ -90,7 +115,7 @@ class StopPolicy:
         """See a finished round; called once a round, with the rows that took part in it."""
 
     def keep(self, kept: list[int]) -> None:
-        """Go on with the rows ``kept`` alone."""
+        """Keep only the rows ``kept``, in this order."""
 
     def reset(self) -> None:
         """Forget what outlives a sequence."""
@@ -100,7 +125,7 @@ NO_LIMIT = 1 << 30
 
 
 def limits_of(policy: StopPolicy, rows: Rows) -> list[int]:
-    """Return what ``policy.limit`` answers; raise PluginError unless it is a number a row."""
+    """Return what ``policy.limit`` answers; raise PluginError unless it is one int for each row."""
     limits: Any = policy.limit(rows)
     if not isinstance(limits, list | tuple) or len(limits) != len(rows):
         raise PluginError(

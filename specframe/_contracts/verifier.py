@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import abc
-from typing import ClassVar, Literal
+from typing import Literal
 
 from specframe._round.draft import Draft
 from specframe._round.rows import Rows
@@ -17,23 +17,27 @@ Guarantee = Literal["tokens", "distribution", "none"]
 class Verifier(abc.ABC):
     """Keep of a draft what the target would have said.
 
-    ``guarantee`` says what is promised whatever the drafter does: the same tokens as plain
-    decoding, the same distribution, or nothing (and then it is labelled so wherever the name
-    shows). ``needs_q``: drafters must hand over the distributions that they drew from. One that
-    has none is no fault, and is not refused: nobody drew its guesses, their law is DETERMINISTIC,
-    and they count as drawn with certainty (a one-hot q). ``trees``: drafts may branch; a verifier
-    without is refused beside a drafter of trees. ``capturable``: ``verify`` is made of tensor
-    operations of fixed shape alone, such as ``scores.accept``, and reads no value on the host.
+    ``guarantee`` is what the verifier promises for every drafter: "tokens", the same tokens as
+    plain decoding; "distribution", the same law; or "none", which is shown wherever its name is.
+    ``needs_q``: drafters must hand over the distributions that they drew from. A drafter without q
+    is not refused: nobody drew its guesses, their law is DETERMINISTIC, and they count as drawn
+    with certainty (a one-hot q). ``samples``: it decodes above temperature 0 too. ``trees``: drafts
+    may branch; a verifier without is refused with a drafter of trees. ``capturable``: ``verify`` is
+    made of tensor operations of fixed shape alone, such as ``scores.accept``, and reads no value on
+    the host.
     """
 
-    guarantee: ClassVar[Guarantee]
-    needs_q: ClassVar[bool] = False
-    samples: ClassVar[bool] = True
-    trees: ClassVar[bool] = True
-    capturable: ClassVar[bool] = False
+    guarantee: Guarantee
+    needs_q: bool = False
+    samples: bool = True
+    trees: bool = True
+    capturable: bool = False
 
     def promise(self, *, is_greedy: bool) -> Guarantee:
-        """Return the guarantee at temperature 0, or above it: a greedy distribution is a token."""
+        """Return the guarantee at temperature 0, or above it: "tokens", "distribution" or "none".
+
+        At temperature 0 a distribution is a token.
+        """
         return "tokens" if is_greedy and self.guarantee == "distribution" else self.guarantee
 
     @abc.abstractmethod
@@ -42,5 +46,6 @@ class Verifier(abc.ABC):
 
         Called once a round. The root is always accepted; a draft of the root alone yields an empty
         path and the target's choice at the root. Padding nodes and nodes that are no candidates
-        are never accepted. Stops and budgets are not a verifier's business.
+        are never accepted. Stops and budgets are not a verifier's business. ``Target.commit``
+        raises PluginError for a malformed verdict; ``draft.require_q`` raises it for a missing q.
         """

@@ -1,4 +1,4 @@
-"""What a call of ``decode`` may say, beside its prompt: the one list of these arguments."""
+"""The arguments of ``decode`` other than the prompt: the one list of them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,19 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 class StreamArguments(TypedDict, total=False):
     """Say where a decode ends, how it samples, and what its result carries.
 
-    ``docs/reference/python.md`` explains each under ``Decoder.decode``.
+    ``max_new_tokens``: most new tokens, at least 1; a list has one value for each prompt.
+    ``eos_token_id``: the token ids that end a row; None: the model's own; an empty tuple: none.
+    ``stop``: non-empty strings that end a row as soon as its text holds one; needs a tokenizer.
+    ``seed``: from 0 to 2**64 - 1; None: drawn; a list has one for each prompt.
+    ``temperature``: 0 (greedy) or more.
+    ``top_k``: how many of the likeliest tokens may be drawn, at least 1; None: all.
+    ``top_p``: probability of the likeliest tokens that may be drawn, above 0 to 1; None: all.
+    ``min_p``: least share of the top probability, from 0 to 1; None: none is asked for.
+    ``repetition_penalty``: above 0; above 1 makes tokens seen before less likely; None or 1: off.
+    ``logits_processor``: one of transformers' LogitsProcessors or a list of them, without state.
+    ``stopping_criteria``: functions of (ids, scores), one or a list; true ends a row; scores: None.
+    ``output_logits``: whether the result carries ``logits [new, vocab]``.
+    ``output_probs``: whether the rounds carry p and q, which takes time and changes no token.
     """
 
     max_new_tokens: int | Sequence[int]
@@ -33,14 +45,18 @@ class StreamArguments(TypedDict, total=False):
 
 
 class DecodeArguments(StreamArguments, total=False):
-    """Say as well how many prompts are decoded together, and who follows a single one."""
+    """Say as well how many prompts are decoded together, and what follows a single one.
+
+    ``batch_size``: prompts decoded at a time, at least 1; None: all, at most 8.
+    ``streamer``: one of transformers' streamers (``put`` and ``end``), for one prompt; None: none.
+    """
 
     batch_size: int | None
     streamer: object
 
 
 def refuse_unknown(arguments: Mapping[str, object], known: type, function: str) -> None:
-    """Raise TypeError for an argument that a typed dictionary does not list, as Python would."""
+    """Raise TypeError, as Python would, for an argument that a typed dictionary does not list."""
     names: list[str] = sorted(known.__optional_keys__)  # type: ignore[attr-defined]
     for name in arguments:
         if name not in names:

@@ -1,4 +1,4 @@
-"""A watch on what drafters must leave alone, kept while SPECFRAME_DEBUG=1."""
+"""A watch, under SPECFRAME_DEBUG=1, on what drafters must leave alone."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from specframe._contracts.drafter import Drafter
 from specframe._debug import is_debugging
 from specframe._errors import PluginError
-from specframe._exact.engine import ExactEngine
+from specframe._exact.exact_engine import ExactEngine
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -25,20 +25,20 @@ if TYPE_CHECKING:
 
 
 def watched(drafter: Drafter) -> Drafter:
-    """Return the drafter, under SPECFRAME_DEBUG=1 with a watch on it."""
+    """Return the drafter; under SPECFRAME_DEBUG=1, with a watch on it."""
     return WatchedDrafter(drafter) if is_debugging() else drafter
 
 
 class WatchedDrafter(Drafter):
-    """Ask a drafter, and compare what it must leave alone before and after.
+    """Call a drafter, and compare what it must leave alone before and after.
 
     That is the keys and values of committed tokens in the target's cache. Reading the whole cache
-    each round is slow, so it is done for who asks. ``discard`` needs no watch of its own: it is
+    each round is slow, so it is done on request alone. ``discard`` needs no watch of its own: it is
     called within a composition's ``propose``.
     """
 
     def __init__(self, drafter: Drafter) -> None:
-        """Watch a drafter that is prepared."""
+        """Watch a prepared drafter."""
         self._drafter = drafter
         self.capabilities = drafter.capabilities
         self.needs = drafter.needs
@@ -61,8 +61,8 @@ class WatchedDrafter(Drafter):
             self._drafter.update(rows, draft, scores, commit)
 
     def keep(self, kept: list[int]) -> None:
-        """Go on with the rows ``kept`` alone."""
-        with self._watched(self._rows, "keep"):  # the target has let the others go by now
+        """Continue with the rows ``kept`` alone."""
+        with self._watched(self._rows, "keep"):  # the target has dropped the others by now
             self._drafter.keep(kept)
 
     @contextmanager
@@ -87,7 +87,7 @@ class WatchedDrafter(Drafter):
             for layer in range(self._engine.num_layers)
             for place, length in enumerate(rows.lengths)
             for cache, at in [_cache_of(self._engine, place)]
-            if hasattr(cache, "read")  # an engine of one's own may keep something else
+            if hasattr(cache, "read")  # another engine may keep something else
             for part in cache.read(layer, at, list(range(length - 1)))
         ]
 

@@ -1,4 +1,4 @@
-"""load() and Decoder: the loop, made ready for people."""
+"""load() and Decoder: the loop, ready to use."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ from specframe._decoder.request import (
 )
 from specframe._decoder.setup import Setup, setup_of
 from specframe._decoder.stream import RowLog, Stream, drain
-from specframe._engine.runners.choice import on_runner
-from specframe._engine.shortage import ran_out_of_memory, shortage_while_decoding
+from specframe._engine.out_of_memory import ran_out_of_memory, shortage_while_decoding
+from specframe._engine.runners.selection import on_runner
 from specframe._errors import InputError
-from specframe._exact.runner import exact_on_runner
-from specframe._exact.target import target_on
-from specframe._exact.verifier import verifier_on
+from specframe._exact.exact_runner import exact_on_runner
+from specframe._exact.exact_target import target_on
+from specframe._exact.exact_verifier import verifier_on
 from specframe._loading.draft_models import Beside
 from specframe._loading.loading import Loaded, Source, load_model
-from specframe._loop.measured import measured_rounds
+from specframe._loop.measured_probs import measured_rounds
 from specframe._loop.rounds import rounds as run_loop
 from specframe._plugins.discovery import load_plugins
 from specframe._results.result import Result
@@ -68,12 +68,19 @@ def load(  # noqa: PLR0913 (the public entry point)
 ) -> Decoder:
     """Return a decoder for ``model``: a folder, a hub id, a loaded model, or None for the demo.
 
-    ``strategy``, ``verifier`` and ``stop_policy`` are names or instances; ``options`` are the
-    strategy's, with ``verifier.x`` and ``stop.y`` for those of the other two. ``dtype`` and
-    ``device`` "auto": CUDA where present and there the checkpoint's dtype, float32 on a CPU; a
-    loaded model is never cast or moved. ``exact``: logits bitwise equal to those of plain decoding
-    in that mode, slower; refused where a probe finds that they are not. Raises SpecframeError in
-    one sentence.
+    ``strategy``, ``verifier`` and ``stop_policy`` are names or instances; ``verifier=None``: the
+    strategy's, else ``greedy`` at temperature 0 and ``match`` above. The keys of ``options`` are
+    those of ``-o``: the strategy's options by name, ``verifier.x`` and ``stop.y`` for the others'.
+    ``tokenizer``: for a loaded model, or instead of the folder's own. ``dtype``: auto, float64,
+    float32, bfloat16 or float16; ``device``: auto, cpu, cuda or cuda:N. "auto" is CUDA where
+    present, with the checkpoint's dtype, else the CPU with float32. A loaded model is never cast or
+    moved. ``exact``: logits bitwise equal to those of plain decoding in that mode, slower.
+    ``trust_remote_code`` and ``revision`` (a branch, tag or commit) are transformers'.
+
+    Raises UnknownNameError for a name that is not registered; OptionError for ``options``;
+    InputError for parts that do not fit together, or a dtype or device that cannot be had;
+    ModelError for a model that cannot be read or split, or that the probe of exact mode refuses;
+    AdapterError for its adapter; PluginError. All derive from SpecframeError.
     """
     registry = load_plugins().registry
     source = Source(model, tokenizer, dtype, device, trust_remote_code, revision)
@@ -91,11 +98,12 @@ class Decoder:
     """Decode prompts with one model and one strategy, one call at a time.
 
     Owns the drafter, the target's cache and the buffers; ``close`` (or leaving ``with``) releases
-    them. ``setup`` names everything that is in force.
+    them, and what needs the model raises InputError afterwards. ``setup`` names everything that is
+    in force.
     """
 
     def __init__(self, loaded: Loaded, parts: Parts) -> None:
-        """Prepare the drafter for the model; use ``specframe.load``."""
+        """Prepare the drafter for the model; ``specframe.load`` calls this."""
         self._loaded: Loaded | None = loaded
         self._parts = parts
         self._serving = threading.Lock()
@@ -108,17 +116,20 @@ class Decoder:
 
     @property
     def tokenizer(self) -> PreTrainedTokenizerBase | None:
-        """Return the model's tokenizer, or None."""
+        """Return the model's tokenizer, or None; raises InputError after ``close``."""
         return self._open()[0].tokenizer
 
     @property
     def loaded(self) -> Loaded:
-        """Return the model as it was loaded, and where it came from."""
+        """Return the loaded model: its engine, tokenizer, origin, end tokens and source.
+
+        Raises InputError after ``close``.
+        """
         return self._open()[0]
 
     @property
     def target(self) -> Target:
-        """Return the target, for inspection and benchmarks."""
+        """Return the target, for inspection and benchmarks; raises InputError after ``close``."""
         return self._open()[1]
 
     @property
@@ -132,17 +143,20 @@ class Decoder:
     ) -> Any:
         """Decode one prompt (str or token ids) to a Result, or a list of prompts to a list.
 
-        ``eos_token_id=None``: the model's own; an empty tuple: never. ``stop``: strings.
-        ``temperature`` 0 is greedy; the sampling arguments mean what they mean in transformers.
-        ``seed`` and ``max_new_tokens`` serve every row alike, or are lists with one for each.
-        ``batch_size`` prompts are decoded at a time (None: all, at most 8). ``output_probs``: the
-        rounds carry p and q, which takes time and changes no token. ``streamer``: one of
+        ``eos_token_id=None``: the model's own; an empty tuple: none. ``stop``: non-empty strings.
+        ``temperature`` 0 is greedy; the sampling arguments mean what they mean in transformers, and
+        None switches one off. ``seed`` (0 to 2**64 - 1; None: drawn) and ``max_new_tokens`` (at
+        least 1) are for every row, or lists with one for each. ``stopping_criteria``: functions of
+        (ids, scores); scores is None. ``batch_size`` prompts are decoded at a time (None: all, at
+        most 8). ``output_logits``: the result carries ``logits [new, vocab]``; ``output_probs``:
+        the rounds carry p and q, which takes time and changes no token. ``streamer``: one of
         transformers', for one prompt.
 
-        Raises InputError for what cannot be served, before anything is decoded, and while another
-        call is served; NumericsError for logits that are not finite; MemoryShortageError;
-        PluginError, which names the part that broke its contract; RunnerError where exact mode
-        cannot go on. TypeError for an argument that there is not.
+        Raises InputError for what cannot be served, before anything is decoded, and during another
+        call; NumericsError for logits that are not finite; MemoryShortageError; PluginError, which
+        names the part that broke its contract; RunnerError, a SpecframeError, where exact mode
+        cannot continue. TypeError for an unknown argument. What the caller's own functions raise
+        is passed on.
         """
         request = request_of(arguments)
         prompts = cast("Sequence[Prompt]", prompt if is_many(prompt) else [prompt])
@@ -162,8 +176,9 @@ class Decoder:
     def stream(self, prompt: Prompt, **arguments: Unpack[StreamArguments]) -> Stream:
         """Return an iterator over the rounds of one prompt; the prefill's token comes first.
 
-        The arguments are those of ``decode``, but for ``batch_size`` and ``streamer``; what is
-        raised as well, and from the first ``next`` on for what shows while decoding. The stream's
+        The arguments are those of ``decode`` without ``batch_size`` and ``streamer``. Raises
+        InputError and TypeError as ``decode`` does, and InputError for several prompts; the other
+        errors of ``decode``, and InputError during another call, come from ``next``. The stream's
         ``result`` is the Result of what has been decoded so far.
         """
         request = stream_request_of(arguments)
@@ -174,19 +189,26 @@ class Decoder:
         return Stream(RowLog(row, self.tokenizer), self._rounds(Rows([row]), request))
 
     def plain(self) -> Decoder:
-        """Return a decoder without drafting on the same weights, with a cache of its own."""
+        """Return a decoder on the same weights that drafts nothing and has its own cache.
+
+        Raises InputError after ``close``.
+        """
         loaded, _ = self._open()
         parts = assemble(load_plugins().registry, _defaults.PLAIN, None, None, {})
         return Decoder(attrs.evolve(loaded, engine=loaded.engine.twin()), parts)
 
     def setup_at(self, temperature: float) -> Setup:
-        """Return what is in force at a temperature: without a name, the verifier follows it."""
+        """Return what is in force at a temperature; a verifier that nobody named follows it.
+
+        Raises InputError for a named verifier that cannot sample at that temperature, PluginError
+        for what the drafter's ``settings`` returns wrongly.
+        """
         return setup_of(self._parts, self._open()[0], temperature)
 
     def rows_together(self, asked: int | None, prompts: int) -> int:
-        """Return how many of ``prompts`` rows are decoded together when ``asked`` is batch_size.
+        """Return how many of ``prompts`` rows are decoded together if batch_size is ``asked``.
 
-        Raises InputError for more than one where the drafter drafts for one row at a time.
+        Raises InputError for more than one if the drafter drafts for one row at a time.
         """
         if self.drafter.capabilities.batch:
             return max(1, min(asked or LARGEST_DEFAULT_BATCH, prompts))
@@ -198,7 +220,10 @@ class Decoder:
         return 1
 
     def decode_rows(self, rows: list[Row], request: Request) -> list[Result]:
-        """Decode rows made from ``request`` together; return their results in the same order."""
+        """Decode rows made from ``request`` together; return their results in the same order.
+
+        Raises what ``decode`` raises while it decodes.
+        """
         logs = [RowLog(row, self.tokenizer) for row in rows]
         return drain(logs, self._rounds(Rows(rows), request), request.streamer)
 
@@ -231,7 +256,7 @@ class Decoder:
             raise blame(error, self._parts) from error
 
     def reset(self) -> None:
-        """Clear what drafter and stop policy keep beyond a sequence."""
+        """Clear what drafter and stop policy keep beyond a sequence; raises their PluginError."""
         with blaming(self._parts):
             self._parts.reset()
 

@@ -23,7 +23,7 @@ Prompt = str | Sequence[int]
 
 @attrs.frozen
 class Request:
-    """Hold the arguments of one ``decode``, but for the prompt, and their defaults."""
+    """Hold the arguments of one ``decode`` without the prompt, and their defaults."""
 
     max_new_tokens: int | Sequence[int] = 128
     eos_token_id: int | Sequence[int] | None = None
@@ -69,7 +69,7 @@ class Request:
             raise InputError(f"stop must be a list of non-empty strings, got {self.stop!r}")
 
     def check_lists(self, prompts: int) -> None:
-        """Raise InputError for a list that has not one value for each prompt, and for a crowd."""
+        """Raise InputError for a list of another length, or a streamer with several prompts."""
         if self.streamer is not None and prompts > 1:
             raise InputError(
                 f"streamer shows one prompt's text and {prompts} prompts were given: leave it out, "
@@ -83,7 +83,7 @@ class Request:
                 )
 
     def budget_of(self, index: int) -> int:
-        """Return the most new tokens of the prompt at ``index``."""
+        """Return how many new tokens the prompt at ``index`` may have."""
         given = self.max_new_tokens
         return given if isinstance(given, int) else given[index]
 
@@ -112,7 +112,7 @@ class Request:
         return tuple(map(_criterion, criteria))
 
     def seed_of(self, index: int) -> int:
-        """Return the seed of the prompt at ``index``; one is drawn where none was given."""
+        """Return the seed of the prompt at ``index``, drawn if none was given."""
         given: Any = secrets.randbits(31) if self.seed is None else self.seed
         seed: Any = given[index] if isinstance(given, list | tuple) else given
         if not (_is_whole(seed) and 0 <= seed < 2**64):
@@ -124,7 +124,7 @@ class Request:
 
 
 def parameters_of(arguments: type) -> list[inspect.Parameter]:
-    """Return a typed dictionary's keys as parameters, with the defaults that a request has."""
+    """Return a typed dictionary's keys as parameters, with the defaults of a request."""
     fields = attrs.fields_dict(Request)
     return [
         inspect.Parameter(
@@ -144,7 +144,7 @@ def request_of(arguments: DecodeArguments) -> Request:
 
 
 def stream_request_of(arguments: StreamArguments) -> Request:
-    """Return what a call of ``stream`` asks for; a stream has one row, and so no batch size."""
+    """Return what a call of ``stream`` asks for: one row, and so no batch size."""
     refuse_unknown(arguments, StreamArguments, "stream")
     return Request(**arguments)
 
@@ -166,7 +166,7 @@ def make_row(prompt: Prompt, index: int, request: Request, loaded: Loaded) -> Ro
 
 
 def fitting_ids(prompt: Prompt, loaded: Loaded) -> list[int]:
-    """Return the prompt's token ids; raises InputError where no token can follow them."""
+    """Return the prompt's token ids; raises InputError if no token can follow them."""
     ids = token_ids(prompt, loaded)
     context = loaded.engine.context
     if not ids:
@@ -187,7 +187,7 @@ def is_many(prompt: object) -> bool:
 
 
 def token_ids(prompt: Prompt, loaded: Loaded) -> list[int]:
-    """Return the prompt's token ids: a str as its tokenizer gives it, special tokens included."""
+    """Return the prompt's token ids; a str is tokenised, special tokens included."""
     if isinstance(prompt, str):
         prompt = _tokenised(prompt, loaded)
     elif isinstance(prompt, torch.Tensor):

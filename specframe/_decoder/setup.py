@@ -7,14 +7,22 @@ from typing import Any
 import attrs
 
 from specframe._assembly.blame import blaming
-from specframe._assembly.declarations import settings_of
+from specframe._assembly.declaration_checks import settings_of
 from specframe._assembly.parts import Parts
 from specframe._loading.loading import Loaded
+from specframe._words import dtype_name
 
 
 @attrs.frozen
 class Setup:
-    """Name everything that is in force in a decoder; options with their defaults resolved."""
+    """Name everything that is in force in a decoder.
+
+    ``strategy``, ``verifier`` and ``stop_policy`` are registered names, or the class's for an
+    instance. ``options`` maps the strategy's own option names to values, defaults and metadata
+    resolved; those of verifier and stop policy are not in it. ``guarantee`` is tokens, distribution
+    or none. ``model`` is a folder, a hub id, a class's name, or demo. ``dtype`` is float64,
+    float32, bfloat16 or float16, ``device`` as torch names it (cpu, cuda:0).
+    """
 
     strategy: str
     options: dict[str, Any]
@@ -41,7 +49,7 @@ def setup_of(parts: Parts, loaded: Loaded, temperature: float = 0.0) -> Setup:
         parts.stop.name,
         guarantee,
         loaded.origin.name,
-        str(engine.dtype).removeprefix("torch."),
+        dtype_name(engine.dtype),
         str(engine.device),
         engine.exact,
     )

@@ -1,4 +1,4 @@
-"""From rounds to results: what each row did, and the iterator that people follow."""
+"""From rounds to results: what each row did, and the iterator over one prompt's rounds."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from specframe._plugins.discovery import load_plugins
 from specframe._results.metrics import measure
 from specframe._results.result import Result
 from specframe._results.row_round import RowRound
-from specframe._results.text import TextStream, text_of
+from specframe._results.streamed_text import TextStream, text_of
 from specframe._round.round import Round
 from specframe._round.rows import Row
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class RowLog:
-    """Note what one row does, round by round; ``result`` is what has been decoded so far."""
+    """Record what one row does, round by round; ``result`` is what has been decoded so far."""
 
     def __init__(self, row: Row, tokenizer: PreTrainedTokenizerBase | None) -> None:
         """Follow ``row``; owns its text."""
@@ -37,7 +37,7 @@ class RowLog:
         self.rounds: list[RowRound] = []
 
     def add(self, round: Round) -> RowRound | None:
-        """Note a round of the batch, if the row took part in it, and return it with its text."""
+        """Record a round of the batch, if the row took part in it; return it with its text."""
         if self.row.index not in round.indices:
             return None
         place = round.indices.index(self.row.index)
@@ -81,7 +81,10 @@ class RowLog:
 
 
 class Stream:
-    """Iterate over the rounds of one prompt; ``result`` is what has been decoded so far."""
+    """Iterate over the rounds of one prompt; ``result`` is what has been decoded so far.
+
+    The prefill comes first, as a round with an empty draft. Made by ``Decoder.stream``.
+    """
 
     def __init__(self, log: RowLog, rounds: Generator[Round]) -> None:
         """Follow a row through ``rounds``; nothing runs before the first round is asked for."""
@@ -94,7 +97,7 @@ class Stream:
         return self
 
     def __next__(self) -> RowRound:
-        """Return the next round."""
+        """Return the next round; raises what ``Decoder.decode`` raises while it decodes."""
         return next(self._iterator)
 
     def close(self) -> None:
@@ -104,12 +107,12 @@ class Stream:
 
     @property
     def rounds(self) -> list[RowRound]:
-        """Return the rounds until now, the prefill left out."""
+        """Return the rounds until now, without the prefill."""
         return self._log.rounds
 
     @property
     def result(self) -> Result:
-        """Return the result of all rounds until now."""
+        """Return the result of all rounds until now; ``finish_reason`` is None before the end."""
         return self._log.result
 
     def _run(self) -> Generator[RowRound]:
@@ -124,7 +127,7 @@ def drain(
     logs: Sequence[RowLog], rounds: Generator[Round], feed: Feed | None = None
 ) -> list[Result]:
     """Run a batch to its end and return the result of each row; ``feed`` follows a single one."""
-    with contextlib.closing(rounds):  # a streamer may fail, and the decoder must be free then
+    with contextlib.closing(rounds):  # if a streamer fails, the decoder must be free
         for round in rounds:
             for log in logs:
                 _follow(log, log.add(round), feed)

@@ -1,4 +1,4 @@
-"""Tokens as transformers' streamers want them: the prompt first, then one at a time."""
+"""Tokens as transformers' streamers expect them: the prompt first, then one at a time."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from specframe._errors import InputError
 
 @attrs.define(eq=False)
 class Feed:
-    """Hand one row's tokens to a streamer, in the pieces in which ``generate`` hands them over.
+    """Give one row's tokens to a streamer, in the same pieces as ``generate``.
 
-    ``streamer`` has the methods ``put`` and ``end`` of transformers' ``BaseStreamer``; only
-    committed tokens are put, so that nothing is ever taken back. ``has_prompt``: that was put.
+    ``streamer`` has the methods ``put`` and ``end`` of transformers' ``BaseStreamer``. Only
+    committed tokens are put, so nothing is ever taken back. ``has_prompt``: the prompt was put.
     """
 
     streamer: Any
@@ -31,7 +31,7 @@ class Feed:
             )
 
     def put(self, prompt: Sequence[int], tokens: Sequence[int]) -> None:
-        """Put what a round committed; before the first of them the prompt, as one row."""
+        """Put what a round committed; before the first round, put the prompt as one row."""
         if not self.has_prompt:
             self.streamer.put(torch.tensor([list(prompt)]))
             self.has_prompt = True
@@ -44,5 +44,5 @@ class Feed:
 
 
 def as_feed(streamer: object) -> Feed | None:
-    """Return what hands tokens to ``streamer``; nothing where there is none."""
+    """Return what gives tokens to ``streamer``; None if there is none."""
     return streamer if streamer is None or isinstance(streamer, Feed) else Feed(streamer)

@@ -1,4 +1,4 @@
-"""What ``specframe doctor`` looks at: the installation, the machine, plug-ins, the environment."""
+"""What ``specframe doctor`` looks at: installation, machine, plug-ins, environment."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ import attrs
 import torch
 from packaging.requirements import Requirement
 
-from specframe._engine.runners.choice import VARIABLE, runner_on
+from specframe._engine.runners.selection import VARIABLE, runner_on
 from specframe._errors import InputError
+from specframe._machine import usable_cores, version_of
 from specframe._plugins.registry import Registry
 from specframe._words import suggestion
 
@@ -42,7 +43,7 @@ THEIRS = (
 
 @attrs.frozen
 class Observation:
-    """One thing that was looked at; ``fix`` says what to do about what is not fine."""
+    """One thing that was looked at; ``fix`` says what to do if it is not fine."""
 
     topic: str
     state: State
@@ -51,7 +52,7 @@ class Observation:
 
 
 def examine_machine(registry: Registry) -> Iterator[Observation]:
-    """Look at all that does not depend on a model."""
+    """Look at everything that does not depend on a model."""
     yield from versions()
     yield from devices()
     yield from runner()
@@ -61,16 +62,16 @@ def examine_machine(registry: Registry) -> Iterator[Observation]:
 
 
 def versions() -> Iterator[Observation]:
-    """Name the versions that decoding depends on; hold all to what specframe asks for."""
-    named = [f"{name} {_version(name) or 'missing'}" for name in CORE]
+    """Name the versions that decoding depends on; compare all with what specframe needs."""
+    named = [f"{name} {version_of(name) or 'missing'}" for name in CORE]
     python = ".".join(map(str, sys.version_info[:3]))
     yield Observation("versions", "fine", ", ".join([*named, f"Python {python}"]))
     for line in metadata.requires("specframe") or ():
-        yield from requirement(line, _version(Requirement(line).name))
+        yield from requirement(line, version_of(Requirement(line).name))
 
 
 def requirement(line: str, installed: str | None) -> Iterator[Observation]:
-    """Compare one line of the metadata with the version that is installed, None if none is."""
+    """Compare one line of the metadata with the installed version (None: not installed)."""
     asked = Requirement(line)
     if installed is not None and asked.specifier.contains(installed, prereleases=True):
         return
@@ -89,7 +90,7 @@ def requirement(line: str, installed: str | None) -> Iterator[Observation]:
 
 
 def devices() -> Iterator[Observation]:
-    """Name the devices that models can run on, and what stands in the way of others."""
+    """Name the devices that models can run on, and what keeps others from it."""
     usable, threads = usable_cores(), torch.get_num_threads()
     kind = torch.backends.cpu.get_cpu_capability()
     text = f"cpu ({kind}): {usable} cores usable, {threads} threads of torch"
@@ -122,15 +123,8 @@ def accelerators() -> Iterator[Observation]:
         yield Observation("devices", "note", text, fix)
 
 
-def usable_cores() -> int:
-    """Return how many cores this process may use."""
-    if sys.platform == "linux":
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 def runner() -> Iterator[Observation]:
-    """Name the runner that engines get, and what its compiler lacks."""
+    """Name the runner of engines, and what its compiler lacks."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
     try:
         name = runner_on(device)
@@ -147,7 +141,7 @@ def runner() -> Iterator[Observation]:
 
 
 def plugins(registry: Registry) -> Iterator[Observation]:
-    """Name the plug-ins; a broken one is refused, and its message says how to go on."""
+    """Name the plug-ins; a broken one is refused, and its message says how to continue."""
     others = [str(each) for each in registry.plugins if not each.is_built_in]
     ours = len(registry.plugins) - len(others)
     yield Observation("plug-ins", "fine", ", ".join([f"{ours} of specframe's own", *others]))
@@ -158,7 +152,7 @@ def plugins(registry: Registry) -> Iterator[Observation]:
 
 
 def variables(environment: Mapping[str, str]) -> Iterator[Observation]:
-    """Name the variables that are set and matter; ours with a slip in their name mean nothing."""
+    """Name the variables that are set and matter, and misspelt ones of ours."""
     for name in sorted(environment):
         if name in THEIRS:
             yield Observation("environment", "fine", f"{name}={environment[name]}")
@@ -178,10 +172,3 @@ def terminal() -> Iterator[Observation]:
         return
     text = f"standard output is {encoding}: characters that it lacks are printed as '?'"
     yield Observation("terminal", "note", text, "set PYTHONUTF8=1")
-
-
-def _version(distribution: str) -> str | None:
-    try:
-        return metadata.version(distribution)
-    except metadata.PackageNotFoundError:
-        return None

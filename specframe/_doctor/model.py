@@ -1,4 +1,4 @@
-"""What ``specframe doctor -m MODEL`` looks at: the model, exact mode, every strategy on it."""
+"""What ``specframe doctor -m MODEL`` looks at: the model, exact mode, each strategy on it."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import attrs
 from specframe._assembly.assembly import assemble
 from specframe._decoder.decoder import Decoder
 from specframe._doctor.machine import Observation, State
-from specframe._engine.runners.choice import on_runner
+from specframe._engine.runners.selection import on_runner
 from specframe._errors import OptionError, SpecframeError
-from specframe._exact.runner import admit_on_runner
+from specframe._exact.exact_runner import admit_on_runner
 from specframe._loading.loading import Loaded, Source, load_model
 from specframe._plugins.registry import Registry
-from specframe._words import cause
+from specframe._words import cause, dtype_name
 
 
 @attrs.frozen(kw_only=True)
@@ -31,7 +31,7 @@ class Asked:
 
 
 def examine_model(asked: Asked, registry: Registry) -> Iterator[Observation]:
-    """Load the model, and look at it and at what strategies make of it."""
+    """Load the model; look at it and at the strategies on it."""
     try:
         loaded = load_model(asked.source, registry)
     except SpecframeError as error:
@@ -49,7 +49,7 @@ def examine_model(asked: Asked, registry: Registry) -> Iterator[Observation]:
 def model(loaded: Loaded) -> Iterator[Observation]:
     """Describe a model that passed the probe."""
     engine = loaded.engine
-    dtype = str(engine.dtype).removeprefix("torch.")
+    dtype = dtype_name(engine.dtype)
     yield Observation(
         "model",
         "fine",
@@ -60,7 +60,7 @@ def model(loaded: Loaded) -> Iterator[Observation]:
 
 
 def words(loaded: Loaded) -> Iterator[Observation]:
-    """Say what the tokenizer and the end of a text are."""
+    """Say what the tokenizer is and which tokens end a text."""
     tokenizer: Any = loaded.tokenizer
     if tokenizer is None:
         text = "there is no tokenizer beside the model: prompts are token ids, and no text comes"
@@ -95,7 +95,7 @@ def exact_mode(loaded: Loaded) -> Observation:
 def strategy(name: str, asked: Asked, loaded: Loaded, registry: Registry) -> Observation:
     """Say whether a strategy can decode with the model, and if not, why.
 
-    One that nobody asked for by name is merely not ready, which is no fault.
+    A strategy that was not asked for by name is only not ready, which is no fault.
     """
     topic = f"strategy {name}"
     state: State = "refused" if asked.strategy else "note"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from specframe._contracts.stop_policy import Step, StopPolicy, expect_rows
+from specframe._contracts.stop_policy import Step, StopPolicy
 from specframe._engine.transfer import Reading, to_device
 from specframe._round.tree_builder import Nodes, TreeBuilder
 
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from specframe._sampling.sampler import Sampler
 
 Look = Callable[[Nodes], tuple[Tensor, Tensor | None]]
-"""Answers the drafter's un-tempered logits ``[batch, vocab]`` behind one node a row, and its state
-``[batch, hidden]`` there if it has one; padding may be answered with anything."""
+"""Returns the drafter's un-tempered logits ``[batch, vocab]`` at one node of each row, and its
+state ``[batch, hidden]`` there or None; at padding, anything."""
 
 
 def grow_chain(  # noqa: PLR0913 (what a draft grows on)
@@ -37,11 +37,12 @@ def grow_chain(  # noqa: PLR0913 (what a draft grows on)
 ) -> Nodes:
     """Draft one token a level until the stop policy or the tree's room ends it in every row.
 
-    ``look`` is asked behind the roots, then behind each level below which some row drafts on.
-    ``ahead`` is what a drafter does with every new level, drafted on or not: a device computes it
-    while the host waits for the stop policy's answer, where it gives one. Returns the newest
-    nodes, which ``look`` was not asked about unless the policy then refused a token. The tree's law
-    is IID where ``sampler.wants_q``, else DETERMINISTIC.
+    ``look`` is asked at the roots, then at each level below which some row continues. ``ahead`` is
+    what a drafter does with every new level, continued or not: a device computes it while the host
+    waits for the stop policy's answer, where it gives one. Returns the newest nodes; ``look`` was
+    asked at them only if the policy then refused a token. The tree's law is IID where
+    ``sampler.wants_q``, else DETERMINISTIC. Raises PluginError where the policy answers neither
+    None nor a bool for each row.
     """
     device = tree.root.tokens.device
     everyone = _all_rows(len(tree.rooms), device)
@@ -51,17 +52,14 @@ def grow_chain(  # noqa: PLR0913 (what a draft grows on)
         level += 1
         active = everyone if all(goes_on) else to_device(goes_on, device)
         step = Step(level, logits, active, state)
-        refused = stop.before(step)
-        expect_rows(refused, stop, "before", step)
-        goes_on = _unless(goes_on, refused)
+        goes_on = step.admits(stop, goes_on)
         if not any(goes_on):
             break
         tokens, q = sampler.draft(rows, tree, level - 1, logits)
         tokens, confidence = tokens[:, None], step.confidence[:, None]
         probs = None if q is None else q[:, None]
         nodes = tree.add(tokens, active=goes_on, confidences=confidence, probs=probs)
-        stopped = stop.after(step)
-        expect_rows(stopped, stop, "after", step)
+        stopped = step.ends(stop)
         told = None if stopped is None else Reading(tokens, confidence, stopped)
         if ahead is not None:
             ahead(nodes)
@@ -69,7 +67,7 @@ def grow_chain(  # noqa: PLR0913 (what a draft grows on)
         if told is not None:  # else nothing hangs on it before the draft is verified
             known, beliefs, ends = told.wait()
             tree.tell(known, beliefs)
-            goes_on = _unless(goes_on, ends)
+            goes_on = [on and not end for on, end in zip(goes_on, ends.tolist(), strict=True)]
     return nodes
 
 
@@ -77,11 +75,3 @@ def grow_chain(  # noqa: PLR0913 (what a draft grows on)
 def _all_rows(count: int, device: torch.device) -> Tensor:
     """Return the answer of nearly every level, which costs more to make than to keep."""
     return torch.ones(count, dtype=torch.bool, device=device)
-
-
-def _unless(active: list[bool], stopped: Tensor | None = None) -> list[bool]:
-    if stopped is None:
-        return active
-    if not stopped.is_cpu:
-        (stopped,) = Reading(stopped).wait()
-    return [on and not end for on, end in zip(active, stopped.tolist(), strict=True)]

@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING
 import attrs
 
 from specframe._contracts.drafter import Drafter
-from specframe._drafting.merging import merged
+from specframe._drafting.merged_drafts import merged
 from specframe._errors import InputError, PluginError
-from specframe._round.declared import Capabilities, Needs
+from specframe._round.capabilities import Capabilities, Needs
 from specframe._target.draft_checks import check_draft, check_kinds, check_law
 
 if TYPE_CHECKING:
@@ -36,9 +36,10 @@ if TYPE_CHECKING:
 class ComposedDrafter(Drafter):
     """Hand each row to one of several drafters, round by round.
 
-    A draft that came whole from one part is scored as it stands. Any other is put together from
-    the parts' and has no ``exit``. Parts whose draft is not scored as it stands are told so by
-    ``discard``; in ``update`` every part sees what was scored.
+    A draft that came whole from one part is scored unchanged. Any other is put together from the
+    parts' and has no ``exit``. Parts whose draft is not scored unchanged learn so by ``discard``;
+    in ``update`` every part sees what was scored. Raises InputError for no drafter, one that comes
+    twice or what is none; PluginError, naming the part, for a malformed draft of a part.
     """
 
     def __init__(self, parts: Sequence[Drafter]) -> None:
@@ -52,10 +53,13 @@ class ComposedDrafter(Drafter):
                 raise InputError(f"{type(self).__name__} takes drafters, got {part!r}")
         self.parts = tuple(parts)
         self.capabilities = capabilities_of(self.parts)
-        self._used: Drafter | None = None  # whose draft is scored as it stands
+        self._used: Drafter | None = None  # whose draft is scored unchanged
 
     def prepare(self, target: Target) -> None:
-        """Prepare every part; they are final behind it."""
+        """Prepare every part; ``needs`` and ``capabilities`` are final after it.
+
+        What a part raises passes.
+        """
         for part in self.parts:
             part.prepare(target)
         self.capabilities = capabilities_of(self.parts)
@@ -67,7 +71,7 @@ class ComposedDrafter(Drafter):
         self.most_levels = max(part.most_levels for part in self.parts)
 
     def stop_settings(self) -> Mapping[str, object]:
-        """Return the parts' values; where several name an option, the first one's."""
+        """Return the parts' values by option name; where several name one, the first part's."""
         settings: dict[str, object] = {}
         for part in reversed(self.parts):
             settings.update(part.stop_settings())
@@ -90,7 +94,7 @@ class ComposedDrafter(Drafter):
             part.update(rows, draft if part is self._used else others, scores, commit)
 
     def keep(self, kept: list[int]) -> None:
-        """Go on with the rows ``kept`` alone."""
+        """Keep only the rows ``kept``, in this order."""
         for part in self.parts:
             part.keep(kept)
 
@@ -102,7 +106,10 @@ class ComposedDrafter(Drafter):
     def ask(
         self, place: int, rows: Rows, stop: StopPolicy, sampler: Sampler, *, room_in: Sequence[bool]
     ) -> Draft:
-        """Return the draft of the part at ``place``, with room only in the rows ``room_in``."""
+        """Return the draft of the part at ``place``, with room only in the rows ``room_in``.
+
+        Raises PluginError for a malformed draft.
+        """
         part = self.parts[place]
         most = min(part.most_levels, (self.capabilities.max_nodes or part.most_levels + 1) - 1)
         rooms = [
@@ -139,7 +146,7 @@ class ComposedDrafter(Drafter):
     def settle(self, rows: Rows, drafts: list[Draft], owners: list[int]) -> Draft:
         """Return row ``b`` of the draft ``owners[b]``; ``drafts`` are those of the first parts.
 
-        Layers that a part ran were written to the target's cache, over those of the parts before:
+        Layers that a part ran were written to the target's cache, over those of the parts before,
         so only the last draft can keep its exit.
         """
         asked = self.parts[: len(drafts)]
@@ -157,8 +164,9 @@ class ComposedDrafter(Drafter):
 class FirstDrafter(ComposedDrafter):
     """Take each row's draft from the first drafter that proposes something for it.
 
-    Parts behind that are asked with no room in this row, and not at all where no row is left: the
-    cheap ones go first. Where none proposes anything the draft is the root alone.
+    Later parts are asked with no room in this row, and not at all where no row is left: put cheap
+    ones first. Where none proposes anything the draft is the root alone. Raises InputError for no
+    drafter, one that comes twice or what is none; PluginError for a malformed draft of a part.
     """
 
     def propose(self, rows: Rows, stop: StopPolicy, sampler: Sampler) -> Draft:
@@ -170,8 +178,9 @@ class LongestDrafter(ComposedDrafter):
     """Take each row's draft from the drafter that goes deepest, the first of those that tie.
 
     All parts are asked in every round, so it is for parts that cost little. Where the verifier
-    needs q it does as FirstDrafter: how long a draft gets may depend on the tokens that were drawn,
-    and a draft that was chosen for its tokens is no draw from its q any more.
+    needs q it does as FirstDrafter: a draft's length may depend on the tokens that were drawn, and
+    a draft chosen for its tokens is no draw from its q any more. Raises InputError for no drafter,
+    one that comes twice or what is none; PluginError for a malformed draft of a part.
     """
 
     def propose(self, rows: Rows, stop: StopPolicy, sampler: Sampler) -> Draft:

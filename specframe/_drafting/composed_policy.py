@@ -32,9 +32,9 @@ class ComposedPolicy(StopPolicy, abc.ABC):
             )
         self.parts = tuple(parts)
         reads = frozenset[str]().union(*(part.reads for part in parts))
-        self.reads = reads  # type: ignore[misc] # here the parts say it
-        self.learns = any(part.learns for part in parts)  # type: ignore[misc]
-        self.times = any(part.times for part in parts)  # type: ignore[misc]
+        self.reads = reads
+        self.learns = any(part.learns for part in parts)
+        self.times = any(part.times for part in parts)
 
     def start(self, rows: Rows) -> None:
         """Begin a decode in every policy."""
@@ -55,7 +55,7 @@ class ComposedPolicy(StopPolicy, abc.ABC):
             part.observe(rows, round)
 
     def keep(self, kept: list[int]) -> None:
-        """Go on with the rows ``kept`` alone."""
+        """Keep only the rows ``kept``, in this order."""
         for part in self.parts:
             part.keep(kept)
 
@@ -68,49 +68,56 @@ class ComposedPolicy(StopPolicy, abc.ABC):
 class AnyPolicy(ComposedPolicy):
     """End a row's drafting where the first of several policies would: the shortest of their drafts.
 
-    A policy that would have stopped earlier is still shown no later level, since there is none.
+    Raises InputError for no policy, one that comes twice or what is none.
     """
 
     def limit(self, rows: Rows) -> list[int]:
-        """Return the fewest levels that any policy allows each row."""
+        """Return the fewest levels that any policy allows each row.
+
+        Raises PluginError where one gives no int for each row.
+        """
         return [min(row) for row in zip(*self.limits(rows), strict=True)]
 
     def before(self, step: Step) -> Bool[Tensor, " batch"] | None:
-        """Say where any policy will not have this level's token."""
+        """Say where any policy refuses this level's token."""
         return _any([part.before(step) for part in self.parts])
 
     def after(self, step: Step) -> Bool[Tensor, " batch"] | None:
-        """Say where any policy ends behind this level's token."""
+        """Say where any policy ends after this level's token."""
         return _any([part.after(step) for part in self.parts])
 
 
 class AllPolicy(ComposedPolicy):
     """End a row's drafting where the last of several policies would: the longest of their drafts.
 
-    A policy that has once said stop, or whose limit is reached, has said so for the whole round. It
-    is asked on, since the draft goes on.
+    A policy that has said stop once, or whose limit is reached, has said so for the whole round.
+    The draft continues, so it is still asked. Raises InputError for no policy, one that comes twice
+    or what is none.
     """
 
     def __init__(self, parts: Sequence[StopPolicy]) -> None:
-        """Take the policies; nothing is ended before a round."""
+        """Take the policies; raises InputError as above. No policy has ended before a round."""
         super().__init__(parts)
         self._limits: list[list[int]] = []
         self._ended: list[Tensor | None] = []
 
     def limit(self, rows: Rows) -> list[int]:
-        """Return the most levels that any policy allows each row, and begin a round."""
+        """Return the most levels that any policy allows each row, and begin a round.
+
+        Raises PluginError where one gives no int for each row.
+        """
         self._limits = self.limits(rows)
         self._ended = [None] * len(self.parts)
         return [max(row) for row in zip(*self._limits, strict=True)]
 
     def before(self, step: Step) -> Bool[Tensor, " batch"] | None:
-        """Say where every policy has ended, by not wanting this level's token or earlier."""
+        """Say where every policy has ended, by refusing this level's token or earlier."""
         if step.level == 1:  # of this round's second drafter, maybe
             self._ended = [None] * len(self.parts)
         return self._all([part.before(step) for part in self.parts], step, step.level - 1)
 
     def after(self, step: Step) -> Bool[Tensor, " batch"] | None:
-        """Say where every policy has ended behind this level's token."""
+        """Say where every policy has ended after this level's token."""
         return self._all([part.after(step) for part in self.parts], step, step.level)
 
     def _all(self, answers: Sequence[Tensor | None], step: Step, drafted: int) -> Tensor:

@@ -21,13 +21,13 @@ class RotaryTable:
     Rotary embedding (Su et al., arXiv 2104.09864) in the half-split layout of transformers:
     ``x * cos + concat(-x2, x1) * sin``; the sign is moved into ``sin``, so that the concatenation
     becomes a roll by half the table's width. A table narrower than a head turns the head's first
-    part alone.
+    part alone. Raises no error of specframe's.
     """
 
     def __init__(
         self, cos: Float[Tensor, "position width"], sin: Float[Tensor, "position width"]
     ) -> None:
-        """Take the tables of transformers' rotary modules, one row a position."""
+        """Take the tables of transformers' rotary modules, one row for each position."""
         half = sin.shape[-1] // 2
         self._cos = cos[:, None].contiguous()  # [position, 1, width]
         self._sin = torch.cat([-sin[:, :half], sin[:, half:]], dim=-1)[:, None].contiguous()
@@ -49,7 +49,8 @@ class Pass:
     """Hold what all layers of one pass share: placed tokens, rotary rows, attention masks.
 
     ``groups`` is the number of query heads per key head; masks are made for queries whose groups
-    are packed into rows, so that keys and values are never expanded.
+    are packed into rows, so that keys and values are never expanded. ``rotary`` is one table, or
+    maps kinds of layers to tables. Raises no error of specframe's.
     """
 
     def __init__(
@@ -66,7 +67,10 @@ class Pass:
     def rotate(
         self, states: Float[Tensor, "batch token heads head_dim"], kind: str | None = None
     ) -> Float[Tensor, "batch token heads head_dim"]:
-        """Apply the rotary embedding of each token's position, from the table of ``kind``."""
+        """Apply the rotary embedding of each token's position, from the table of ``kind``.
+
+        ``kind`` is a key of the pass's tables; None where there is one table.
+        """
         if not self._rotary:
             return states
         cos, sin = self._rotary[kind]
@@ -86,9 +90,10 @@ class Pass:
         window: int | None = None,
         softcap: float | None = None,
     ) -> Float[Tensor, "rows token width"]:
-        """Attend over the cached keys; a token's heads stand side by side in the answer.
+        """Attend over the cached keys; the answer has a token's heads side by side.
 
-        Queries are packed if the placement has a packing, and so is the answer.
+        Queries are packed if the placement has a packing, and so is the answer. ``scale`` defaults
+        to head_dim ** -0.5; ``window`` lets a token see that many positions, its own included;
         ``softcap`` bounds the scaled scores by tanh before the mask, which costs an explicit
         product of queries and keys.
         """
@@ -113,7 +118,7 @@ class Pass:
     def _attend_singly(
         self, query: Tensor, key: Tensor, value: Tensor, scale: float | None, window: int | None
     ) -> Tensor:
-        """Attend for one token of each row: its heads stand in groups as they are."""
+        """Attend for one token of each row: its heads are in groups already."""
         batch, kv_heads, _, head_dim = key.shape
         mask = self._mask(window)
         rows = query.view(batch, kv_heads, -1, head_dim)
@@ -123,7 +128,7 @@ class Pass:
     def _attend_widely(
         self, query: Tensor, key: Tensor, value: Tensor, scale: float | None, window: int | None
     ) -> Tensor:
-        """Attend for many tokens of one row: groups share a mask of one row a token.
+        """Attend for many tokens of one row: groups share a mask with one row for each token.
 
         Packed into rows, the groups of a chunk of a long prompt would need a mask each.
         """

@@ -36,10 +36,11 @@ class Span:
 class SlotCache:
     """Hold keys and values of ``layers`` layers for ``batch`` rows of ``slots`` slots.
 
-    One length per row for all layers, and it is not kept here: whoever owns the cache knows which
-    slots hold committed tokens, and says with each placement what may be seen. Rolling back is
-    forgetting a length; nothing moves and nothing is freed. The buffers start as zeros, because a
-    masked slot that held NaN would still poison a softmax.
+    All layers share one length per row, and it is not kept here: the owner of the cache knows which
+    slots hold committed tokens, and says with each placement what may be seen. To roll back is to
+    forget a length; nothing moves and nothing is freed. The buffers start as zeros, because a
+    masked slot that held NaN would still poison a softmax. Only its creation raises an error of
+    specframe's: MemoryShortageError.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 (the shape of one tensor)
@@ -52,7 +53,7 @@ class SlotCache:
         dtype: torch.dtype = torch.float32,
         device: torch.device | str = "cpu",
     ) -> None:
-        """Allocate everything; raises MemoryShortageError when there is not enough memory."""
+        """Allocate everything; raises MemoryShortageError where there is not enough memory."""
         shape = (layers, 2, batch, heads, slots, head_dim)
         try:
             self._whole = self._storage = torch.zeros(shape, dtype=dtype, device=device)
@@ -81,7 +82,7 @@ class SlotCache:
     ) -> tuple[Float[Tensor, "batch heads reach d"], Float[Tensor, "batch heads reach d"]]:
         """Write one layer's new keys and values; return views of all that is within reach.
 
-        Where the placement has a packing, those of the real tokens alone are given, packed.
+        Where the placement has a packing, only those of the real tokens are given, packed.
         """
         if placement.start is not None:
             return self._span(placement).put(layer, key, value)
@@ -104,8 +105,8 @@ class SlotCache:
     def reopen(self, batch: int, slots: int) -> bool:
         """Begin another decode in the same buffers, filled with zeros, if they are large enough.
 
-        Row b of the batch stands at the same address in every decode, and after ``keep``: what was
-        recorded for a number of rows stays valid.
+        False: they are too small. Row b of the batch has the same address in every decode, and
+        after ``keep``: what was recorded for a number of rows stays valid.
         """
         whole = self._whole
         if batch > whole.shape[2] or slots > whole.shape[4]:
@@ -124,9 +125,9 @@ class SlotCache:
         return view
 
     def gather(self, sources: list[list[int]], starts: list[int]) -> None:
-        """Move each row's slots ``sources[b]`` to consecutive ones from ``starts[b]`` on.
+        """Move each row's slots ``sources[b]`` to consecutive ones, ``starts[b]`` the first.
 
-        This is the commit of a tree: the accepted path, in order, right behind the prefix.
+        This is the commit of a tree: the accepted path, in order, right after the prefix.
         """
         for row, (source, start) in enumerate(zip(sources, starts, strict=True)):
             if source == list(range(start, start + len(source))):
@@ -143,7 +144,7 @@ class SlotCache:
     ) -> None:
         """Do what ``gather`` does, where no host knows the numbers: ``counts`` slots of each row.
 
-        What stands behind them in ``sources`` moves within the last slot, which nothing sees.
+        The rest of ``sources`` moves within the last slot, which nothing sees.
         """
         steps = torch.arange(sources.shape[1], device=sources.device)
         is_real = steps < counts[:, None]
@@ -154,7 +155,7 @@ class SlotCache:
         self._storage[:, :, self._rows, :, place] = moved
 
     def keep(self, kept: list[int]) -> None:
-        """Go on with the rows ``kept`` alone, in this order; they move to the front."""
+        """Keep only the rows ``kept``, in this order; they move to the front."""
         index = to_device(kept, self._storage.device)
         moved = self._storage.index_select(2, index)
         self._storage = self._storage[:, :, : len(kept)]

@@ -29,7 +29,10 @@ Decide = Callable[[Tensor], Tensor]
 
 @attrs.frozen(eq=False)
 class Filled:
-    """Hold what a prefill leaves beside the cache: the last hidden state and the taps asked for."""
+    """Hold what a prefill returns beside the cache: the last hidden state and the taps.
+
+    ``taps`` maps a number of layers run (0 = embeddings) to the states after them.
+    """
 
     last: Float[Tensor, "one hidden"]
     taps: dict[int, Float[Tensor, "token hidden"]]
@@ -38,7 +41,8 @@ class Filled:
 class Engine(abc.ABC):
     """Run ranges of layers on placed tokens, with one cache for all of them.
 
-    ``exact``: a token's states have the same bits whatever runs beside it, before it or how often.
+    ``exact``: what runs with a token, before it or how often never changes the bits of its states.
+    Only ``open`` raises an error of specframe's.
     """
 
     exact: bool = False
@@ -51,11 +55,17 @@ class Engine(abc.ABC):
 
     @abc.abstractmethod
     def open(self, batch: int, slots: int) -> None:
-        """Have a cache of at least ``slots`` slots for ``batch`` rows; its content may change."""
+        """Have a cache of at least ``slots`` slots for ``batch`` rows; its content may change.
+
+        Raises MemoryShortageError where there is not enough memory.
+        """
 
     @abc.abstractmethod
     def fill(self, row: int, tokens: list[int], taps: Collection[int] = ()) -> Filled:
-        """Run a prompt through all layers, from slot 0 of one row on, in chunks."""
+        """Run a prompt through all layers in chunks; it fills slots 0 and up of one row.
+
+        ``taps`` are numbers of layers run; the answer has the states after them.
+        """
 
     @abc.abstractmethod
     def run(  # noqa: PLR0913 (two options that most callers leave out)
@@ -68,14 +78,15 @@ class Engine(abc.ABC):
         skip: Collection[int] = (),
         taps: Collection[int] = (),
     ) -> tuple[Float[Tensor, "batch token hidden"], dict[int, Tensor]]:
-        """Run layers ``lo`` to ``hi`` - 1 but for those in ``skip``; write their cache.
+        """Run layers ``lo`` to ``hi`` - 1 except those in ``skip``; write their cache.
 
-        Returns the hidden states after them and, by number of layers run, those in ``taps``.
+        Returns the hidden states after them, and a dictionary that maps each of ``taps`` (a number
+        of layers run) to the states there, ``[batch, token, hidden]``.
         """
 
     @abc.abstractmethod
     def embed(self, tokens: Int[Tensor, "batch token"]) -> Float[Tensor, "batch token hidden"]:
-        """Return what the first layer reads, but for learned positions: ``run`` adds those."""
+        """Return what the first layer reads, without learned positions: ``run`` adds those."""
 
     @abc.abstractmethod
     def norm(
@@ -91,7 +102,7 @@ class Engine(abc.ABC):
 
     @abc.abstractmethod
     def gather(self, sources: list[list[int]], starts: list[int]) -> None:
-        """Move each row's slots ``sources[b]``, in every layer, to ``starts[b]`` and on."""
+        """Move each row's slots ``sources[b]``, in every layer, to ``starts[b]`` and up."""
 
     def move(
         self,
@@ -105,14 +116,14 @@ class Engine(abc.ABC):
 
     @abc.abstractmethod
     def keep(self, kept: list[int]) -> None:
-        """Go on with the rows ``kept`` alone."""
+        """Keep only the rows ``kept``, in this order."""
 
     @abc.abstractmethod
     def twin(self) -> Engine:
         """Return an engine on the same weights with a cache of its own."""
 
     def rounded(self, slots: int) -> int:
-        """Return how many slots a cache that needs ``slots`` had best have."""
+        """Return how many slots to allocate for a cache that needs ``slots``."""
         return slots
 
     def capture(self, step: Step) -> Step:
@@ -122,7 +133,7 @@ class Engine(abc.ABC):
     def recorded(self, step: Decide) -> Decide | None:
         """Return a recording of ``step``, which maps whole numbers ``[batch, token, any]``.
 
-        None: here the host computes them sooner.
+        None: the host computes them sooner.
         """
         return None
 
@@ -148,7 +159,7 @@ class LayerEngine(Engine):
         self._rotary: Rotary = None
 
     def open(self, batch: int, slots: int) -> None:
-        """Allocate, or go on with the buffers of the decode before if they are large enough."""
+        """Allocate, or reuse the buffers of the decode before if they are large enough."""
         if self._cache is not None and self._cache.reopen(batch, slots):
             return
         split = self._split
@@ -243,7 +254,7 @@ class LayerEngine(Engine):
         self._cache.gather(sources, starts)
 
     def keep(self, kept: list[int]) -> None:
-        """Go on with the rows ``kept`` alone."""
+        """Keep only the rows ``kept``, in this order."""
         assert self._cache is not None
         self._cache.keep(kept)
 

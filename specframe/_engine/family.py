@@ -22,20 +22,23 @@ LearnedPositions = Callable[[Int[Tensor, "batch token"]], Float[Tensor, "batch t
 
 
 class Layer(Protocol):
-    """One decoder layer on the slot cache."""
+    """Run one decoder layer on the slot cache."""
 
     def __call__(self, hidden: Tensor, cache: SlotCache, index: int, shared: Pass, /) -> Tensor:
-        """Return the hidden states after layer ``index``; writes its keys and values."""
+        """Return the hidden states after layer ``index``; writes its keys and values.
+
+        ``hidden`` and the answer are ``[rows, token, hidden]``, packed if the placement is.
+        """
 
 
 @attrs.frozen(eq=False)
 class Split:
     """Hold a model's parts as the engine runs them.
 
-    ``groups`` is the number of query heads per key head; ``rotary`` answers the table of the given
-    positions, one table for each kind of layer that its layers name to ``Pass.rotate``, or None;
+    ``groups`` is the number of query heads per key head; ``rotary`` returns the table of the given
+    positions, or a mapping of the kinds that layers give to ``Pass.rotate`` to tables, or None;
     ``head`` includes soft-capping and scaling; ``context`` is the number of positions that the
-    model was made for; ``positions`` answers the learned embeddings of positions, which are added
+    model was made for; ``positions`` returns the learned embeddings of positions, which are added
     to those of the tokens before layer 0.
     """
 
@@ -58,8 +61,9 @@ class Split:
 class Family(abc.ABC):
     """Tell how the models of one architecture come apart.
 
-    The probe at load time holds both methods against the model itself: ``run_stock`` bit for bit,
-    the layers of ``split`` within a tolerance.
+    The probe at load time compares both methods with the model itself: ``run_stock`` bit for bit,
+    the layers of ``split`` within a tolerance. It raises ModelError where they differ, and
+    PluginError for an answer of another type.
     """
 
     model_types: ClassVar[frozenset[str]]
@@ -67,7 +71,10 @@ class Family(abc.ABC):
 
     @abc.abstractmethod
     def refusal(self, model: PreTrainedModel) -> str | None:
-        """Return why this model cannot be split though its type is covered, or None."""
+        """Return why this model cannot be split though its type is covered, or None.
+
+        The reason becomes a ModelError.
+        """
 
     @abc.abstractmethod
     def run_stock(
@@ -80,5 +87,5 @@ class Family(abc.ABC):
         """Return the parts of ``model``.
 
         ``owned``: the engine may rearrange the weights, since nobody else holds the model; it is
-        not used as a transformers model afterwards. Otherwise the model must be left as it is.
+        not used as a transformers model afterwards. Otherwise the model must stay unchanged.
         """

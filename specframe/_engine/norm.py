@@ -10,7 +10,7 @@ from torch import Tensor
 class RMSNorm:
     """Scale states to unit root mean square (Zhang and Sennrich, arXiv 1910.07467).
 
-    Statistics are taken in float32 at least, as transformers does.
+    Statistics are taken in float32 at least, as transformers does. Raises no error of specframe's.
     """
 
     def __init__(self, weight: Tensor, eps: float) -> None:

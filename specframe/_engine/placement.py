@@ -1,4 +1,4 @@
-"""Where the tokens of one pass stand: their positions, cache slots, and what they may see.
+"""Where the tokens of one pass are: their positions, cache slots, and what they may see.
 
 A pass has one placement for all its layers: ``Pass`` turns it into rotary rows and masks once. A
 chain of one node needs no mask, and a longer one is a view of a band that is made once.
@@ -22,10 +22,10 @@ class Placement:
     """Place the tokens of one pass.
 
     ``reach`` slots are read; ``visible`` says which of them each token sees (None: all of them, or,
-    where ``causal``, those up to its own). ``start`` is set where every row's tokens stand in the
-    same consecutive slots from there on and positions equal slots. ``key_positions`` gives the
-    position behind each slot where it is not the slot's own number. ``packing`` is set where much
-    of a batch is padding that need not be computed.
+    where ``causal``, those up to its own). ``start`` is set where every row's tokens take the same
+    consecutive slots, ``start`` the first, and positions equal slots. ``key_positions`` gives the
+    position at each slot where it is not the slot's own number. ``packing`` is set where much of a
+    batch is padding that need not be computed.
     """
 
     positions: Int[Tensor, "batch token"]
@@ -39,10 +39,11 @@ class Placement:
 
 
 class Board:
-    """Make placements on a cache of ``slots`` slots, of which the last one takes padding.
+    """Make placements on a cache of ``slots`` slots; the last one takes padding.
 
     A slot before a row's root belongs to the committed token of that position. Padding tokens are
-    written to the last slot, which nothing ever sees, and themselves see slot 0 alone.
+    written to the last slot, which nothing ever sees, and see slot 0 alone. Raises no error of
+    specframe's.
     """
 
     def __init__(self, slots: int, device: torch.device | str = "cpu") -> None:
@@ -56,7 +57,7 @@ class Board:
         self._band = columns <= rows + slots  # [row, offset]
 
     def chain(self, start: int, count: int) -> Placement:
-        """Place ``count`` tokens of a single row one after another from slot ``start`` on."""
+        """Place ``count`` tokens of a single row in consecutive slots, ``start`` the first."""
         line = self._row.narrow(1, start, count)
         reach = start + count
         if count == 1:
@@ -66,7 +67,10 @@ class Board:
         return Placement(line, line, reach, start, visible=self._causal(start, count)[None])
 
     def spans(self, starts: list[int], counts: list[int]) -> Placement:
-        """Place ``counts[b]`` consecutive tokens from ``starts[b]`` on, padded at the front."""
+        """Place ``counts[b]`` consecutive tokens of each row, the first at slot ``starts[b]``.
+
+        Rows with fewer tokens are padded at the front.
+        """
         if len(starts) == 1:
             return self.chain(starts[0], counts[0])
         width, reach = max(counts), max(map(sum, zip(starts, counts, strict=True)))
@@ -89,8 +93,7 @@ class Board:
     ) -> Placement:
         """Place the nodes ``first`` and up of one tree per row; ``bases[b]`` is the root's slot.
 
-        ``slots[b][i]`` is where node i of row b stands, below ``slots``; rows may have fewer nodes
-        than others and are padded at the end.
+        ``slots[b][i]`` is the slot of node i of row b; rows with fewer nodes are padded at the end.
         """
         if len(bases) == 1 and is_chain(bases[0], parents[0], slots[0]):
             return self.chain(bases[0] + first, len(parents[0]) - first)
@@ -108,7 +111,7 @@ class Board:
             keys[row, own] = positions[row, :nodes]
             visible[row, 0, :base] = True
             visible[row, 0, own[0]] = True
-            for node in range(1, nodes):  # its parent stands before it
+            for node in range(1, nodes):  # its parent comes before it
                 visible[row, node] = visible[row, above[node]]
                 visible[row, node, own[node]] = True
             visible[row, nodes:, 0] = True

@@ -1,4 +1,4 @@
-"""Linear maps as decoding needs them: few rows, weights laid out for that.
+"""Linear maps for decoding: few rows, and weights laid out for that.
 
 A model that is loaded by name belongs to the engine, so its weights are laid out anew. On a CPU, in
 float32 and bfloat16, linear layers move into oneDNN's packed layout (one copy: the transformers
@@ -24,10 +24,10 @@ class Projection:
     """Apply one linear layer, or several with the same input, their outputs side by side.
 
     ``owned``: nobody else uses the layers. Their weights then move into one tensor: packed for
-    oneDNN's small-row kernels where those exist (float32 and bfloat16 on a CPU), of which the
-    layers keep nothing; else a plain one of which the layers' weights are views. Either way there
-    is no second copy. Layers that are not owned, and those that store their weights in another way
-    (quantised ones), are left as they are and called one by one.
+    oneDNN's small-row kernels where those exist (float32 and bfloat16 on a CPU), and the layers
+    keep nothing; else a plain one, and the layers' weights are views of it. Either way there is no
+    second copy. Layers that are not owned, and those that store their weights in another way
+    (quantised ones), are left unchanged and called one by one. Raises no error of specframe's.
     """
 
     def __init__(self, layers: Sequence[nn.Linear], *, owned: bool, keep: bool = False) -> None:

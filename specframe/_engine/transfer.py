@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
+Item = TypeVar("Item")
+
 
 class Reading:
-    """Read values of a device, begun now and waited for later.
+    """Read values of a device: begin now, wait later.
 
-    Whoever waits for a device lets it fall idle, so a round has few readings, and what a drafter
-    asks for while it drafts is best begun before the next layers and waited for behind them: the
-    values are there as soon as they are computed, not when all that was sent is done. On a CPU it
-    costs nothing.
+    A device falls idle while the host waits for it, so a round has few readings. A drafter that
+    reads while it drafts had best begin before the next layers and wait after them: the values are
+    there as soon as they are computed, not when all that was sent is done. On a CPU it costs
+    nothing. Raises no error of specframe's.
     """
 
     def __init__(self, *values: Tensor) -> None:
@@ -44,10 +47,21 @@ class Reading:
 
 
 def to_device(values: Any, device: torch.device) -> Tensor:
-    """Return numbers as a tensor on ``device``, without waiting for work that was sent before."""
+    """Return numbers as a tensor on ``device``, without waiting for work that was sent before.
+
+    ``values`` is a tensor, or nested lists of numbers. Raises no error of specframe's.
+    """
     tensor = values if isinstance(values, Tensor) else torch.tensor(values)
     if tensor.is_cpu and device.type == "cpu":
         return tensor
     if device.type != "cuda" or tensor.is_cuda:
         return tensor.to(device)
     return tensor.contiguous().pin_memory().to(device, non_blocking=True)
+
+
+def padded(
+    rows: Sequence[Sequence[Item]], fill: Item, *, width: int | None = None
+) -> list[list[Item]]:
+    """Return the rows at one width, that of the longest unless it is said, filled at their ends."""
+    wide = max(map(len, rows)) if width is None else width
+    return [[*row, *[fill] * (wide - len(row))] for row in rows]

@@ -1,4 +1,4 @@
-"""The shapes of trees: how deep their nodes stand, and the one that nearly all of them have."""
+"""The shapes of trees: how deep their nodes are, and the one that nearly all of them have."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ Shape = tuple[Int[Tensor, "batch node"], Int[Tensor, " batch"]]
 def chain_shape(batch: int, nodes: int, device: torch.device) -> Shape:
     """Return parents and sizes of chains of one length, nearly every draft's.
 
-    They are kept and shared: behind a forward each tensor that is made costs 20 us. Whoever writes
-    to them spoils his own draft; the next one gets others.
+    They are kept and shared: after a forward each new tensor costs 20 us. A draft whose owner
+    writes to them is spoilt; the next draft gets others.
     """
     shape = _kept_shape(batch, nodes, device)
     if shape[0]._version or shape[1]._version:  # noqa: SLF001 (it counts writes, and has no other name)

@@ -1,4 +1,4 @@
-"""The loop behind transformers' ``generate``: prompts and settings are its, the passes are ours.
+"""Our loop inside transformers' ``generate``: it prepares prompts and settings, we decode.
 
 ``generate`` prepares, we decode: processors and criteria are taken as transformers made them, so no
 setting has a second reading. Temperature, top-k, top-p and min-p at the end of the list become the
@@ -27,15 +27,15 @@ from specframe._decoder.decoder import Decoder
 from specframe._decoder.request import Request
 from specframe._decoder.streamers import Feed
 from specframe._errors import InputError
-from specframe._generate.borrowed import Lent, Wanted
-from specframe._generate.limits import refuse_encoder, refuse_unserved, withheld
-from specframe._generate.output import output_of, sequences_of
-from specframe._generate.rows import Chain, Ends, leads_of, rows_of
+from specframe._generate.borrowed_models import Lent, Wanted
+from specframe._generate.generate_output import output_of, sequences_of
+from specframe._generate.prompt_rows import Chain, Ends, leads_of, rows_of
+from specframe._generate.refusals import refuse_encoder, refuse_unserved, withheld
 from specframe._plugins.discovery import load_plugins
 from specframe._results.result import Result
 from specframe._round.rows import Row
 
-# One for the process: every call of generate may come with a custom_generate(...) of its own.
+# One for the process: each call of generate may have its own custom_generate(...).
 _LENT = Lent()
 
 
@@ -50,12 +50,14 @@ def custom_generate(
 ) -> CustomGenerate:
     """Return a decoding loop for ``model.generate(..., custom_generate=...)`` of transformers.
 
-    The arguments are those of ``specframe.load``; the strategy's options may be written as
-    arguments of their own (``adapter="..."``). Greedy decoding gives the tokens that ``generate``
-    gives without it, sampling its law, with noise that ``torch.manual_seed`` decides. Arguments of
-    ``generate`` that cannot be served raise InputError with their name. The model is left as it
-    is; it is loaded on the first call, and anew where its weights have changed. Raises
-    SpecframeError at once for unknown names and options.
+    The arguments are those of ``specframe.load``, with the same keys in ``options``; the strategy's
+    options may also be arguments (``adapter="..."``). Greedy decoding gives the tokens of
+    ``generate`` without it, sampling its law, with noise from ``torch.manual_seed``. The model
+    is left as it is; it is loaded on the first call, and again if its weights have changed.
+
+    Raises UnknownNameError, OptionError, InputError or PluginError at once for its arguments.
+    Inside ``generate``, InputError names an argument that cannot be served, ModelError is for
+    a model with an encoder, and all that ``load`` and ``Decoder.decode`` raise may be raised.
     """
     chosen = {**(options or {}), **strategy_options}
     assemble(load_plugins().registry, strategy, verifier, stop_policy, chosen)
@@ -79,10 +81,14 @@ class CustomGenerate:
         streamer: Any = None,
         **model_kwargs: Any,
     ) -> Any:
-        """Return what ``generate`` returns: sequences, or a GenerateDecoderOnlyOutput."""
+        """Return what ``generate`` returns: sequences, or a GenerateDecoderOnlyOutput.
+
+        The output has ``sequences``, ``logits`` and ``scores`` if asked for, and ``results``: a
+        ``specframe.Result`` a row. For what is raised, see ``specframe.custom_generate``.
+        """
         refuse_encoder(model)
         given = withheld()
-        refuse_unserved(generation_config, model_kwargs, given)
+        refuse_unserved(generation_config, model_kwargs, given, model.generation_config)
         streamer = given.get("streamer") if streamer is None else streamer
         leads = leads_of(
             input_ids, model_kwargs.get("attention_mask"), model_kwargs.get("position_ids")
@@ -112,7 +118,7 @@ def _request(chain: Chain, config: Any, streamer: Any, rows: int) -> Request:
 
 
 def _refuse_criteria(ends: Ends, config: Any, rows: int) -> None:
-    """Raise InputError where a criterion would have to know what is not known yet."""
+    """Raise InputError if a criterion would need what is not known yet."""
     if ends.custom and config.return_dict_in_generate and config.output_scores:
         raise InputError(
             f"specframe.custom_generate cannot serve stopping_criteria ({_name(ends.custom)}) and "
@@ -121,7 +127,7 @@ def _refuse_criteria(ends: Ends, config: Any, rows: int) -> None:
     if ends.by_row and rows > 1 and not ends.eos:
         raise InputError(
             f"specframe.custom_generate cannot serve stopping_criteria ({_name(ends.by_row)}) for "
-            f"{rows} rows without an end token, since generate then goes on with rows that have "
+            f"{rows} rows without an end token, since generate then continues rows that have "
             "stopped: give eos_token_id, or one row at a time"
         )
 
@@ -140,7 +146,7 @@ def _decode(decoder: Decoder, rows: list[Row], request: Request) -> list[Result]
     if any(result.finish_reason == "context" for result in results):
         warnings.warn(
             f"decoding ended at the model's context window of {decoder.loaded.engine.context} "
-            "tokens, beyond which generate alone would have gone on",
+            "tokens, where generate alone would have continued",
             stacklevel=2,
         )
     return results

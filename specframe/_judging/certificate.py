@@ -19,12 +19,12 @@ from specframe._sampling.warping import Sampling, widened
 MARGIN = 4.0  # times the noise that other rows show
 QUANTILE = 0.999
 ULPS = 2.0  # no bound is narrower than this many roundings of the largest logit
-FEWEST_ROWS = 16  # fewer rows than these tell too little about the noise
+FEWEST_ROWS = 16  # fewer rows tell too little about the noise
 
 
 @attrs.frozen
 class Spot:
-    """Say where a token is chosen: behind which prefix, as the how-many-th new one, whose seed."""
+    """Say where a token is chosen: after which prefix, its index among the new ones, the seed."""
 
     prefix: Sequence[int]
     index: int
@@ -32,11 +32,12 @@ class Spot:
 
 
 @attrs.frozen(eq=False)
-class Choice:
+class LogitRow:
     """Hold what one row of logits says.
 
-    ``scaled`` are the logits after penalties, processors and temperature, ``kept`` what the filters
-    leave (None: everything), ``noise`` what is added before the largest is taken (None: greedy).
+    ``scaled`` are the logits after penalties, processors and temperature, ``kept`` the tokens that
+    the filters leave (None: all), ``noise`` what is added before the largest is taken (None:
+    greedy).
     """
 
     scaled: Float[Tensor, " vocab"]
@@ -44,7 +45,7 @@ class Choice:
     noise: Float[Tensor, " vocab"] | None = None
 
     @classmethod
-    def of(cls, logits: Float[Tensor, " vocab"], sampling: Sampling, spot: Spot) -> Choice:
+    def of(cls, logits: Float[Tensor, " vocab"], sampling: Sampling, spot: Spot) -> LogitRow:
         """Read a row as the target's sampler does."""
         wide = widened(logits)
         if sampling.reads_prefix:
@@ -57,7 +58,7 @@ class Choice:
 
     @cached_property
     def keys(self) -> Float[Tensor, " vocab"]:
-        """Return what is compared, before the filters."""
+        """Return the values that are compared, before the filters."""
         scaled = self.scaled.double()
         return scaled if self.noise is None else scaled + self.noise
 
@@ -68,7 +69,7 @@ class Choice:
 
     @property
     def token(self) -> int:
-        """Return the token that is chosen, the lowest id where several tie."""
+        """Return the chosen token: the lowest id if several tie."""
         return int(self.keys.masked_fill(~self.survivors, -torch.inf).argmax())
 
     @property
@@ -77,9 +78,9 @@ class Choice:
         return float(self.scaled[self.scaled.isfinite()].abs().max())
 
     def chooses(self, token: int) -> bool:
-        """Tell whether ``token`` is what this row chooses, exactly so where it is greedy.
+        """Tell whether this row chooses ``token``; exact if it is greedy.
 
-        With noise, the last bits may depend on the shape of the pass, and so may what stands at the
+        With noise, the last bits may depend on the shape of the pass, and so may the tokens at the
         edge of a filter: a token that would win if it were kept is left to the certificate.
         """
         if self.noise is None or token == self.token:
@@ -88,19 +89,19 @@ class Choice:
         return float(self.keys[token]) >= float(self.keys[self.token]) - slack
 
 
-def deviation(one: Choice, other: Choice) -> float:
-    """Return the largest difference of two rows; what both rule out does not differ."""
+def deviation(one: LogitRow, other: LogitRow) -> float:
+    """Return the largest difference of two rows; tokens that both rule out do not differ."""
     ours, theirs = one.scaled.double(), other.scaled.double().to(one.scaled.device)
     return float((ours - theirs).abs().masked_fill(ours == theirs, 0.0).max())
 
 
 def rounding(dtype: torch.dtype, largest: float) -> float:
-    """Return the least that a bound may be: logits of ``dtype`` are no finer."""
+    """Return the smallest bound: logits of ``dtype`` are no finer."""
     return ULPS * torch.finfo(dtype).eps * largest
 
 
 def noise_bound(deviations: Sequence[float], floor: float) -> float:
-    """Return the bound that rows of the same tokens set: 4 x their 99.9th percentile."""
+    """Return the bound from rows of the same tokens: 4 x their 99.9th percentile."""
     if not deviations:
         return floor
     seen = torch.tensor(deviations, dtype=torch.float64)
@@ -110,7 +111,7 @@ def noise_bound(deviations: Sequence[float], floor: float) -> float:
 
 @attrs.frozen
 class Bounds:
-    """Hold how far rounding takes logits apart, seen on other rows than the one under test.
+    """Hold how far apart rounding takes logits, measured on other rows than the one under test.
 
     ``runs``: two ways of decoding, from ``rows`` rows on which they agree; ``reference``: plain
     decoding and the same model in float64, from ``reference_rows`` rows of plain decoding alone, so
@@ -126,8 +127,8 @@ class Bounds:
     def of(cls, runs: Sequence[float], reference: Sequence[float], floor: float) -> Bounds:
         """Take the bounds from deviations on other rows; none is below ``floor``.
 
-        Where the two ways agree on too few rows, the reference alone bounds them: two rows that
-        are both that near to it are at most twice as far from each other.
+        If the two ways agree on too few rows, the reference alone bounds them: two rows that are
+        both that near to it are at most twice as far from each other.
         """
         near = noise_bound(reference, floor)
         few = len(runs) < FEWEST_ROWS
@@ -136,7 +137,7 @@ class Bounds:
 
 @attrs.frozen
 class Certificate:
-    """Say whether a difference of tokens is a numeric tie, and by which figures.
+    """Say whether a difference of tokens is a numeric tie, with the figures.
 
     ``gap`` is by how much float64 prefers one of the two tokens; ``between``, ``plain_off`` and
     ``fast_off`` are the largest differences of logits between the two ways of decoding, and between
@@ -161,18 +162,18 @@ class Certificate:
 class Trial:
     """Hold one difference: the row of each way of decoding, that of float64, and both tokens."""
 
-    plain: Choice
-    fast: Choice
-    reference: Choice
+    plain: LogitRow
+    fast: LogitRow
+    reference: LogitRow
     plain_token: int
     token: int
 
 
 def certify(trial: Trial, bounds: Bounds) -> Certificate:
-    """Judge a difference of tokens behind the same prefix.
+    """Judge a difference of tokens after the same prefix.
 
-    It is a numeric tie if the two rows are as near to each other, and each of them as near to
-    float64, as other rows are, and if float64 could choose either token with so much noise.
+    It is a numeric tie if the two rows are as near to each other, and each of them to float64, as
+    other rows are, and if float64 could choose either token with that much noise.
     """
     between = deviation(trial.plain, trial.fast)
     plain_off = deviation(trial.reference, trial.plain)
@@ -199,11 +200,11 @@ def certify(trial: Trial, bounds: Bounds) -> Certificate:
 def _may_be_chosen(token: int, trial: Trial, reach: float) -> bool:
     """Tell whether the reference, moved by noise, could choose ``token``.
 
-    A token at the edge of a filter is in one row and out of another that is just as good, and noise
-    may favour it by any amount: it counts as kept if any row keeps it, and only tokens that all
-    rows keep can beat it.
+    A token at the edge of a filter is kept in one row and not in another that is just as good, and
+    noise may favour it by any amount. So it counts as kept if any row keeps it, and only tokens
+    that all rows keep can beat it.
     """
-    rows = [choice.survivors.cpu() for choice in (trial.plain, trial.fast, trial.reference)]
+    rows = [row.survivors.cpu() for row in (trial.plain, trial.fast, trial.reference)]
     kept = torch.stack(rows)
     keys = trial.reference.keys.cpu()
     sure = keys.masked_fill(~kept.all(dim=0), -torch.inf).max()

@@ -13,18 +13,26 @@ from specframe._decoder.arguments import StreamArguments
 from specframe._decoder.decoder import Decoder
 from specframe._decoder.request import Prompt, Request
 from specframe._errors import InputError
-from specframe._judging.certificate import Bounds, Choice, Spot, Trial, certify, deviation, rounding
+from specframe._judging.certificate import (
+    Bounds,
+    LogitRow,
+    Spot,
+    Trial,
+    certify,
+    deviation,
+    rounding,
+)
 from specframe._judging.findings import Finding, PromptCheck, Report
-from specframe._judging.pairs import Pair, Row, choices, pair_up
+from specframe._judging.pairs import ComparedRow, Pair, logit_rows, pair_up
 from specframe._judging.reference import Reference
 from specframe._loading.probe import TOLERANCE
 from specframe._results.result import Result
 
-OUTLIER = 20.0  # times the median: a row of an agreed token so far off is looked at in float64
-FAR = 10.0  # times as far from float64 as plain decoding's own row is: no rounding does that
-NOISE_TOKENS = 64  # plain tokens, at least, of each prompt that is judged, that show the noise
+OUTLIER = 20.0  # times the median: a row of an agreed token that far off is judged in float64
+FAR = 10.0  # times as far from float64 as plain decoding's own row: no rounding does that
+NOISE_TOKENS = 64  # least number of plain tokens of a prompt that show the noise
 NOISE_PROMPTS = 4  # prompts that show it
-FEWEST_TIES, TOKENS_A_TIE = 3, 200  # in float32 and float64, more ties than that are a bug
+FEWEST_TIES, TOKENS_A_TIE = 3, 200  # in float32 and float64, more ties are a bug
 SEED = 0
 
 
@@ -52,15 +60,15 @@ def require_tokens(guarantee: str, verifier: str, temperature: float) -> None:
 
 
 class Checker:
-    """Compare prompt after prompt, then judge what differs; owns the plain decoder.
+    """Compare prompt by prompt, then judge what differs; owns the plain decoder.
 
-    The judging comes last, since its bounds come from the rows of all prompts.
+    Judging comes last, since its bounds come from the rows of all prompts.
     """
 
     def __init__(
         self, decoder: Decoder, arguments: StreamArguments, reference: Reference | None = None
     ) -> None:
-        """Check ``decoder`` with ``arguments`` of ``decode``; without a seed it is 0.
+        """Check ``decoder`` with ``arguments`` of ``decode``; the default seed is 0.
 
         Checkers of one model may share its ``reference``.
         """
@@ -88,7 +96,7 @@ class Checker:
 
     @torch.inference_mode()
     def report(self, pairs: Sequence[Pair]) -> Report:
-        """Judge what differs and return what came of everything."""
+        """Judge what differs and return the report."""
         noise = sorted(value for pair in pairs for value in pair.deviations)
         outliers = {id(pair) for pair in pairs if self._is_outlier(pair, noise)}
         suspects = [
@@ -105,7 +113,7 @@ class Checker:
         return Report(checks, noise, bounds, self._too_many_ties(report))
 
     def _is_outlier(self, pair: Pair, noise: Sequence[float]) -> bool:
-        """Tell whether the furthest row of agreed tokens is far from what rounding does."""
+        """Tell whether the furthest row of agreed tokens is further off than rounding takes it."""
         if pair.furthest is None or not noise:
             return False
         found, least = pair.furthest.deviation, rounding(self._dtype, pair.largest)
@@ -113,7 +121,7 @@ class Checker:
         return found > usual or found > TOLERANCE[self._dtype] * pair.largest
 
     def _bounds(self, suspects: Sequence[Pair], noise: Sequence[float]) -> Bounds:
-        """Take the bounds from every row but those under test."""
+        """Take the bounds from all rows that are not under test."""
         off = [value for pair in suspects[:NOISE_PROMPTS] for value in self._plain_noise(pair)]
         largest = max(
             row.plain.largest for pair in suspects for row in (pair.differing, pair.furthest) if row
@@ -123,7 +131,7 @@ class Checker:
     def _plain_noise(self, pair: Pair) -> Iterator[float]:
         """Yield how far plain decoding of a prompt is from float64, row by row.
 
-        The prompt is decoded once more and past its end, so that there are rows enough.
+        The prompt is decoded once more, past its end, so that there are enough rows.
         """
         budget = max(NOISE_TOKENS, len(pair.plain_token_ids))
         changes: StreamArguments = {
@@ -136,20 +144,20 @@ class Checker:
         plain: Result = self._plain.decode(pair.prompt_token_ids, **arguments)
         under_test = {row.position for row in (pair.differing, pair.furthest) if row}
         rows = self._reference.rows(plain.prompt_token_ids, plain.token_ids)
-        for position, choice in enumerate(choices(plain, self._sampling, len(rows))):
+        for position, ours in enumerate(logit_rows(plain, self._sampling, len(rows))):
             if position not in under_test:
                 spot = Spot(self._prefix(plain.token_ids, pair, position), position, self._seed)
-                yield deviation(Choice.of(rows[position], self._sampling, spot), choice)
+                yield deviation(LogitRow.of(rows[position], self._sampling, spot), ours)
 
     def _prefix(self, tokens: Sequence[int], pair: Pair, position: int) -> list[int]:
         return [*pair.prompt_token_ids, *tokens[:position]]
 
-    def _referee(self, pair: Pair, row: Row) -> Choice:
-        """Return what float64 says behind the prefix of a row."""
+    def _referee(self, pair: Pair, row: ComparedRow) -> LogitRow:
+        """Return what float64 says after the prefix of a row."""
         at = row.position
         logits = self._reference.rows(pair.prompt_token_ids, pair.plain_token_ids)[at]
         prefix = self._prefix(pair.plain_token_ids, pair, at)
-        return Choice.of(logits, self._sampling, Spot(prefix, at, self._seed))
+        return LogitRow.of(logits, self._sampling, Spot(prefix, at, self._seed))
 
     def _judged(self, pair: Pair, bounds: Bounds, *, is_outlier: bool) -> Finding | None:
         """Return a bug if there is one, else a tie if there is one."""
@@ -175,7 +183,7 @@ class Checker:
         token = pair.token_ids[row.position]
         return Finding(row.position, token, token, (reason,))
 
-    def _judged_difference(self, pair: Pair, row: Row, bounds: Bounds) -> Finding:
+    def _judged_difference(self, pair: Pair, row: ComparedRow, bounds: Bounds) -> Finding:
         token, plain_token = pair.token_ids[row.position], pair.plain_token_ids[row.position]
         trial = Trial(row.plain, row.fast, self._referee(pair, row), plain_token, token)
         certificate = certify(trial, bounds)
@@ -189,7 +197,7 @@ class Checker:
 
 
 def too_many_ties(ties: int, compared: int, dtype: torch.dtype) -> str | None:
-    """Return why so many ties in so many tokens are a bug, where the dtype is too fine for them."""
+    """Return why so many ties in so many tokens are a bug; None if they are not one."""
     is_wide = dtype in (torch.float32, torch.float64)
     if not is_wide or ties < FEWEST_TIES or ties * TOKENS_A_TIE <= compared:
         return None

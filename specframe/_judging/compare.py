@@ -1,4 +1,4 @@
-"""Plain decoding beside a strategy, interleaved so that both meet the same machine.
+"""Plain decoding beside a strategy, interleaved so that both run under the same conditions.
 
 Plain decoding catches up token by token after each round, on the same weights with a cache of its
 own. Each way has its own clock, and neither clock runs while the other decodes.
@@ -52,7 +52,7 @@ class Comparison:
 
     @property
     def result(self) -> Result:
-        """Return the strategy's result, with what the comparison says about it."""
+        """Return the strategy's result with the figures of the comparison."""
         result = self._fast.result
         return attrs.evolve(result, metrics=_compared(result, self._plain.result))
 
@@ -79,7 +79,7 @@ def compare(decoder: Decoder, prompt: Prompt, **arguments: Unpack[StreamArgument
     if arguments.get("seed") is None:  # both must draw the same noise
         arguments["seed"] = secrets.randbits(31)
     fast = decoder.stream(prompt, **arguments)
-    arguments["output_probs"] = False  # nobody looks at the plain rounds
+    arguments["output_probs"] = False  # the plain rounds are not looked at
     return Comparison(fast, plain.stream(prompt, **arguments), plain)
 
 
@@ -90,7 +90,7 @@ def judge(decoder: Decoder, result: Result, **arguments: Unpack[StreamArguments]
 
 
 def _compared(result: Result, plain: Result) -> Metrics:
-    """Add to a result's metrics what plain decoding of the same prompt, in the same run, says."""
+    """Add the figures of plain decoding of the same prompt in the same run."""
     metrics = result.metrics
     ours, theirs = metrics.tokens_per_second, plain.metrics.tokens_per_second
     seconds = metrics.seconds["total"] - metrics.seconds["prefill"]

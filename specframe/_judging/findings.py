@@ -13,11 +13,11 @@ Word = Literal["identical", "tie", "bug"]
 
 @attrs.frozen
 class Finding:
-    """Hold what is wrong, or only looks so, with the new token at ``position`` of one prompt.
+    """Hold what is wrong, or only seems so, with the new token at ``position`` of one prompt.
 
-    A token is None where that side has none. ``reasons`` say why it is a bug and are empty for a
-    tie. ``gap`` is by how much float64 prefers one of the tokens, where there is a ``certificate``,
-    else how far a token is behind what its own logits choose.
+    A token is None if that side has none. ``reasons`` say why it is a bug and are empty for a tie.
+    ``gap`` is by how much float64 prefers one of the tokens if there is a ``certificate``, else how
+    far a token is below the choice of its own logits.
     """
 
     position: int
@@ -35,7 +35,7 @@ class Finding:
 
 @attrs.frozen
 class PromptCheck:
-    """Hold what came of one prompt; ``compared`` tokens stand behind equal prefixes."""
+    """Hold the outcome of one prompt; ``compared`` tokens follow equal prefixes."""
 
     prompt_token_ids: list[int]
     compared: int
@@ -49,10 +49,10 @@ class PromptCheck:
 
 @attrs.frozen
 class Report:
-    """Hold what came of all prompts.
+    """Hold the outcome of all prompts.
 
     ``noise`` are the deviations of the logits of agreeing tokens, smallest first; ``bounds`` is
-    None where nothing had to be judged; ``reason`` says why the whole is a bug though every
+    None if nothing had to be judged; ``reason`` says why the whole is a bug although every
     difference is a tie.
     """
 
@@ -63,12 +63,12 @@ class Report:
 
     @property
     def compared(self) -> int:
-        """Return how many tokens were compared behind equal prefixes."""
+        """Return how many tokens were compared after equal prefixes."""
         return sum(prompt.compared for prompt in self.prompts)
 
     @property
     def differences(self) -> int:
-        """Return how many prompts there is something to say of."""
+        """Return how many prompts have a finding."""
         return sum(prompt.finding is not None for prompt in self.prompts)
 
     @property

@@ -1,4 +1,4 @@
-"""The model in float64, as transformers has it: what every way of decoding approximates.
+"""The stock model in float64, which every way of decoding approximates.
 
 It judges with the weights of the run and not with the engine's split of the model: a fault that
 plain and speculative decoding share would pass before a judge that shares it too. How far rounding
@@ -19,9 +19,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from specframe._engine.shortage import ran_out_of_memory
+from specframe._engine.out_of_memory import ran_out_of_memory
 from specframe._errors import MemoryShortageError
 from specframe._loading.loading import Loaded, demo_folder, read_model
+from specframe._words import dtype_name
 
 REMEMBERED = 32  # prompts
 
@@ -29,21 +30,21 @@ REMEMBERED = 32  # prompts
 class Reference:
     """Score prefixes with the stock model in float64; owns that copy of the weights.
 
-    It is the stock model and not the engine's split of it, so that a fault which plain and
-    speculative decoding share shows as well. The weights are those of the run: read in its dtype
-    and then widened. Nothing is loaded before the first question. The answers about the last
-    ``REMEMBERED`` prompts are kept: whoever judges several strategies asks the same again.
+    It is the stock model, not the engine's split of it, so that a fault that plain and speculative
+    decoding share shows too. The weights are those of the run: read in its dtype, then widened.
+    Nothing is loaded before the first question. The answers about the last ``REMEMBERED`` prompts
+    are kept, since several strategies are judged on the same ones.
     """
 
     def __init__(self, loaded: Loaded) -> None:
-        """Stand for the model of a decoder."""
+        """Take the model of a decoder."""
         self._loaded = loaded
         self._model: Any = None
         self._told: dict[tuple[int, ...], tuple[list[int], Tensor]] = {}
 
     @torch.inference_mode()
     def rows(self, prompt: Sequence[int], tokens: Sequence[int]) -> Float[Tensor, "new vocab"]:
-        """Return the logits behind which each of ``tokens`` was chosen."""
+        """Return the logits that each of ``tokens`` was chosen from; raises MemoryShortageError."""
         known, rows = self._told.pop(tuple(prompt), ([], None))
         if rows is None or known[: len(tokens)] != list(tokens):
             known, rows = list(tokens), self._computed(prompt, tokens)
@@ -74,7 +75,7 @@ def _in_float64(loaded: Loaded) -> Any:
     model: Any = source.model
     if model is None or isinstance(model, str | os.PathLike):
         name = demo_folder() if model is None else model
-        dtype = str(engine.dtype).removeprefix("torch.")
+        dtype = dtype_name(engine.dtype)
         in_its_dtype = attrs.evolve(source, dtype=dtype)
         model = read_model(os.fspath(name), in_its_dtype, torch.device("cpu"))
     else:
@@ -82,5 +83,5 @@ def _in_float64(loaded: Loaded) -> Any:
     model = model.double().eval()
     try:
         return model.to(engine.device)
-    except torch.OutOfMemoryError:  # slower there, and as good
+    except torch.OutOfMemoryError:  # slower, same logits
         return model.to("cpu")

@@ -1,4 +1,4 @@
-"""Models that draft beside a target: loaded as it was, and only if their tokens are its tokens.
+"""Models that draft for a target: loaded in the same way, and only with the same tokens.
 
 A draft model is an engine, not a target: it knows neither stops nor commits, and has a cache of its
 own. In exact mode it stays an ordinary engine, since nothing that it says can change the output.
@@ -12,28 +12,29 @@ from typing import Any
 import attrs
 
 from specframe._engine.engine import Engine
-from specframe._engine.runners.choice import on_runner
+from specframe._engine.runners.selection import on_runner
 from specframe._errors import ModelError
 from specframe._loading.loading import Loaded, Source, load_model
 from specframe._plugins.registry import Registry
+from specframe._words import dtype_name
 
-PADDING = 512  # rows, at most, by which heads of one tokenizer differ: sizes are rounded up
+PADDING = 512  # most rows by which heads of one tokenizer differ: sizes are rounded up
 
 
 @attrs.frozen(eq=False)
 class Beside:
-    """Load models for the drafter of a target that was loaded as ``target``.
+    """Load models for the drafter of ``target``.
 
-    Nothing of the user's trust or revision, which are the target's, goes over to them.
+    The user's trust and revision are for the target, and not passed on to them.
     """
 
     target: Loaded
     registry: Registry
 
     def __call__(self, model: str, *, trust_remote_code: bool, revision: str | None) -> Engine:
-        """Return the engine of ``model``; raises ModelError for another vocabulary."""
+        """Return the engine of ``model``; raises ModelError, also for another vocabulary."""
         engine = self.target.engine
-        dtype = str(engine.dtype).removeprefix("torch.")
+        dtype = dtype_name(engine.dtype)
         source = Source(
             model,
             dtype=self.target.source.dtype if self._is_named else dtype,
@@ -53,7 +54,7 @@ class Beside:
 
 
 def refuse_other_tokens(target: Loaded, other: Loaded) -> None:
-    """Raise ModelError where one token id means two things; sizes decide where no words can.
+    """Raise ModelError if a token id means two things; without tokenizers, sizes decide.
 
     A head may have more rows than there are tokens, and either tokenizer a few tokens more.
     """
@@ -77,7 +78,7 @@ def refuse_other_tokens(target: Loaded, other: Loaded) -> None:
 
 
 def _words(tokenizer: Any) -> dict[int, str]:
-    """Return the tokens by id; nothing where there is no tokenizer, or it cannot tell."""
+    """Return the tokens by id; empty without a tokenizer, or if it cannot tell."""
     if not hasattr(tokenizer, "get_vocab"):
         return {}
     return {number: word for word, number in tokenizer.get_vocab().items()}

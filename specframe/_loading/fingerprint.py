@@ -1,4 +1,4 @@
-"""Recognise a model: what a trained drafter stores of its base."""
+"""Recognise a model: what a trained drafter stores about its base."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ SHAPE_FIELDS = (
 
 
 def fingerprint(model: nn.Module) -> str:
-    """Return a short hash of a transformers model: its shape, and signs of its weights.
+    """Return a hash of a transformers model, 16 hexadecimal digits: its shape, signs of weights.
 
-    The sign is the one part of a weight that no floating-point type rounds away, so the hash stays
-    the same in whichever type the model is loaded; fine-tuning turns some of the sampled
-    signs. Four matrices are sampled, from the first to the last.
+    No floating-point type rounds the sign of a weight away, so the hash is the same in whichever
+    type the model is loaded; fine-tuning flips some of the sampled signs. Four matrices are
+    sampled, from the first to the last. ``model`` needs a transformers ``config``.
     """
     digest = hashlib.sha256(json.dumps(_shape(model)).encode())
     for weight in _sample(model):

@@ -1,4 +1,4 @@
-"""From a folder, a hub id or a loaded model to an engine, a tokenizer and what is known of both."""
+"""From a folder, a hub id or a loaded model to an engine, a tokenizer and facts about both."""
 
 from __future__ import annotations
 
@@ -20,10 +20,11 @@ from specframe._engine.family import Family
 from specframe._engine.model_origin import Origin
 from specframe._errors import InputError, ModelError, UnknownNameError
 from specframe._loading.fingerprint import fingerprint
-from specframe._loading.hub import is_hub_id
+from specframe._loading.hub_ids import is_hub_id
 from specframe._loading.probe import admit
 from specframe._loading.weights import all_weights, refuse_scattered
 from specframe._plugins.registry import Registry
+from specframe._words import dtype_name
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -41,7 +42,7 @@ DTYPES = {
 RECURRENT_LAYERS = frozenset(
     {"conv", "hybrid", "hybrid_sliding", "linear_attention", "mamba", "recurrent"}
 )
-DEMO = "demo"  # what the bundled model is called: where it is installed says nothing to anybody
+DEMO = "demo"  # the name of the bundled model: its folder would tell nothing
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "tokenizer_config.json", "vocab.json")
 
 
@@ -49,8 +50,8 @@ TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "tokenizer_config.json",
 class Source:
     """Say which model to load, and how.
 
-    ``dtype`` and ``device`` are names, or "auto": CUDA where present and there the checkpoint's
-    dtype; float32 on a CPU.
+    ``dtype`` and ``device`` are names, or "auto": CUDA where present, with the checkpoint's dtype;
+    else the CPU with float32.
     """
 
     model: str | os.PathLike[str] | PreTrainedModel | None = None
@@ -63,7 +64,7 @@ class Source:
 
 @attrs.frozen(eq=False)
 class Loaded:
-    """Hold a model that passed the probe, its tokenizer (None: ids only), and where it is from."""
+    """Hold a model that passed the probe, its tokenizer (None: ids only), and its origin."""
 
     engine: Engine
     tokenizer: PreTrainedTokenizerBase | None
@@ -75,7 +76,7 @@ class Loaded:
 def load_model(source: Source, registry: Registry) -> Loaded:
     """Load, split and probe the model that ``source`` names.
 
-    Raises ModelError or InputError in one sentence.
+    Raises ModelError, InputError, or PluginError of its family adapter.
     """
     model = source.model
     if model is None:
@@ -102,7 +103,7 @@ def demo_prompt_file() -> Path:
 
 
 def _take(model: Any, source: Source, registry: Registry) -> Loaded:
-    """Use a model that somebody else holds: never cast, moved or re-configured."""
+    """Use a model that the caller holds: never cast, moved or re-configured."""
     if not (hasattr(model, "config") and hasattr(model, "get_output_embeddings")):
         raise ModelError(
             "model must be a folder, a hub id or a transformers model, "
@@ -115,7 +116,7 @@ def _take(model: Any, source: Source, registry: Registry) -> Loaded:
         )
     weight = model.get_input_embeddings().weight
     for asked, name, actual in (
-        (source.dtype, "dtype", str(weight.dtype).removeprefix("torch.")),
+        (source.dtype, "dtype", dtype_name(weight.dtype)),
         (source.device, "device", str(weight.device)),
     ):
         if asked not in ("auto", actual, actual.partition(":")[0]):
@@ -172,7 +173,7 @@ def read_model(name: str, source: Source, device: torch.device) -> PreTrainedMod
         module: Any = model
         module.eval()
         if module.device.type != device.type or device.index not in (None, module.device.index):
-            module.to(device)  # not called without need, since some quantised models refuse it
+            module.to(device)  # only if needed, since some quantised models refuse it
     except (ImportError, OSError, ValueError, KeyError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:300]
         raise ModelError(
@@ -222,7 +223,7 @@ def _admit(model: PreTrainedModel, source: Source, registry: Registry, known: _K
 
 
 def _split(model: PreTrainedModel, component: Component, *, owned: bool) -> Engine:
-    """Let a family adapter take the model apart; what it does wrong is named as its own."""
+    """Let a family adapter take the model apart; its faults are named as its own."""
     adapter = component.build()
     if not isinstance(adapter, Family):
         raise component.fault(
@@ -234,7 +235,7 @@ def _split(model: PreTrainedModel, component: Component, *, owned: bool) -> Engi
 
 
 def _recurrence(model: Any) -> str | None:
-    """Return why a model with recurrent layers is refused, or None where it has none."""
+    """Return why a model with recurrent layers is refused, None if it has none."""
     types: list[str] = getattr(model.config.get_text_config(), "layer_types", None) or []
     recurrent = sorted(RECURRENT_LAYERS.intersection(types))
     # transformers' own mark of models that its assisted generation refuses.
@@ -269,7 +270,7 @@ def _eval_mode(model: Any) -> Iterator[None]:
 
 @contextlib.contextmanager
 def quiet_transformers() -> Iterator[None]:
-    """Keep transformers' own bars and notes off the terminal while it loads."""
+    """Keep transformers' own progress bars and notes off the terminal while it loads."""
     from transformers.utils import logging as its_logging  # noqa: PLC0415 (seconds)
 
     logging: Any = its_logging

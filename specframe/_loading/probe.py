@@ -18,8 +18,8 @@ from torch import Tensor
 
 from specframe._engine.engine import LayerEngine
 from specframe._engine.family import Family, Split
+from specframe._engine.out_of_memory import ran_out_of_memory
 from specframe._engine.placement import Board
-from specframe._engine.shortage import ran_out_of_memory
 from specframe._errors import ModelError, PluginError, SpecframeError
 from specframe._loading.weights import quantisation
 from specframe._words import cause
@@ -27,10 +27,10 @@ from specframe._words import cause
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-    from specframe._plugins.info import PluginInfo
+    from specframe._plugins.plugin_info import PluginInfo
 
-PROBE_TOKENS = 24  # enough to leave a small window behind, and for rotary tables to differ
-# Largest difference of logits between two ways to compute the same, relative to the largest logit.
+PROBE_TOKENS = 24  # longer than a small window, and enough for rotary tables to differ
+# Largest difference of logits between two ways of computing them, relative to the largest logit.
 TOLERANCE = {
     torch.float64: 1e-4,  # transformers keeps norms and rotary tables in float32
     torch.float32: 1e-4,
@@ -53,12 +53,12 @@ def admit(
     owned: bool,
     plugin: PluginInfo | None = None,
 ) -> LayerEngine:
-    """Return an engine for ``model``, or raise ModelError naming the family and what differs.
+    """Return an engine for ``model``; raises ModelError naming the family and what differs.
 
     First the model's own modules, called one by one, must equal the whole model bit for bit on
     random ids; then the engine's path (a chunk, a single token, a branching tree) must agree with
-    it within ``TOLERANCE``. ``plugin`` is whose family it is; raises PluginError for what no family
-    may answer.
+    it within ``TOLERANCE``. ``plugin`` is whose family it is. Raises PluginError for an answer
+    that no family may give.
     """
     its_own = f" of {plugin}" if plugin is not None and not plugin.is_built_in else ""
     called = f"family '{name}'{its_own}"
@@ -88,7 +88,7 @@ def admit(
 
 
 def _expect(family: Family, method: str, answer: Any) -> Any:
-    """Return what a family's method answered, or raise PluginError for another type."""
+    """Return what a family's method answered; raises PluginError for another type."""
     wanted, words = ANSWERS[method]
     if isinstance(answer, wanted):
         return answer
@@ -97,7 +97,7 @@ def _expect(family: Family, method: str, answer: Any) -> Any:
 
 @contextmanager
 def _running_parts(family: Family, called: str, quantised: str | None) -> Iterator[None]:
-    """Say of what is raised meanwhile that the parts of a model do not run."""
+    """Turn what is raised inside into an error that says that a model's parts do not run."""
     try:
         yield
     except SpecframeError:

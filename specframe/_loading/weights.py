@@ -1,4 +1,4 @@
-"""What the weights of a model are that somebody else has loaded: where they lie, how stored."""
+"""Where the weights of a loaded model are, and how they are stored."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import nn
 
 from specframe._errors import ModelError
 
-NOWHERE = "meta"  # where tensors are that have a shape and no values
+NOWHERE = "meta"  # the device of tensors that have a shape and no values
 
 
 def all_weights(model: nn.Module) -> Iterable[tuple[str, Any]]:

@@ -15,13 +15,14 @@ class Keeper(Protocol):
     """Hold state per row, and drop that of rows that left."""
 
     def keep(self, kept: list[int]) -> None:
-        """Go on with the rows at the indices ``kept`` alone, in this order."""
+        """Keep only the rows at the indices ``kept``, in this order."""
 
 
 def leave(rows: Rows, target: Target, drafter: Drafter, stop: StopPolicy, sampler: Keeper) -> bool:
     """Let finished rows go, give the others their room, and tell whether any is left.
 
-    This is the one place where a batch shrinks.
+    This is the one place where a batch shrinks. Raises PluginError where ``stop.limit`` does not
+    return one int for each row.
     """
     kept = [i for i, row in enumerate(rows.active) if row.finish_reason is None]
     if kept and len(kept) < len(rows):

@@ -22,7 +22,11 @@ def rounds(  # noqa: PLR0913, PLR0917 (the loop)
     sampler: Sampler,
     rows: Rows,
 ) -> Iterator[Round]:
-    """Yield one round after another until every row is finished; the prefill comes first."""
+    """Yield one round after another until every row is finished; the prefill comes first.
+
+    Raises PluginError for a part that breaks its contract, NumericsError for logits that are not
+    finite, MemoryShortageError where the cache does not fit; what a part raises itself passes.
+    """
     captured = target.prefill(rows, sampler, drafter.needs)
     drafter.start(target, rows, captured)
     stop.start(rows)

@@ -13,13 +13,13 @@ from specframe._plugins.source_lines import line_of, line_of_name
 from specframe._words import suggestion
 
 if TYPE_CHECKING:
-    from specframe._plugins.info import PluginInfo
+    from specframe._plugins.plugin_info import PluginInfo
 
-API = "specframe_api"  # what a module calls the version that it was written for
+API = "specframe_api"  # a module's name for the version that it was written for
 
 
 def admitted(module: Any, plugin: PluginInfo) -> pluggy.PluginManager:
-    """Return a manager that holds this plug-in alone, or raise PluginError."""
+    """Return a manager that holds this plug-in alone; raises PluginError."""
     _refuse_other_api(module, plugin)
     manager = pluggy.PluginManager(hooks.GROUP)
     manager.add_hookspecs(hooks)
@@ -54,10 +54,10 @@ def hooks_of(manager: pluggy.PluginManager) -> list[str]:
 
 
 def _refuse_other_api(module: Any, plugin: PluginInfo) -> None:
-    """Raise PluginError where the module was written for an API that this one does not serve.
+    """Raise PluginError if the module was written for an API that this one does not serve.
 
-    One of the same major version that is no newer is served. A module that says nothing is taken
-    to be written for this one.
+    Served are the same major version with the same or an older minor one. A module that names no
+    version counts as written for this one.
     """
     wanted = getattr(module, API, hooks.API_VERSION)
     at = line_of_name(module, API)

@@ -9,8 +9,8 @@ import attrs
 
 from specframe import _defaults
 from specframe._errors import PluginError, SpecframeError
-from specframe._plugins.info import PluginInfo
 from specframe._plugins.option_faults import refuse_broken_options
+from specframe._plugins.plugin_info import PluginInfo
 from specframe._plugins.source_lines import line_in
 from specframe._words import cause
 
@@ -40,7 +40,8 @@ def _is_options_class(_: object, _attribute: object, value: Any) -> None:
 class Component:
     """One registered implementation; nothing of it is imported before ``load``.
 
-    ``where`` is the line that registers it.
+    ``kind`` is drafter, verifier, stop policy, family or trainer. ``where`` is the line that
+    registers it.
     """
 
     kind: Kind
@@ -54,12 +55,12 @@ class Component:
 
     @property
     def label(self) -> str:
-        """Return the name as listings show it."""
+        """Return the name as listings show it: a lossy one is marked."""
         return f"{self.name} (LOSSY)" if self.lossy else self.name
 
     @property
     def module(self) -> str:
-        """Return the module that its implementation stands in."""
+        """Return the module of its implementation."""
         return self.implementation.partition(":")[0]
 
     @property
@@ -70,7 +71,7 @@ class Component:
     def load(self) -> Any:
         """Import the implementation and return it: a class, or a trainer's function.
 
-        Raises PluginError when it cannot be imported.
+        Raises PluginError if it cannot be imported.
         """
         module, _, path = self.implementation.partition(":")
         try:
@@ -84,8 +85,9 @@ class Component:
     def build(self, options: object | None = None) -> Any:
         """Build the component: ``implementation(options)`` if it has an options class.
 
-        ``options=None`` means its defaults. Raises PluginError when the constructor fails with
-        anything but an error of specframe's.
+        ``options`` is an object of that class; None: its defaults. Raises PluginError if the
+        implementation cannot be imported or its constructor fails, but lets the constructor's own
+        SpecframeErrors pass.
         """
         implementation = self.load()
         try:
@@ -104,7 +106,7 @@ class Component:
         )
 
     def fault(self, what: str, *, at: str = "") -> PluginError:
-        """Return the message about a fault of it; ``at`` is the line, else where it registers."""
+        """Return a PluginError about its fault; ``at`` is the line, else where it is registered."""
         return self.plugin.fault(what, at=at or self.where)
 
 
@@ -112,8 +114,9 @@ class Component:
 class Strategy:
     """A named bundle of parts, each given by its registered name.
 
-    ``verifier=None`` leaves the choice to the way of sampling. ``plugin`` and
-    ``where``, the line, are filled in when the strategy is registered.
+    ``verifier=None``: ``greedy`` at temperature 0, ``match`` above. ``summary`` is one line for
+    listings. ``plugin`` and ``where``, the line, are filled in when it is registered. Raises
+    ValueError for a name that is empty, or has blanks around it or "=" in it.
     """
 
     name: str = attrs.field(validator=_is_name)

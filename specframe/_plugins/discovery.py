@@ -1,7 +1,7 @@
 """Discovery: entry points of the group ``specframe`` -> a Registry, one message per fault.
 
-Each plug-in is validated in a plug-in manager of its own, so that every fault has an owner, and
-registers into a registry of its own, so that a broken plug-in leaves nothing behind.
+Each plug-in is validated in its own plug-in manager, so that every fault has an owner. It registers
+into its own registry, so that a broken plug-in leaves nothing in ours.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from specframe._errors import PluginError
 from specframe._plugins import hooks
 from specframe._plugins.admission import admitted, hooks_of
 from specframe._plugins.component import KINDS, Kind
-from specframe._plugins.info import PluginInfo
+from specframe._plugins.plugin_info import PluginInfo
 from specframe._plugins.registry import LeftOut, Registry, refuse_clash
 from specframe._plugins.source_lines import line_in
 from specframe._words import cause, suggestion
@@ -43,13 +43,13 @@ _HOOK_OF_KIND: dict[Kind, str] = {
 
 @attrs.frozen
 class Member:
-    """One healthy plug-in with its own manager: calls go to one plug-in at a time."""
+    """One healthy plug-in with its own manager: a call reaches this plug-in alone."""
 
     plugin: PluginInfo
     manager: pluggy.PluginManager
 
     def call(self, hook: str, **arguments: object) -> None:
-        """Call the plug-in's implementation of ``hook``; raise PluginError if it raises."""
+        """Call the plug-in's implementation of ``hook``; raises PluginError if it raises."""
         try:
             getattr(self.manager.hook, hook)(**arguments)
         except PluginError:
@@ -82,7 +82,7 @@ class Plugins:
     )
 
     def add(self, member: Member, staged: Registry) -> None:
-        """Take in a plug-in with all that it registered, or nothing: names must be free."""
+        """Add a plug-in with all that it registered; raises ValueError for a name that is taken."""
         held = self.registry
         refuse_clash("strategy", held.strategies, staged.strategies)
         for kind in KINDS:
@@ -97,11 +97,11 @@ class Plugins:
                 members.append(member)
 
     def observe_round(self, round: Round) -> None:
-        """Show a committed round to the observers."""
+        """Show a committed round to the observers; one that raises is dropped, with a warning."""
         self._notify("specframe_round", round=round)
 
     def observe_finished(self, result: Result) -> None:
-        """Show a finished decode to the observers."""
+        """Show a finished decode to the observers, in the same way."""
         self._notify("specframe_decode_finished", result=result)
 
     def _notify(self, hook: str, **arguments: object) -> None:
@@ -120,7 +120,7 @@ def load_registry() -> Registry:
 
 
 def load_plugins() -> Plugins:
-    """Return the plug-ins themselves, for observers and commands; cached like the registry."""
+    """Return the plug-ins themselves, for observers and commands; cached as the registry is."""
     return _discover_once(os.environ.get(SELECTION))
 
 
@@ -132,8 +132,8 @@ def _discover_once(selection: str | None) -> Plugins:
 def discover(selection: str | None = None) -> Plugins:
     """Load all built-ins and the third-party plug-ins that ``selection`` names ("a,b").
 
-    ``None`` selects every third-party plug-in, an empty string none. Nothing raises here: what
-    goes wrong stands in ``registry.problems``.
+    ``None`` selects every third-party plug-in, an empty string none. Raises nothing: faults are
+    collected in ``registry.problems``.
     """
     plugins = Plugins()
     found = metadata.entry_points(group=hooks.GROUP)
@@ -150,7 +150,7 @@ def discover(selection: str | None = None) -> Plugins:
 def _selected(
     found: Iterable[metadata.EntryPoint], selection: str | None, registry: Registry
 ) -> list[metadata.EntryPoint]:
-    """Return built-ins first: they own their names, whatever is installed beside them."""
+    """Return built-ins first: they own their names, whatever else is installed."""
     ordered = sorted(found, key=lambda entry: (not _info(entry).is_built_in, entry.name))
     if not ordered or not _info(ordered[0]).is_built_in:
         registry.problems.append(
@@ -216,7 +216,7 @@ def _import(entry_point: metadata.EntryPoint, plugin: PluginInfo) -> Any:
 
 
 def _drop_incomplete_strategies(registry: Registry) -> None:
-    """Take out strategies whose parts nobody registered, and say what is missing."""
+    """Remove strategies with parts that are not registered, and say what is missing."""
     for strategy in tuple(registry.bundles.values()):
         parts: list[tuple[Kind, str | None]] = [
             ("drafter", strategy.drafter),

@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
 GROUP: Final = "specframe"
 API_VERSION: Final = "1.0"
-"""What plug-ins are written against: the minor part grows with what is added, the major part with
-what is changed or taken away. A plug-in that says ``specframe_api = "1.0"`` is held to it."""
+"""The version that plug-ins are written for: additions raise the minor part, changes and removals
+the major part. A plug-in that says ``specframe_api = "1.0"`` is held to it."""
 _spec = pluggy.HookspecMarker(GROUP)
 hookimpl: Final = pluggy.HookimplMarker(GROUP)
 
 
 class RegisterComponent(Protocol):
-    """What a ``specframe_register_*`` hook is handed to name one component."""
+    """The ``register`` that a ``specframe_register_*`` hook gets, to name one component."""
 
     def __call__(
         self,
@@ -42,15 +42,19 @@ class RegisterComponent(Protocol):
 
         With an ``options`` class (attrs) the component is built as ``implementation(options)``,
         without one as ``implementation()``. ``summary`` is one line for listings. ``lossy`` is for
-        verifiers that promise nothing: listings say so beside their name.
+        verifiers whose guarantee is none: listings mark their names. Raises ValueError for a bad
+        or taken name, a bad import string or options class: the plug-in is then left out.
         """
 
 
 class RegisterStrategy(Protocol):
-    """What ``specframe_register_strategies`` is handed to name one bundle."""
+    """The ``register`` that ``specframe_register_strategies`` gets, to name one bundle."""
 
     def __call__(self, strategy: Strategy) -> None:
-        """Register ``strategy`` under its own name."""
+        """Register ``strategy`` under its own name.
+
+        Raises ValueError for what is no Strategy, and for a taken name: the plug-in is left out.
+        """
 
 
 @_spec
@@ -64,19 +68,20 @@ def specframe_register_drafters(register: RegisterComponent) -> None:
 
 @_spec
 def specframe_register_verifiers(register: RegisterComponent) -> None:
-    """Register verifiers: what decides which drafted tokens stay. Called once, at loading."""
+    """Register verifiers, which decide what drafted tokens stay. Called once, at loading."""
 
 
 @_spec
 def specframe_register_stop_policies(register: RegisterComponent) -> None:
-    """Register stop policies: when drafting further no longer pays. Called once, at loading."""
+    """Register stop policies, which decide when drafting ends. Called once, at loading."""
 
 
 @_spec
 def specframe_register_strategies(register: RegisterStrategy) -> None:
     """Register strategies: named bundles of drafter, stop policy and verifier.
 
-    Called once, at loading. The parts are given by name and may come from other plug-ins.
+    Called once, at loading. The parts are given by name and may come from other plug-ins; a
+    strategy with a part that is not registered is dropped, with a message.
     """
 
 
@@ -92,7 +97,8 @@ def specframe_register_families(register: RegisterComponent) -> None:
 def specframe_register_trainers(register: RegisterComponent) -> None:
     """Register trainers: functions that ``specframe train NAME`` calls with a request.
 
-    Called once, at loading. A trainer is called, not built: it is registered without options.
+    Called once, at loading. A trainer is called, not built: it is registered without options. It
+    raises SpecframeErrors for people; any other exception is reported as the plug-in's fault.
     """
 
 
@@ -100,7 +106,8 @@ def specframe_register_trainers(register: RegisterComponent) -> None:
 def specframe_register_commands(app: typer.Typer) -> None:
     """Add commands or sub-apps to the command line; called once per ``specframe`` process.
 
-    A command that needs torch imports it when it runs, not when it is added.
+    A command that needs torch imports it when it runs, not when it is added. It raises as a
+    trainer does.
     """
 
 
@@ -108,10 +115,13 @@ def specframe_register_commands(app: typer.Typer) -> None:
 def specframe_round(round: Round) -> None:
     """Watch a round after it was committed; called on the decoding thread, so be quick.
 
-    An observer that raises is reported once, by name, and no longer called; decoding goes on.
+    An observer that raises is reported once, by name, and no longer called; decoding continues.
     """
 
 
 @_spec
 def specframe_decode_finished(result: Result) -> None:
-    """Watch a finished decode: called once per result, after the last round."""
+    """Watch a finished decode: called once per result, after the last round.
+
+    An observer that raises is treated as in ``specframe_round``.
+    """

@@ -1,4 +1,4 @@
-"""What is wrong with an options class, before anybody gives an option."""
+"""What is wrong with an options class itself, before options are given."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from specframe._plugins.options import (
 
 
 def refuse_broken_options(cls: type) -> None:
-    """Raise ValueError for an option that nobody could give, or whose default it does not accept.
+    """Raise ValueError for an option that nobody could give, or that refuses its own default.
 
-    That is the fault of the options class, and no user should meet it as his own.
+    That is a fault of the options class, not of the user.
     """
     try:
         hints = typing.get_type_hints(cls)

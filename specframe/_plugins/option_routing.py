@@ -1,4 +1,4 @@
-"""Names and options as they are typed: who gets which, and do they fit; imports nothing heavy."""
+"""Names and options as they are typed: which part gets which, and whether they fit."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Options = dict[str, object]
 
 
 def sorted_options(options: Mapping[str, object]) -> tuple[Options, Options, Options]:
-    """Share options out by their prefix: the strategy's own, the verifier's, the stop policy's."""
+    """Sort options by prefix: the strategy's own, the verifier's, the stop policy's."""
     own: Options = {}
     prefixed: dict[str, Options] = {"verifier": {}, "stop": {}}
     for key, value in options.items():
@@ -33,7 +33,7 @@ def sorted_options(options: Mapping[str, object]) -> tuple[Options, Options, Opt
 
 
 def refuse_without_verifier(options: Options) -> None:
-    """Raise OptionError for options of a verifier that nobody names."""
+    """Raise OptionError for options of a verifier if none is named."""
     if options:
         raise OptionError(
             f"options {', '.join(f'verifier.{name}' for name in sorted(options))} were given "
@@ -42,22 +42,22 @@ def refuse_without_verifier(options: Options) -> None:
 
 
 def structured(component: Component, options: Options, owner: str | None = None) -> Any:
-    """Return the options of a component, made from what was typed; raises OptionError."""
+    """Return a component's options, made from what was typed; raises OptionError."""
     return structure_options(
         component.options, options, owner=owner or f"{component.kind} '{component.name}'"
     )
 
 
-def check_choice(
+def check_names_and_options(
     registry: Registry,
     strategy: str,
     verifier: str | None,
     stop_policy: str | None,
     options: Mapping[str, object],
 ) -> None:
-    """Raise UnknownNameError or OptionError for what no strategy can be assembled from.
+    """Raise UnknownNameError or OptionError for names and options that cannot be assembled.
 
-    What a part's constructor refuses shows when it is built, which may take torch.
+    What a part's constructor refuses shows when it is built, which may import torch.
     """
     own, for_verifier, for_stop = sorted_options(options)
     bundle = registry.strategy(strategy)

@@ -37,19 +37,22 @@ TYPE_TEXT: dict[object, str] = {
 
 @attrs.frozen
 class Check:
-    """A range: ``claim`` continues "must be a whole number ...", ``holds`` decides."""
+    """A range of an option: ``claim`` follows "must be a whole number ..." in messages.
+
+    ``holds(value)`` decides; an exception counts as false when options are read.
+    """
 
     claim: str
     holds: Callable[[Any], bool]
 
 
 def at_least(least: float) -> Check:
-    """Refuse values below ``least``, and NaN."""
+    """Refuse values below ``least``, and NaN; for ``option(check=...)``."""
     return Check(f">= {least}", lambda value: value >= least)
 
 
 def at_most(most: float) -> Check:
-    """Refuse values above ``most``, and NaN."""
+    """Refuse values above ``most``, and NaN; for ``option(check=...)``."""
     return Check(f"<= {most}", lambda value: value <= most)
 
 
@@ -83,8 +86,10 @@ def option(
 ) -> Any:
     """Declare an option of an attrs class; without a default it has to be given.
 
-    ``check`` refuses values out of range, however the object is made; None passes it where the
-    annotation allows None. Types: int, float, bool, str, Path, Literal, and ``X | None``.
+    ``help`` is for listings, ``unit`` a word such as "tokens" or "probability". ``check`` refuses
+    values out of range, however the object is made, and lets None pass. Types: int, float, bool,
+    str, Path, Literal, and ``X | None``. Making the object raises OptionError for a value that
+    ``check`` refuses.
     """
     meta = {_KEY: _About(help, unit, check)}
     return attrs.field(default=default, metadata=meta, validator=_validate, kw_only=True)
@@ -105,8 +110,8 @@ def structure_options(
 ) -> Class | None:
     """Return ``cls`` made from typed values or from strings of the command line.
 
-    ``owner`` stands in messages, as in "strategy 'kangaroo'". ``cls=None`` means that the owner
-    takes no options. Raises OptionError: unknown key, wrong type, out of range, or missing.
+    ``owner`` is its name in messages, as in "strategy 'kangaroo'". ``cls=None``: the owner takes
+    no options. Raises OptionError: unknown key, wrong type, out of range, or missing.
     """
     fields = fields_of(cls)
     for key in values:
@@ -146,20 +151,20 @@ def describe_options(cls: type | None) -> list[OptionText]:
     ]
 
 
-def option_choices(cls: type | None) -> dict[str, tuple[str, ...]]:
-    """Return, for each option that takes one of few values, those as they are typed."""
+def option_values(cls: type | None) -> dict[str, tuple[str, ...]]:
+    """Return each option's values as they are typed, if they are few; else an empty tuple."""
     hints = typing.get_type_hints(cls) if cls is not None else {}
     found: dict[str, tuple[str, ...]] = {}
     for name in fields_of(cls):
         plain, is_optional = without_none(hints[name])
-        choices = typing.get_args(plain) if typing.get_origin(plain) is Literal else ()
-        values = ("true", "false") if plain is bool else tuple(str(choice) for choice in choices)
+        allowed = typing.get_args(plain) if typing.get_origin(plain) is Literal else ()
+        values = ("true", "false") if plain is bool else tuple(map(str, allowed))
         found[name] = (*values, "none") if values and is_optional else values
     return found
 
 
 def path_options(cls: type | None) -> list[str]:
-    """Return the names of the options that are paths."""
+    """Return the names of the options that take a path."""
     hints = typing.get_type_hints(cls) if cls is not None else {}
     return [name for name in fields_of(cls) if without_none(hints[name])[0] is Path]
 
@@ -174,7 +179,7 @@ def _expected(kind: object, field: attrs.Attribute[Any]) -> str:
     """Return what an option accepts, such as "a whole number >= 1"."""
     plain, _ = without_none(kind)
     if typing.get_origin(plain) is Literal:
-        text = " or ".join(str(choice) for choice in typing.get_args(plain))
+        text = " or ".join(str(each) for each in typing.get_args(plain))
     else:
         text = TYPE_TEXT.get(plain, str(getattr(plain, "__name__", plain)))
     check = about(field).check

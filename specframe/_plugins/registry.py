@@ -1,4 +1,4 @@
-"""What plug-ins registered: components by name, strategies, and the faults of broken plug-ins."""
+"""What plug-ins registered: components by name, strategies, and faults of broken plug-ins."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import attrs
 
 from specframe._errors import PluginError, UnknownNameError
 from specframe._plugins.component import KINDS, Component, Kind, Strategy
-from specframe._plugins.info import PluginInfo
+from specframe._plugins.plugin_info import PluginInfo
 from specframe._plugins.source_lines import calling_line
 from specframe._words import suggestion
 
@@ -30,10 +30,10 @@ class LeftOut:
 class Registry:
     """Hold everything that plug-ins registered; the loader (or a test) fills it, others read.
 
-    ``tables`` maps kind and name to components, ``bundles`` holds the strategies registered as
-    such; ``strategies`` has the drafters that stand for themselves as well. ``problems`` are the
-    plug-ins that could not be loaded, ``warnings`` what is merely unwise; ``left_out`` has those
-    that were not asked for, too.
+    ``tables`` maps kind ("drafter", "verifier", "stop policy", "family", "trainer") and name to
+    components. ``bundles`` maps names to the strategies registered as such; ``strategies`` also has
+    the drafters without one. ``problems`` are the faults of plug-ins, ``warnings`` what is only
+    unwise. ``left_out`` are the installed plug-ins that are not loaded, also those not asked for.
     """
 
     plugins: list[PluginInfo] = attrs.Factory(list)
@@ -70,7 +70,7 @@ class Registry:
 
     @property
     def strategies(self) -> dict[str, Strategy]:
-        """Return all strategies by name, drafters that stand for themselves included."""
+        """Return all strategies by name; a drafter without one is a strategy of its own name."""
         alone = {
             name: Strategy(name, name, summary=one.summary, plugin=one.plugin, where=one.where)
             for name, one in self.drafters.items()
@@ -78,38 +78,41 @@ class Registry:
         return alone | self.bundles
 
     def drafter(self, name: str) -> Component:
-        """Return a drafter, or raise UnknownNameError."""
+        """Return a drafter; raises UnknownNameError."""
         return self._find("drafter", name)
 
     def verifier(self, name: str) -> Component:
-        """Return a verifier, or raise UnknownNameError."""
+        """Return a verifier; raises UnknownNameError."""
         return self._find("verifier", name)
 
     def stop_policy(self, name: str) -> Component:
-        """Return a stop policy, or raise UnknownNameError."""
+        """Return a stop policy; raises UnknownNameError."""
         return self._find("stop policy", name)
 
     def family(self, name: str) -> Component:
-        """Return the family adapter of a ``model_type``, or raise UnknownNameError."""
+        """Return the family adapter of a ``model_type``; raises UnknownNameError."""
         return self._find("family", name)
 
     def trainer(self, name: str) -> Component:
-        """Return a trainer, or raise UnknownNameError."""
+        """Return a trainer; raises UnknownNameError."""
         return self._find("trainer", name)
 
     def strategy(self, name: str) -> Strategy:
-        """Return a strategy, or raise UnknownNameError."""
+        """Return a strategy; raises UnknownNameError."""
         strategies = self.strategies
         if name not in strategies:
             raise self._unknown("strategy", name, strategies)
         return strategies[name]
 
     def strategy_options(self, strategy: Strategy) -> type | None:
-        """Return the options class of a strategy's drafter, or None if it takes no options."""
+        """Return the options class of a strategy's drafter, None for no options.
+
+        Raises UnknownNameError if nobody registered the drafter.
+        """
         return self.drafter(strategy.drafter).options
 
     def registrar(self, kind: Kind, plugin: PluginInfo) -> RegisterComponent:
-        """Return the ``register`` callable that a hook for ``kind`` is handed."""
+        """Return the ``register`` callable for the hook of ``kind``; it raises ValueError."""
 
         def register(
             name: str,
@@ -136,7 +139,7 @@ class Registry:
         return register
 
     def strategy_registrar(self, plugin: PluginInfo) -> RegisterStrategy:
-        """Return the ``register`` callable that ``specframe_register_strategies`` is handed."""
+        """Return the ``register`` callable for strategies; it raises ValueError."""
 
         def register(strategy: Strategy) -> None:
             if not isinstance(strategy, Strategy):
@@ -168,7 +171,7 @@ def refuse_clash(
     held: dict[str, Component] | dict[str, Strategy],
     new: dict[str, Component] | dict[str, Strategy],
 ) -> None:
-    """Raise ValueError, naming both owners, when a name in ``new`` is already held."""
+    """Raise ValueError, naming both owners, if a name in ``new`` is already held."""
     for name in new:
         if name in held:
             where = f" (at {new[name].where})" if new[name].where else ""

@@ -11,16 +11,16 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import FrameType
 
-    from specframe._plugins.info import PluginInfo
+    from specframe._plugins.plugin_info import PluginInfo
 
 
 CORE = "specframe"
 
 
 def line_in(error: BaseException, package: str) -> str:
-    """Return "file:line" of the innermost code of ``package`` that raised ``error`` for the core.
+    """Return "file:line" of the innermost code of ``package`` that the core ran and that raised.
 
-    Empty where there is none: who called the core is not at fault.
+    Empty if there is none: the code that called the core is not at fault.
     """
     if isinstance(error, SyntaxError) and error.filename:
         return f"{error.filename}:{error.lineno}"
@@ -32,7 +32,7 @@ def line_in(error: BaseException, package: str) -> str:
 
 
 def frames_in(error: BaseException, *packages: str) -> list[tuple[FrameType, int]]:
-    """Return the code of ``packages`` that the core was running, with its lines; innermost last."""
+    """Return the frames of ``packages`` that the core was running, with lines; innermost last."""
     frames = list(traceback.walk_tb(error.__traceback__))
     owners = [package_of(frame) for frame, _ in frames]
     first = owners.index(CORE) if CORE in owners else len(frames)
@@ -42,20 +42,20 @@ def frames_in(error: BaseException, *packages: str) -> list[tuple[FrameType, int
 
 
 def raiser(error: BaseException, plugins: Sequence[PluginInfo]) -> PluginInfo | None:
-    """Return the third-party plug-in whose code was running last when ``error`` was raised."""
+    """Return the third-party plug-in whose code ran last when ``error`` was raised, or None."""
     others = {each.package: each for each in reversed(plugins) if not each.is_built_in}
     frames = frames_in(error, *others)
     return others[package_of(frames[-1][0])] if frames else None
 
 
 def line_of(function: Any) -> str:
-    """Return "file:line" where a function or method begins; empty if it is not Python's."""
+    """Return "file:line" where a function or method begins; empty if it is not in Python."""
     code = getattr(inspect.unwrap(function), "__code__", None)
     return f"{code.co_filename}:{code.co_firstlineno}" if code else ""
 
 
 def line_of_class(cls: type) -> str:
-    """Return "file:line" where a class begins, or its module where nobody has its source."""
+    """Return "file:line" where a class begins, or its module if there is no source."""
     try:
         _, number = inspect.findsource(cls)
         return f"{inspect.getfile(cls)}:{number + 1}"
@@ -73,7 +73,7 @@ def line_of_name(module: Any, name: str) -> str:
 
 
 def calling_line(package: str) -> str:
-    """Return "file:line" of the call that is being made by ``package``; empty if none is."""
+    """Return "file:line" of the innermost call by ``package``; empty if there is none."""
     frame = inspect.currentframe()
     while frame is not None and package_of(frame) != package:
         frame = frame.f_back

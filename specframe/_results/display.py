@@ -7,6 +7,7 @@ from typing import Protocol
 
 from specframe._results.metrics import Metrics
 from specframe._results.row_round import RowRound
+from specframe._words import counted
 
 Piece = tuple[str, bool]
 SHOWN = 40  # characters of the text in a repr
@@ -36,7 +37,7 @@ def short(result: Shown) -> str:
     text = "no text" if result.text is None else repr(result.text[:SHOWN])
     more = "..." if result.text is not None and len(result.text) > SHOWN else ""
     return (
-        f"<Result: {_count(len(result.token_ids), 'new token')}, "
+        f"<Result: {counted(len(result.token_ids), 'new token')}, "
         f"finish_reason {result.finish_reason!r}, {text}{more}>"
     )
 
@@ -64,7 +65,7 @@ def parts(result: Shown) -> list[Piece]:
     pieces = [piece for round in result.rounds for piece in round.pieces]
     followed = "".join(text for text, _ in pieces)
     before = len(result.text) - len(followed)  # the text of the prefill's token, in no round
-    if result.finish_reason is None:  # what an interruption held back stands behind the last piece
+    if result.finish_reason is None:  # what an interruption held back follows the last piece
         before = max(0, result.text.find(followed))
     rest = result.text[before + len(followed) :]
     whole = [(result.text[:before], False), *pieces, (rest, False)]
@@ -89,7 +90,7 @@ def _span(text: str) -> str:
 def _summary(result: Shown) -> str:
     metrics = result.metrics
     said = [
-        f"{_count(metrics.num_new_tokens, 'token')} in {_count(metrics.num_spec_steps, 'round')}"
+        f"{counted(metrics.num_new_tokens, 'token')} in {counted(metrics.num_spec_steps, 'round')}"
     ]
     if metrics.mean_acceptance_length is not None:
         said.append(f"{metrics.mean_acceptance_length:.2f} tokens a round")
@@ -97,7 +98,3 @@ def _summary(result: Shown) -> str:
         said.append(f"{metrics.tokens_per_second:.1f} tokens/s")
     said.append(f"finished by {result.finish_reason or 'interruption'}")
     return ", ".join(said)
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -11,18 +11,20 @@ import attrs
 from specframe._engine.tree_shape import depths_of
 from specframe._results.row_round import RowRound
 
-PARTS = ("prefill", "draft", "verify", "other")
+TIME_PARTS = ("prefill", "draft", "verify", "other")
 
 
 @attrs.frozen
 class Metrics:
-    """Hold the numbers of one result; None stands for 0/0.
+    """Hold the numbers of one result; None is 0/0.
 
-    New tokens = 1 (the prefill's) + the sum of acceptance lengths. ``acceptance_histogram[k]`` are
-    the rounds that accepted k drafts; the mean acceptance length counts the bonus token. For trees,
-    ``num_draft_tokens`` counts nodes and a position counts levels. A row of a batch shares the
-    seconds of its rounds with its neighbours. The last three are known only where plain decoding
-    ran beside it.
+    New tokens = 1 (the prefill's) + the sum of acceptance lengths. ``acceptance_histogram[k]`` is
+    how many rounds accepted k drafts; the mean acceptance length counts the bonus token.
+    ``acceptance_by_position`` has dictionaries with the keys position (from 1), reached and
+    accepted (counts of rounds). For trees, ``num_draft_tokens`` counts nodes and a position is a
+    level. ``seconds`` has the keys total, prefill, draft, verify and other; a row of a batch shares
+    the seconds of its rounds with its neighbours. The last three are known only where plain
+    decoding ran too.
     """
 
     num_prompt_tokens: int
@@ -42,7 +44,10 @@ class Metrics:
     break_even_acceptance_length: float | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the numbers under their public names, comparison left out where there is none."""
+        """Return the numbers; the keys are the names of the fields.
+
+        speedup, identical and break_even_acceptance_length are left out where nothing was compared.
+        """
         numbers = {field.name: getattr(self, field.name) for field in attrs.fields(Metrics)}
         if self.identical is None:
             for name in ("speedup", "identical", "break_even_acceptance_length"):
@@ -56,10 +61,10 @@ def measure(
     rounds: Sequence[RowRound],
     prefill: Mapping[str, float],
 ) -> Metrics:
-    """Add up a row's rounds; ``prefill`` is the seconds by part of its prefill."""
+    """Add up a row's rounds; ``prefill`` maps the parts of its prefill to seconds."""
     accepted = [round.accepted for round in rounds]
     drafted = sum(len(round.draft_tokens) for round in rounds)
-    seconds = {part: sum(round.seconds.get(part, 0.0) for round in rounds) for part in PARTS}
+    seconds = {part: sum(round.seconds.get(part, 0.0) for round in rounds) for part in TIME_PARTS}
     for part, spent in prefill.items():
         seconds["prefill" if part == "prefill" else "other"] += spent
     total = sum(seconds.values())

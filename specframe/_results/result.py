@@ -1,4 +1,4 @@
-"""What a decode comes to."""
+"""What a decode returns."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ class Result:
     ``token_ids`` are the new tokens, with the EOS or the token that completed a stop string;
     ``text`` is decoded from them, special tokens skipped, cut before the stop string (None without
     a tokenizer); ``finish_reason`` is eos, stop, length, criteria or context, or None where the
-    decoding was interrupted; ``rounds`` excludes the prefill.
+    decoding was interrupted; ``rounds`` excludes the prefill; ``logits`` are those that the new
+    tokens were chosen from, where they were asked for.
     """
 
     token_ids: list[int]

@@ -53,12 +53,12 @@ def acceptance_on(engine: Engine) -> Acceptance:
 
 
 def accept(draft: Draft, choices: Int[Tensor, "batch node"]) -> Verdict:
-    """Return the deepest path of chosen tokens in each row, and the choice behind it."""
+    """Return the deepest path of chosen tokens in each row, and the choice after it."""
     (told,) = Reading(choices).wait()
     lists: list[list[int]] = told.tolist()
     paths = [walk(draft, row, chosen) for row, chosen in enumerate(lists)]
-    behind = [chosen[path[-1] if path else 0] for chosen, path in zip(lists, paths, strict=True)]
-    return Verdict(paths, behind, told)
+    after = [chosen[path[-1] if path else 0] for chosen, path in zip(lists, paths, strict=True)]
+    return Verdict(paths, after, told)
 
 
 ON_HOST = Acceptance(accept, waits=True)
@@ -69,7 +69,7 @@ def walk(draft: Draft, row: int, choices: list[int]) -> list[int]:
     tokens, parents = draft.token_lists[row], draft.parent_lists[row]
     candidates = draft.candidate_lists[row]
     ways: dict[int, list[int]] = {0: []}
-    # A parent stands before its children, so one look at each node, in order, walks the tree;
+    # A parent comes before its children, so one look at each node, in order, walks the tree;
     # siblings may hold the same token, and then each of them is a way.
     for node in range(1, len(tokens)):
         above = parents[node]
@@ -90,7 +90,7 @@ def accept_on_device(
     ``step`` is ``follow``, recorded.
     """
     width = choices.shape[1]
-    # Whatever is recorded must read the device's own memory: a verifier may hand in the host's.
+    # A recorded step must read the device's own memory: a verifier may hand in the host's.
     parts = (
         draft.tokens[:, :width, None],
         choices[..., None],
@@ -102,10 +102,10 @@ def accept_on_device(
 def _ways(draft: Draft, width: int) -> np.ndarray:
     """Return what the host knows of each node, before the device knows what was chosen.
 
-    That is its parent, its depth, how many reasons it needs to stand, and the path that leads to
-    it, itself included, padded with the root to a power of two. The root needs no reason, a
-    candidate one, that it was chosen, and other nodes two, which they never have. Padding is the
-    root over again.
+    That is its parent, its depth, how many reasons it needs to be accepted, and the path that leads
+    to it, itself included, padded with the root to a power of two. The root needs no reason; a
+    candidate needs one, that it was chosen; other nodes need two, which they never have. Padding
+    repeats the root.
     """
     batch, longest = draft.tokens.shape[0], 1 << (width - 1).bit_length()
     ways = np.zeros((batch, width, 3 + longest), dtype=np.int64)
@@ -123,8 +123,9 @@ def _ways(draft: Draft, width: int) -> np.ndarray:
 def follow(nodes: Int[Tensor, "batch node any"]) -> Int[Tensor, "batch node 4"]:
     """Walk down each tree by operations of fixed shape, which can be recorded.
 
-    ``nodes`` hold their token, the target's choice there, and ``_ways``. Answers the path (padded
-    with 0), the choices, and in every node of a row how many were accepted and the token behind.
+    ``nodes`` hold their token, the target's choice there, and ``_ways``. Returns the path (padded
+    with 0), the choices, and in every node of a row how many were accepted and the token after
+    them.
     """
     width = nodes.shape[1]
     tokens, choices, parents, depths, reasons = nodes[..., :5].unbind(dim=2)
@@ -134,5 +135,5 @@ def follow(nodes: Int[Tensor, "batch node any"]) -> Int[Tensor, "batch node 4"]:
     # The first of the deepest, as on the host.
     last = torch.where(is_way, depths, -1).argmax(dim=1, keepdim=True)
     path = paths.gather(1, last[..., None].expand(-1, -1, paths.shape[2]))[:, 0, :width]
-    accepted, behind = (values.gather(1, last).expand(-1, width) for values in (depths, choices))
-    return torch.stack([path, choices, accepted, behind], dim=2)
+    accepted, after = (values.gather(1, last).expand(-1, width) for values in (depths, choices))
+    return torch.stack([path, choices, accepted, after], dim=2)

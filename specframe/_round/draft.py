@@ -12,13 +12,17 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from specframe._deprecation import DEPRECATED
-from specframe._engine.transfer import Reading
+from specframe._engine.transfer import Reading, padded
 from specframe._engine.tree_shape import chain_shape, depths_of
 from specframe._errors import PluginError
 
 
 class Law(enum.IntEnum):
-    """Say how the siblings of a tree were chosen, which sampling verifiers must know."""
+    """Say how the siblings of a tree were chosen; sampling verifiers must know.
+
+    DETERMINISTIC: nobody drew them; IID: drawn independently from q; WITHOUT_REPLACEMENT: drawn
+    from q one after another, without those before.
+    """
 
     DETERMINISTIC = 0
     IID = 1
@@ -29,8 +33,9 @@ class Law(enum.IntEnum):
 class Exit:
     """Hold what layers below ``layer`` have already computed for every node of a draft.
 
-    Their keys and values stand in the target's cache at ``slot_lists``, padding included; ``taps``
-    are the hidden states captured below ``layer``, by layer.
+    Their keys and values are in the target's cache at ``slot_lists``, padding included; ``taps``
+    maps numbers of layers run, up to ``layer``, to the hidden states captured there. Made by a
+    TreeBuilder alone.
     """
 
     layer: int
@@ -40,7 +45,7 @@ class Exit:
 
     @cached_property
     def slots(self) -> Int[Tensor, "batch node"]:
-        """Return the slots as a tensor, for those who compute with them."""
+        """Return the slots as a tensor."""
         return torch.tensor(self.slot_lists)
 
 
@@ -48,12 +53,14 @@ class Exit:
 class Draft:
     """Hold a token tree per row; node 0 is the root, the last committed token.
 
-    ``parents`` is -1 at the root and smaller than the node's own index elsewhere; siblings stand in
-    the order in which they were drawn. Nodes at and behind ``sizes`` are padding. ``candidates``:
-    false = scored but never accepted. ``confidences``: un-tempered top-1 probability behind each
-    node. ``probs``: q at the nodes ``inner`` (-1 is padding), only where the verifier needs it: the
-    distribution that their children were really drawn from. ``law`` is one for all rows, or a value
-    of Law for each. Dropping ``exit`` is always legal: the target then runs every layer.
+    ``parents`` is -1 at the root and smaller than the node's own index elsewhere; siblings are in
+    the order in which they were drawn. Nodes from ``sizes`` on are padding. ``candidates``: false =
+    scored but never accepted. ``confidences``: the un-tempered top-1 probability of the
+    distribution that each node was chosen from. ``probs``: q at the nodes ``inner`` (-1 is
+    padding), only where the verifier needs it: the distribution that their children were really
+    drawn from. ``law`` is one Law for all rows, or a value of Law for each. Dropping ``exit`` is
+    always legal: the target then runs every layer. Nothing is checked here: ``check_draft`` and
+    ``Target.score`` raise PluginError for a malformed draft.
     """
 
     tokens: Int[Tensor, "batch node"]
@@ -70,13 +77,10 @@ class Draft:
     def chains(
         cls, roots: list[int], guesses: list[list[int]], device: torch.device | str = "cpu"
     ) -> Draft:
-        """Build one chain per row: the root and, below it, the guessed tokens."""
+        """Build one chain per row: the root and the guessed tokens below it, DETERMINISTIC."""
         lengths = [len(guess) for guess in guesses]
         longest = max(lengths)
-        held = [
-            [root, *guess, *[0] * (longest - len(guess))]
-            for root, guess in zip(roots, guesses, strict=True)
-        ]
+        held = padded([[root, *guess] for root, guess in zip(roots, guesses, strict=True)], 0)
         parents, sizes = chain_shape(len(roots), 1 + longest, torch.device(device))
         if min(lengths) < longest:
             sizes = torch.tensor([1 + length for length in lengths], device=device)
@@ -91,18 +95,17 @@ class Draft:
     ) -> Draft:
         """Build one tree per row from its tokens and their parents, both in node order.
 
-        The root stands first, with parent -1. Nobody drew these nodes: the law is DETERMINISTIC.
-        Raises PluginError where a row has more of the one than of the other.
+        The root comes first, with parent -1. Nobody drew these nodes: the law is DETERMINISTIC.
+        Raises PluginError where a row has not as many tokens as parents.
         """
         for row, (held, above) in enumerate(zip(tokens, parents, strict=True)):
             if len(held) != len(above):
                 raise PluginError(
                     f"malformed draft: row {row} has {len(held)} tokens and {len(above)} parents"
                 )
-        widest = max(map(len, tokens))
         return cls(
-            torch.tensor([row + [0] * (widest - len(row)) for row in tokens], device=device),
-            torch.tensor([row + [0] * (widest - len(row)) for row in parents], device=device),
+            torch.tensor(padded(tokens, 0), device=device),
+            torch.tensor(padded(parents, 0), device=device),
             torch.tensor([len(row) for row in tokens], device=device),
         )
 
@@ -112,7 +115,7 @@ class Draft:
         return self.tokens.is_cpu
 
     def read_ahead(self) -> None:
-        """Begin to read tokens and confidences, before other work is sent to the device."""
+        """Begin to read tokens and confidences, before other work goes to the device."""
         _ = self._reading
 
     @cached_property
@@ -198,11 +201,11 @@ class Draft:
         return lists
 
     def check(self, vocab_size: int, rooms: list[int]) -> None:
-        """Do what ``specframe.check_draft`` does, which takes this one's place."""
+        """Do what ``specframe.check_draft`` does, which replaces it; raises PluginError alike."""
         DEPRECATED["specframe.Draft.check()"].call(self, vocab_size, rooms)
 
     def require_q(self) -> None:
-        """Raise PluginError unless every node with drawn children has its q; asked by verifiers."""
+        """Raise PluginError unless every node with drawn children has its q; verifiers call it."""
         for row, law in enumerate(self.laws):
             for parent in self.parent_lists[row][1:]:
                 if law is not Law.DETERMINISTIC and self.q(row, parent) is None:

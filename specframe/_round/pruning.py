@@ -6,21 +6,20 @@ import attrs
 import torch
 from torch import Tensor
 
-from specframe._engine.transfer import to_device
+from specframe._engine.transfer import padded, to_device
 from specframe._round.draft import Draft, Exit
 
 
 def select_nodes(draft: Draft, kept: list[list[int]]) -> Draft:
     """Return the draft with the nodes ``kept`` of each row alone, renumbered in order.
 
-    It has no q: what was drawn at random is not to be left out.
+    It has no q: what was drawn at random must not be left out.
     """
-    width = max(map(len, kept))
-    index = torch.tensor([nodes + [0] * (width - len(nodes)) for nodes in kept])
+    index = torch.tensor(padded(kept, 0))
     parents = []
     for nodes, above in zip(kept, draft.parent_lists, strict=True):
         new_id = {old: new for new, old in enumerate(nodes)} | {-1: -1}
-        parents.append([new_id[above[node]] for node in nodes] + [0] * (width - len(nodes)))
+        parents.append([new_id[above[node]] for node in nodes])
 
     def pick(values: Tensor) -> Tensor:
         wide = to_device(index, values.device)
@@ -34,7 +33,7 @@ def select_nodes(draft: Draft, kept: list[list[int]]) -> Draft:
         probs=None,
         inner=None,
         tokens=pick(draft.tokens),
-        parents=torch.tensor(parents),
+        parents=torch.tensor(padded(parents, 0)),
         sizes=torch.tensor([len(nodes) for nodes in kept]),
         confidences=None if draft.confidences is None else pick(draft.confidences),
         exit=None

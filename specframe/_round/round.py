@@ -16,11 +16,11 @@ from specframe._round.verdict import Commit
 
 @attrs.frozen
 class Probs:
-    """Hold the probabilities behind a round's tokens, a list for each row.
+    """Hold the probabilities of a round's tokens, a list for each row.
 
-    ``draft_p`` and ``draft_q`` are the target's and the drafter's of each drafted token behind its
+    ``draft_p`` and ``draft_q`` are the target's and the drafter's of each drafted token after its
     parent, in node order, the root left out; q is None where the drafter has none. ``next_p`` is
-    the target's of the token behind the accepted path.
+    the target's of the token after the accepted path.
     """
 
     draft_p: list[list[float]]
@@ -32,8 +32,10 @@ class Probs:
 class Round:
     """Hold one round of a batch; the prefill is the one with no draft.
 
-    ``indices`` are the rows' places in the caller's list; ``logits`` are those behind the
-    committed tokens, where they were asked for, and ``probs`` their probabilities.
+    ``indices`` are the rows' places in the caller's list; ``finish_reasons`` are eos, stop, length,
+    criteria, context, or None for a row that continues; ``seconds`` maps the round's parts, of
+    prefill, draft, verify and other, to their time; ``logits`` are those that the committed tokens
+    were chosen from, where they were asked for, and ``probs`` their probabilities.
     """
 
     indices: list[int]

@@ -14,14 +14,14 @@ from specframe._errors import PluginError
 from specframe._round.stops import Stops
 
 Processor = Callable[[Int[Tensor, "1 token"], Float[Tensor, "1 vocab"]], Float[Tensor, "1 vocab"]]
-"""Changes one row's logits, given all tokens before them: one of transformers' processors."""
+"""Changes one row's logits, given all tokens before them, as transformers' processors do."""
 
 
 class CommittedTokens(list[int]):
     """Hold a row's tokens as a list that refuses to be written to.
 
-    Whoever changed what was committed would have the target answer another text. A slice or a copy
-    is a list like any other.
+    A plug-in that changed committed tokens would have the target continue another text. A slice or
+    a copy is a list like any other.
     """
 
     def _refuse(self, *_: object, **__: object) -> NoReturn:
@@ -41,11 +41,12 @@ def _refuse_others(*_: object) -> NoReturn:
 
 @attrs.define(eq=False)
 class Row:
-    """Hold one sequence; the loop's target is the one that commits tokens to it.
+    """Hold one sequence; only the loop's target commits tokens to it.
 
-    ``index`` is its place in the caller's list, ``tokens`` the prompt and everything committed,
-    ``room`` the most levels that may be drafted in this round; ``processors`` change the logits of
-    this row alone, behind the sampler's own.
+    ``index`` is its place in the caller's list, ``tokens`` the prompt and all committed tokens
+    (writing to them is a PluginError), ``room`` the most levels that may be drafted in this round,
+    ``finish_reason`` eos, stop, length, criteria, context, or None while the row continues;
+    ``processors`` change the logits of this row alone, after the sampler's own.
     """
 
     index: int
@@ -64,12 +65,12 @@ class Row:
 
     @property
     def count(self) -> int:
-        """Return how many tokens have been committed beyond the prompt; it names the round too."""
+        """Return how many tokens were committed after the prompt; it keys the noise of a round."""
         return len(self.tokens) - self.prompt_length
 
     @property
     def new_tokens(self) -> list[int]:
-        """Return what has been committed beyond the prompt."""
+        """Return the tokens committed after the prompt."""
         return self.tokens[self.prompt_length :]
 
     @property
@@ -78,7 +79,10 @@ class Row:
         return self.stops.budget(self.prompt_length, self.count)
 
     def commit(self, tokens: list[int]) -> list[int]:
-        """Append ``tokens`` one by one until the row is finished; return those that were taken."""
+        """Append ``tokens`` one by one until the row is finished; return those that were taken.
+
+        Called by the target. What a stopping criterion raises passes.
+        """
         taken = 0
         for token in tokens:
             list.append(self.tokens, token)
@@ -92,7 +96,7 @@ class Row:
 class Rows:
     """Hold the rows that are still being decoded, in batch order; rows only ever leave.
 
-    ``active`` are these rows, for whoever wants more than the lists below.
+    ``active`` are these rows; the lists below are read from them.
     """
 
     def __init__(self, rows: list[Row]) -> None:
@@ -124,5 +128,5 @@ class Rows:
         return [row.room for row in self.active]
 
     def leave(self, *parts: object) -> bool:
-        """Do what ``specframe.leave`` does, which takes this one's place."""
+        """Do what ``specframe.leave`` does, which replaces it; raises PluginError alike."""
         return bool(DEPRECATED["specframe.Rows.leave()"].call(self, *parts))

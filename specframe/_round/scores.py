@@ -19,9 +19,10 @@ from specframe._round.verdict import Verdict
 class Captured:
     """Hold what a drafter's ``needs`` asked for, of a prefill or of one draft's nodes.
 
-    ``taps`` maps a layer to the hidden states after that many layers; ``normed`` is the last one
-    after the final norm. Rows of a prefill are padded at the end to the longest prompt; its
-    ``logits``, those behind the first new token, are there if the caller wants logits.
+    ``taps`` maps a number of layers run (0 = embeddings) to the hidden states after them;
+    ``normed`` is the last one after the final norm. Rows of a prefill are padded at the end to the
+    longest prompt; its ``logits``, from which the first new token was chosen, are there if the
+    caller wants logits.
     """
 
     taps: Mapping[int, Float[Tensor, "batch token hidden"]] = attrs.field(factory=dict)
@@ -40,9 +41,9 @@ class Scores:
     def accept(self, draft: Draft, choices: Int[Tensor, "batch node"]) -> Verdict:
         """Return the deepest path of the draft on which every node was chosen at its parent.
 
-        The token behind it is the choice at its end. ``choices`` is what the target says at each
+        The token after it is the choice at its end. ``choices`` is what the target says at each
         node. For a verifier that is ``capturable``, where passes are recorded, the walk runs on the
-        device, and the verdict is waited for when it is read.
+        device, and the host waits when it reads the verdict. Raises nothing for a checked draft.
         """
         return self._acceptance(draft, choices)
 
@@ -59,7 +60,7 @@ class Scores:
         return values, tokens
 
     def read_ahead(self) -> None:
-        """Begin to read ``best``, before other work is sent to the device."""
+        """Begin to read ``best``, before other work goes to the device."""
         _ = self._reading
 
     @cached_property

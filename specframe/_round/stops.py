@@ -13,9 +13,10 @@ SLACK_TOKENS = 8  # a stop string may begin inside a token and special tokens de
 class Stops:
     """Decide after every committed token whether the row is finished.
 
-    ``max_new_tokens`` and ``context`` (most tokens, prompt included) are budgets; ``decode`` turns
-    token ids into text and is needed for ``strings`` alone; ``criteria`` take all token ids of the
-    row and answer True to stop.
+    ``max_new_tokens`` and ``context`` (most tokens, prompt included) are budgets; ``eos`` are token
+    ids; ``decode`` turns token ids into text and is needed for ``strings`` alone; ``criteria`` take
+    all token ids of the row and answer True to stop. Raises no error of specframe's; what a
+    criterion raises passes.
     """
 
     max_new_tokens: int
@@ -30,7 +31,10 @@ class Stops:
         return min(self.max_new_tokens - new_tokens, self.context - prompt_length - new_tokens)
 
     def reason(self, tokens: Sequence[int], prompt_length: int) -> str | None:
-        """Return why the row ends with the last of ``tokens``, or None if it goes on."""
+        """Return why the row ends with the last of ``tokens``, or None if it continues.
+
+        The first of eos, stop (a string), criteria, length (``max_new_tokens``) and context.
+        """
         new_tokens = len(tokens) - prompt_length
         if tokens[-1] in self.eos:
             return "eos"

@@ -12,7 +12,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from specframe._engine.placement import Board, Placement
-from specframe._engine.transfer import Reading, to_device
+from specframe._engine.transfer import Reading, padded, to_device
 from specframe._engine.tree_shape import chain_shape
 from specframe._errors import PluginError
 from specframe._round.draft import Draft, Exit, Law
@@ -29,8 +29,8 @@ CPU = torch.device("cpu")
 class Nodes:
     """Name nodes of a growing tree that were added together.
 
-    ``first`` is the id of the first of them, the same in every row; ``active`` says in which rows
-    they are real; elsewhere they are padding.
+    ``first`` is the id of the first of them, the same in every row; ``active`` says for each row
+    whether they are real or padding.
     """
 
     first: int
@@ -46,8 +46,9 @@ class Nodes:
 class TreeBuilder:
     """Grow one token tree per row; owns the nodes' slots, positions and visibility.
 
-    ``rooms`` is how many levels each row may get. A row that was once left out stays out for the
-    rest of the round. ``draft`` closes the tree; ``closed`` is what it made.
+    ``rooms`` is how many levels each row may get. A row that was left out once stays out for the
+    rest of the round. ``draft`` closes the tree; ``closed`` is the draft it made. Get one from
+    ``Target.tree``; ``add`` and ``draft`` alone raise PluginError.
     """
 
     closed: Draft | None = None
@@ -67,7 +68,7 @@ class TreeBuilder:
         self._dropped: set[tuple[int, int]] = set()
         self._width = 1
         roots = torch.tensor([[root] for root in rows.roots])
-        self._tokens = [roots]  # each on the host as soon as it is told
+        self._tokens = [roots]  # each on the host as soon as ``tell`` gives it
         self._told: list[list[int]] | None = None  # the tokens, on the host
         self._confidences: list[Tensor] = []
         self._q: list[tuple[list[list[int]], Tensor]] = []
@@ -86,9 +87,10 @@ class TreeBuilder:
     ) -> Nodes:
         """Add nodes below ``parents`` (ids per row; None: below the newest node) and place them.
 
-        ``probs`` is q behind each of the distinct parents, in the order of their ids. Raises
-        PluginError for a level that the row has no room for: a draft is never cut after it
-        was drawn.
+        ``active`` says which rows get them (None: all); ``confidences`` are their un-tempered top-1
+        probabilities; ``probs`` is q at each of the distinct parents, in the order of their ids.
+        Raises PluginError for a level or slot that the row has no room for (a draft is never cut
+        after it was drawn), for a pruned parent and for a row that was left out before.
         """
         rows_active = tuple(active) if active is not None else (True,) * len(self._bases)
         count = tokens.shape[1]
@@ -113,7 +115,7 @@ class TreeBuilder:
         tokens: Int[Tensor, "batch node"],
         confidences: Float[Tensor, "batch node"] | None = None,
     ) -> None:
-        """Give the tokens and confidences of the newest nodes, read to the host.
+        """Take the tokens and confidences of the newest nodes, read to the host.
 
         A drafter that reads them anyway saves the draft another reading.
         """
@@ -122,13 +124,16 @@ class TreeBuilder:
             self._confidences[-1] = confidences
 
     def prune(self, row: int, nodes: Sequence[int]) -> None:
-        """Drop nodes from one row's draft, with all that hangs below them; slots stay holes."""
+        """Drop nodes from one row's draft, with all nodes below them; their slots stay holes."""
         for node, parent in enumerate(self._parents[row]):
             if node in nodes or (row, parent) in self._dropped:
                 self._dropped.add((row, node))
 
     def record(self, nodes: Nodes, layer: int, hidden: Tensor, taps: dict[int, Tensor]) -> None:
-        """Keep what layers below ``layer`` made of ``nodes``; called by the target."""
+        """Keep what layers below ``layer`` made of ``nodes``; called by the target.
+
+        ``taps`` maps numbers of layers run to hidden states.
+        """
         self._computed[nodes.first] = (layer, hidden)
         self._taps[nodes.first] = self._taps.get(nodes.first, {}) | taps
 
@@ -154,7 +159,7 @@ class TreeBuilder:
         return self._computed.get(nodes.first, (0, None))
 
     def draft(self, law: Law = Law.DETERMINISTIC) -> Draft:
-        """Close the tree; whatever layers ran on all of its nodes become the draft's exit.
+        """Close the tree; the layers that ran on all of its nodes become the draft's exit.
 
         Raises PluginError where drawn nodes were pruned: leaving out what was drawn is a bias.
         """
@@ -185,13 +190,13 @@ class TreeBuilder:
         """Return parents and sizes."""
         if all(depths[-1] == self._width - 1 for depths in self._depths):
             return chain_shape(len(self._bases), self._width, CPU)
-        # One tensor for both: behind a forward each costs 20 us.
-        padded = zip(self._parents, self._padded(self._parents, 0), strict=True)
-        shape = torch.tensor([[len(own), *row] for own, row in padded])
+        # One tensor for both: after a forward each costs 20 us.
+        pairs = zip(self._parents, padded(self._parents, 0, width=self._width), strict=True)
+        shape = torch.tensor([[len(own), *row] for own, row in pairs])
         return shape[:, 1:], shape[:, 0]
 
     def _read(self) -> None:
-        """Bring to the host what was not told, in one reading."""
+        """Bring to the host what ``tell`` did not give, in one reading."""
         parts = (self._tokens, self._confidences)
         missing = [
             (part, at) for part in parts for at, values in enumerate(part) if not values.is_cpu
@@ -249,19 +254,13 @@ class TreeBuilder:
             else torch.cat([self._taps[first][layer] for first in firsts], dim=1)
             for layer in shared
         }
-        slots = self._padded(self._slots, self._board.padding_slot)
+        slots = padded(self._slots, self._board.padding_slot, width=self._width)
         return Exit(top, hidden, slots, taps)
 
     def _inner(self) -> Tensor:
-        """Return the node behind each q ``[batch, inner]``, -1 where a row was left out."""
-        parts = [
-            torch.tensor([ids + [-1] * (probs.shape[1] - len(ids)) for ids in inner])
-            for inner, probs in self._q
-        ]
+        """Return the node of each q ``[batch, inner]``, -1 where a row was left out."""
+        parts = [torch.tensor(padded(inner, -1, width=probs.shape[1])) for inner, probs in self._q]
         return torch.cat(parts, dim=1)
-
-    def _padded(self, rows: list[list[int]], fill: int) -> list[list[int]]:
-        return [row + [fill] * (self._width - len(row)) for row in rows]
 
     def _without_dropped(self, draft: Draft) -> Draft:
         kept = [

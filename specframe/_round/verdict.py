@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from specframe._engine.transfer import Reading
+from specframe._engine.transfer import Reading, padded
 
 
 @attrs.frozen(eq=False)
@@ -18,8 +18,9 @@ class Verdict:
     """Hold what a verifier decided: the accepted path and the token after it.
 
     ``path_lists`` are each row's accepted nodes from level 1 downwards, ``next_tokens`` the tokens
-    behind them. ``choices`` is what the target says at each node. The tensors say the same as the
-    lists, padded with 0 behind ``accepted``, for those who compute with it.
+    after them. ``choices`` is what the target says at each node. The tensors hold the same as the
+    lists, padded with 0 after ``accepted`` nodes. Nothing is checked here: ``Target.commit`` raises
+    PluginError for a malformed verdict.
     """
 
     is_awaited: ClassVar[bool] = False  # a device still works on it
@@ -48,9 +49,9 @@ class AwaitedVerdict(Verdict):
     """A verdict that a device still works on: its lists are read when they are first asked for.
 
     ``told [batch, node, 4]`` holds the path, padded with 0, the choices, and in every node of a row
-    how many nodes were accepted and the token behind them. ``path`` is as wide as the draft, and
-    the tensors but ``choices`` are the device's. Only a ``capturable`` verifier meets one; it hands
-    it on as it is, since a copy would have to be read.
+    how many nodes were accepted and the token after them. ``path`` is as wide as the draft, and
+    the tensors but ``choices`` are the device's. Only a ``capturable`` verifier meets one; it
+    returns it unchanged, since a copy would have to be read.
     """
 
     is_awaited: ClassVar[bool] = True
@@ -69,7 +70,7 @@ class AwaitedVerdict(Verdict):
 
     @property
     def next_tokens(self) -> list[int]:
-        """Return the tokens behind them, on the host."""
+        """Return the tokens after them, on the host."""
         return self._lists[1]
 
     @property
@@ -95,19 +96,20 @@ class AwaitedVerdict(Verdict):
     @cached_property
     def _lists(self) -> tuple[list[list[int]], list[int]]:
         (told,) = self._reading.wait()
-        paths, _, accepted, behind = told.unbind(dim=2)
+        paths, _, accepted, after = told.unbind(dim=2)
         counts = accepted[:, 0].tolist()
         cut = [path[:count] for path, count in zip(paths.tolist(), counts, strict=True)]
-        return cut, behind[:, 0].tolist()
+        return cut, after[:, 0].tolist()
 
 
 @attrs.frozen(eq=False)
 class Commit:
     """Hold what EOS, stops and budget left of a verdict; nothing in it ever changes.
 
-    ``token_lists`` are each row's new committed tokens, ``path_lists`` the drafted nodes behind
-    them. Where a row is finished (``reasons``), the path may have been cut. The tensors say the
-    same, padded with 0, for those who compute with it.
+    ``token_lists`` are each row's new committed tokens, ``path_lists`` the drafted nodes they come
+    from. Where a row is finished, the path may have been cut; its reason in ``reasons`` is eos,
+    stop, length, criteria or context, else None. ``logits`` are those that the tokens were chosen
+    from, where they were asked for. The tensors hold the same as the lists, padded with 0.
     """
 
     token_lists: list[list[int]]
@@ -143,6 +145,4 @@ class Commit:
 
 
 def _padded(rows: list[list[int]]) -> Tensor:
-    width = max(map(len, rows))
-    padded = [row + [0] * (width - len(row)) for row in rows]
-    return torch.tensor(padded, dtype=torch.long).view(len(rows), width)
+    return torch.tensor(padded(rows, 0), dtype=torch.long)

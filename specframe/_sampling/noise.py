@@ -1,4 +1,4 @@
-"""Random numbers that are a function of what they are for, not of when they are drawn.
+"""Random numbers that depend on what they are for, not on when they are drawn.
 
 Noise is computed from a key (Philox 4x64, a counter-based generator), so a number depends on what
 it is for and not on how many were drawn before it. docs/sampling.md lists the streams and their
@@ -18,11 +18,11 @@ from torch import Tensor
 
 
 class Purpose(enum.IntEnum):
-    """Name the streams of noise; none shares a number with another.
+    """Name the streams of noise; no two share a number.
 
     ``COUPLE`` is keyed by the index of the new token alone, so that drafter and target, or plain
-    and speculative decoding, meet the same noise there. The others are keyed by round, node and
-    draw as well: sharing their noise would bias the output.
+    and speculative decoding, get the same noise there. The others (``DRAFT``, ``ACCEPT``,
+    ``RESIDUAL``) are keyed by round, node and draw as well: shared noise would bias the output.
     """
 
     COUPLE = 0

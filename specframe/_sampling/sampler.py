@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Paths(Protocol):
-    """Tell where the nodes of a tree stand: a Draft, or a TreeBuilder that still grows."""
+    """Tell where the nodes of a tree are: a Draft, or a TreeBuilder that still grows."""
 
     def depth(self, row: int, node: int) -> int:
         """Return a node's level; the root's is 0."""
@@ -32,10 +32,11 @@ class Paths(Protocol):
 class Sampler:
     """Choose tokens; one for each decode.
 
-    Noise is keyed by the row's own seed and by what it is for (see ``Purpose``), never by the place
-    in the batch, so that a row's text does not depend on its neighbours. ``wants_q``: the verifier
+    Noise is keyed by the row's own seed and by its purpose (see ``Purpose``), never by the place in
+    the batch, so that a row's text does not depend on its neighbours. ``wants_q``: the verifier
     needs the distributions that drafted tokens were drawn from, and drafters draw from them with
-    noise of their own; otherwise drafters share the target's noise and guess better.
+    noise of their own; otherwise drafters share the target's noise and guess better. Raises no
+    error of specframe's; what a processor raises passes.
     """
 
     def __init__(self, sampling: Sampling | None = None, *, wants_q: bool = False) -> None:
@@ -51,7 +52,7 @@ class Sampler:
         return self._is_greedy
 
     def first(self, rows: Rows, logits: Float[Tensor, "batch vocab"]) -> Int[Tensor, " batch"]:
-        """Choose the token behind each row's prompt."""
+        """Choose the first token after each row's prompt."""
         return self._chosen(self._perturbed(rows, ROOTS, [[0]] * len(rows), logits[:, None]))[:, 0]
 
     def choose(self, rows: Rows, draft: Draft, scores: Scores) -> Int[Tensor, "batch node"]:
@@ -66,7 +67,7 @@ class Sampler:
     def draft(
         self, rows: Rows, tree: Paths, node: int, logits: Float[Tensor, "batch vocab"]
     ) -> tuple[Int[Tensor, " batch"], Float[Tensor, "batch vocab"] | None]:
-        """Choose each row's guess behind ``node``, and return q where the verifier wants it.
+        """Choose each row's guess after ``node``, and return q where the verifier wants it.
 
         ``logits`` are the drafter's own, un-tempered. With q the guess is a draw from it (law IID),
         else the likeliest under the target's noise (law DETERMINISTIC).
@@ -93,8 +94,8 @@ class Sampler:
     ) -> Float[Tensor, "batch node vocab"]:
         """Return logits by which the children of ``nodes`` are best ranked, for a tree.
 
-        The warped logits, with the target's noise added where it will choose with it: their top is
-        then what the target chooses if it agrees with the drafter. ``nodes`` lists the ids of each
+        These are the warped logits, with the target's noise added where it will choose with it: the
+        target then chooses their top if it agrees with the drafter. ``nodes`` lists the ids of each
         row, padded in ``logits`` alone.
         """
         if self.wants_q:
@@ -112,12 +113,12 @@ class Sampler:
         return float(coin) < chance
 
     def sample(self, row: Row, node: int, probs: Float[Tensor, " vocab"]) -> int:
-        """Draw the token behind ``node`` from what is left of the target's distribution."""
+        """Draw the token after ``node`` from ``probs``, what is left of the target's p there."""
         noise = gumbels(Key(row.seed, Purpose.RESIDUAL, row.count, node), probs.shape[-1])
         return int((probs.log() + to_device(noise, probs.device)).argmax())
 
     def keep(self, kept: list[int]) -> None:
-        """Go on with the rows ``kept``; no state belongs to a row."""
+        """Keep only the rows ``kept``: nothing to do, as no state belongs to a row."""
 
     def _chosen(self, logits: Tensor) -> Tensor:
         return logits.argmax(dim=-1)
@@ -161,7 +162,7 @@ class Sampler:
 
 
 class _Roots:
-    """The roots alone, for what stands behind a prompt."""
+    """The roots alone, for the token after a prompt."""
 
     def depth(self, row: int, node: int) -> int:
         return 0

@@ -1,4 +1,4 @@
-"""What a caller chose of sampling, and the warping of logits that it amounts to."""
+"""The caller's choice of sampling, and the warping of logits that follows from it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from specframe._engine.transfer import to_device
 from specframe._errors import InputError
 from specframe._round.rows import Processor
 
-# What transformers has that answers by what it was asked before.
+# Processors of transformers whose answers depend on earlier calls.
 STATEFUL = frozenset(
     {
         "DiaEOSDelayPatternLogitsProcessor",
@@ -42,9 +42,10 @@ def _ranged(is_good: Callable[[Any], bool], expected: str) -> Any:
 class Sampling:
     """Say how tokens are chosen; the meaning and the order of everything are transformers'.
 
-    ``temperature`` 0 is greedy, and then the filters ``top_k``, ``top_p`` and ``min_p`` have no
-    say; None switches one off. ``processors`` are pure functions of (prefix, scores): each is
-    called for one row and one node at a time, with the prompt and all that leads to the node.
+    ``temperature`` 0 is greedy, and then the filters ``top_k``, ``top_p`` and ``min_p`` do nothing;
+    None switches one off. ``processors`` are pure functions of (prefix, scores): each is called for
+    one row and one node at a time, with the prompt and all tokens that lead to the node. Raises
+    InputError for a number out of range; what a processor raises passes.
     """
 
     temperature: float = attrs.field(
@@ -78,14 +79,14 @@ class Sampling:
 
     @property
     def reads_prefix(self) -> bool:
-        """Tell whether logits are changed by what stands before them."""
+        """Tell whether the tokens before them change logits."""
         return bool(self.by_prefix)
 
     @cached_property
     def by_prefix(self) -> tuple[Processor, ...]:
-        """Return what looks at the prefix, in transformers' order: the penalty stands first.
+        """Return what looks at the prefix, in transformers' order: the penalty comes first.
 
-        A processor of the penalty's own class takes its place, as it does there.
+        A processor of the penalty's own class replaces it, as it does there.
         """
         penalty = self.repetition_penalty
         if penalty is None or penalty == 1:
@@ -97,7 +98,7 @@ class Sampling:
 
     @cached_property
     def filters(self) -> tuple[Callable[[Any, Any], Tensor], ...]:
-        """Return transformers' warpers behind the temperature, in its order."""
+        """Return transformers' warpers that follow the temperature, in its order."""
         wanted = {
             "TopKLogitsWarper": self.top_k or None,
             "TopPLogitsWarper": None if self.top_p == 1 else self.top_p,
@@ -119,7 +120,10 @@ class Sampling:
         logits: Float[Tensor, " vocab"],
         then: Sequence[Processor] = (),
     ) -> Float[Tensor, " vocab"]:
-        """Return the logits behind ``prefix`` after penalty and processors, ``then`` last."""
+        """Return the logits of the token after ``prefix``, changed by penalty and processors.
+
+        The processors of ``then`` come last.
+        """
         ids = to_device([list(prefix)], logits.device)
         scores = logits[None].clone()  # a processor may write into what it is given
         for processor in (*self.by_prefix, *then):
@@ -127,7 +131,7 @@ class Sampling:
         return scores[0]
 
     def warp(self, logits: Float[Tensor, "*any vocab"]) -> Float[Tensor, "*any vocab"]:
-        """Return processed logits after temperature and filters; greedy ones as they are."""
+        """Return processed logits after temperature and filters; greedy ones unchanged."""
         if self.is_greedy:
             return logits
         rows = (logits / self.temperature).reshape(-1, logits.shape[-1])

@@ -1,1 +1,1 @@
-"""What `specframe new` writes, and the templates that it is written from."""
+"""What `specframe new` writes, and its templates."""

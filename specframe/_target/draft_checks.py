@@ -9,7 +9,7 @@ from torch import Tensor
 
 from specframe._engine.engine import Engine
 from specframe._errors import PluginError
-from specframe._round.declared import Capabilities
+from specframe._round.capabilities import Capabilities
 from specframe._round.draft import Draft, Exit, Law
 from specframe._round.rows import Rows
 
@@ -17,9 +17,9 @@ Q_TOLERANCE = 1e-3  # how far from 1 a q may sum: it may have been computed in 1
 
 
 def check_draft(draft: Draft, vocab_size: int, rooms: list[int]) -> None:
-    """Raise PluginError unless the trees are well formed; says which row and node is wrong.
+    """Raise PluginError unless the trees are well formed; it names the row and node at fault.
 
-    ``rooms`` is the most levels of each row.
+    ``vocab_size`` is the number of tokens, ``rooms`` the most levels of each row.
     """
     _check_trees(draft, rooms)
     _check_laws(draft)
@@ -97,7 +97,7 @@ def _check_roots(rows: Rows, draft: Draft) -> None:
 
 def _check_chains(draft: Draft) -> None:
     """Raise PluginError for a draft that branches."""
-    # Slots are kept for what is declared: such a draft would fit until the budget is nearly spent.
+    # Slots are kept for what is declared: such a draft would fit until the budget nearly ends.
     for row, depths in enumerate(draft.depths):
         if len(depths) - 1 > max(depths):
             raise PluginError(
@@ -202,7 +202,7 @@ def _check_parents(row: int, parents: list[int]) -> None:
 
 
 def _check_laws(draft: Draft) -> None:
-    """Raise PluginError unless laws are laws, and what is said of nodes is said of each."""
+    """Raise PluginError unless laws are laws, and values of nodes have one for each."""
     batch = draft.tokens.shape[0]
     for name in ("candidates", "confidences"):
         value = getattr(draft, name)

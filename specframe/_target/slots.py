@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from specframe._engine.placement import is_chain
-from specframe._engine.transfer import to_device
+from specframe._engine.transfer import padded, to_device
 from specframe._errors import PluginError
 
 if TYPE_CHECKING:
@@ -37,15 +37,14 @@ def refuse_overflow(slots: list[list[int]], padding_slot: int) -> None:
 
 
 def settle_ahead(engine: Engine, draft: Draft, verdict: Verdict, slots: list[list[int]]) -> None:
-    """Bring the accepted paths behind their roots on the device, before the host knows them.
+    """Move the accepted paths next to their roots on the device, before the host knows them.
 
     Stops may cut a path afterwards, but only of a row that has ended.
     """
     bases = [taken[0] for taken in slots]
     if all(map(is_chain, bases, draft.parent_lists, slots)):
-        return  # each node stands where it will stay
-    deepest, width = max(map(max, draft.depths)), max(map(len, slots))
-    padded = [taken + [0] * (width - len(taken)) for taken in slots]
-    sources = to_device(padded, engine.device).gather(1, verdict.path[:, :deepest])
+        return  # each node is where it will stay
+    deepest = max(map(max, draft.depths))
+    sources = to_device(padded(slots, 0), engine.device).gather(1, verdict.path[:, :deepest])
     starts = to_device([base + 1 for base in bases], engine.device)
     engine.move(sources, starts, verdict.accepted)

@@ -11,11 +11,11 @@ from torch import Tensor
 from specframe._engine.engine import Engine, Filled, Opener, Step
 from specframe._engine.model_origin import UNKNOWN, Origin
 from specframe._engine.placement import Board, Placement
-from specframe._engine.transfer import to_device
+from specframe._engine.transfer import padded, to_device
 from specframe._errors import InputError
 from specframe._round.acceptance import ON_HOST, acceptance_on
+from specframe._round.capabilities import Capabilities, Needs
 from specframe._round.clock import Clock
-from specframe._round.declared import Capabilities, Needs
 from specframe._round.draft import Draft
 from specframe._round.rows import Rows
 from specframe._round.scores import Captured, Scores
@@ -23,7 +23,7 @@ from specframe._round.tree_builder import Nodes, TreeBuilder
 from specframe._round.verdict import Commit, Verdict
 from specframe._sampling.sampler import Sampler
 from specframe._target.draft_checks import check_proposal, check_told, with_nodes
-from specframe._target.finite import check_finite
+from specframe._target.finite_checks import check_finite
 from specframe._target.slots import refuse_overflow, settle_ahead, slots_of
 from specframe._target.verdict_checks import check_verdict, expect_verdict
 
@@ -34,8 +34,9 @@ class Target:
     """Hold the engine, the board and the clock of one decode at a time.
 
     ``extra_nodes`` is the most nodes that a draft has beyond its deepest path, which decides how
-    many slots are taken; ``origin`` names the model, ``opener`` loads others beside it.
-    ``keeps_logits``: commits carry the logits behind their tokens.
+    many slots are taken; ``origin`` names the model, ``opener`` loads others to draft with.
+    ``keeps_logits``: commits carry the logits that their tokens were chosen from. A part that
+    breaks its contract is a PluginError.
     """
 
     def __init__(
@@ -66,20 +67,24 @@ class Target:
     ) -> Engine:
         """Return the engine of another model, a folder or a hub id, to draft with.
 
-        Its cache is its own, its weights have the target's dtype, or where that was left to
-        checkpoints its own one's. Raises ModelError for a model that cannot be loaded, or whose
-        tokens have other meanings.
+        It has a cache of its own and the target's dtype; its checkpoint's, where the target took
+        that of its own. Raises ModelError for a model that cannot be loaded, or whose tokens have
+        other meanings, and InputError for a target that ``load`` did not make.
         """
         if self._opener is None:
             raise InputError(f"'{model}' needs a target that was loaded: use specframe.load")
         return self._opener(model, trust_remote_code=trust_remote_code, revision=revision)
 
     def expect(self, capabilities: Capabilities) -> None:
-        """Keep slots for the drafts that a prepared drafter declares, and refuse any other."""
+        """Keep slots for the drafts that a prepared drafter declares; ``score`` refuses others."""
         self._declared = with_nodes(capabilities, self._declared.max_nodes or 0)
 
     def prefill(self, rows: Rows, sampler: Sampler, needs: Needs) -> Captured:
-        """Fill the cache with the prompts and commit each row's first token: it is the root."""
+        """Fill the cache with the prompts and commit each row's first token: it is the root.
+
+        Raises MemoryShortageError where the cache does not fit, NumericsError for logits that are
+        not finite.
+        """
         self.clock.restart()
         self._needs = needs
         self._open(rows)
@@ -100,7 +105,7 @@ class Target:
         return needs.taps | ({self.engine.num_layers} if needs.normed else set())
 
     def _captured(self, filled: list[Filled], needs: Needs, logits: Tensor) -> Captured:
-        padded = {
+        at_one_width = {
             layer: torch.nn.utils.rnn.pad_sequence(
                 [part.taps[layer] for part in filled], batch_first=True
             )
@@ -108,8 +113,8 @@ class Target:
         }
         normed = None
         if needs.normed and needs.prompt:
-            normed = self.norm(padded[self.engine.num_layers])
-        return Captured(padded, normed, logits if self.keeps_logits else None)
+            normed = self.norm(at_one_width[self.engine.num_layers])
+        return Captured(at_one_width, normed, logits if self.keeps_logits else None)
 
     def begin_round(self, rows: Rows) -> list[int]:
         """Start the round's clock; return how many levels each row's slots still allow."""
@@ -118,19 +123,16 @@ class Target:
         return [last - (length - 1) for length in rows.lengths]
 
     def tree(self, rows: Rows, most: list[int] | None = None) -> TreeBuilder:
-        """Begin this round's tree.
-
-        ``most`` is for a drafter that cannot use all the room: how many levels each row may get.
-        """
+        """Begin this round's tree; ``most`` levels of each row replace a larger room."""
         self._tree = TreeBuilder(self._board, rows, self.engine.device, most)
         return self._tree
 
     def run(
         self, nodes: Nodes, lo: int, hi: int, skip: Collection[int] = ()
     ) -> Float[Tensor, "batch node hidden"]:
-        """Run layers ``lo`` to ``hi`` - 1 on nodes of this round's tree and keep the outcome.
+        """Run layers ``lo`` to ``hi`` - 1, but those in ``skip``, on nodes of this round's tree.
 
-        ``lo`` is 0 or where the run before ended.
+        ``lo`` is 0 or where the run before ended. Raises no error of specframe's.
         """
         assert self._tree is not None
         reached, hidden = self._tree.computed(nodes)
@@ -144,7 +146,7 @@ class Target:
         return hidden
 
     def embed(self, tokens: Int[Tensor, "batch token"]) -> Float[Tensor, "batch token hidden"]:
-        """Return what the first layer reads."""
+        """Return what the first layer reads, without learned positions: ``run`` adds those."""
         return self.engine.embed(tokens)
 
     def norm(
@@ -174,22 +176,22 @@ class Target:
         ``step(states, placement)`` maps states ``[batch, token, ...]`` to one tensor of as many
         tokens. It may read and write caches of the drafter's own with ``slots`` slots, and nothing
         else that changes; it reads no value on the host and gives the same when run twice. It may
-        be given more tokens than were asked for: those stand in the last slot. Capture it again
-        when a cache is allocated anew.
+        get more tokens than were asked for, in the last slot. Capture it again for a new cache.
         """
         return self.engine.capture(step)
 
     def accept_ahead(self, *, capturable: bool) -> None:
         """Let a device accept drafts where it records passes and the verifier is ``capturable``.
 
-        Before any other verifier, which reads logits on the host, the target waits for them.
+        For any other verifier, which reads logits on the host, the target waits for them.
         """
         self._acceptance = self._recorded if capturable else ON_HOST
 
     def score(self, rows: Rows, draft: Draft) -> Scores:
         """Return the logits at every node: one pass, resumed at the draft's exit if it has one.
 
-        A recorded one is not waited for, unless the verifier is not ``capturable``.
+        Nobody waits for a recorded one if the verifier is ``capturable``. Raises PluginError for a
+        malformed draft, NumericsError for logits that are not finite; unwaited, ``commit`` does.
         """
         is_built = self._tree is not None and self._tree.closed is draft
         check_proposal(draft, self.engine, rows, self._declared, is_built=is_built)
@@ -208,7 +210,7 @@ class Target:
         used = max(draft.size_list)  # a draft may have more padding than its largest tree needs
         if exit is None:
             tokens = to_device(_first(used, draft.tokens), self.engine.device)
-            if not draft.is_told:  # a token that there is not would end the device, not the decode
+            if not draft.is_told:  # a token out of vocabulary would end the device, not the decode
                 tokens = tokens.clamp(0, self.engine.vocab_size - 1)
             lo, hidden = 0, self.embed(tokens)
         else:
@@ -224,7 +226,7 @@ class Target:
         return scores
 
     def _wait(self, rows: Rows, draft: Draft) -> None:
-        """Wait for draft and scores, one behind the other: so each is booked its time; check both.
+        """Wait for draft and scores, one after the other, so each is booked its time; check both.
 
         There is nothing to send meanwhile, so a device that does both has no gap between them.
         """
@@ -236,7 +238,10 @@ class Target:
         self.clock.lap("verify")
 
     def commit(self, rows: Rows, draft: Draft, verdict: Verdict) -> Commit:
-        """Cut the accepted path by EOS, stops and budget; keep in the cache what is left."""
+        """Cut the accepted path by EOS, stops and budget; keep in the cache what is left.
+
+        Raises PluginError for a malformed verdict, and what ``score`` could not raise yet.
+        """
         expect_verdict(verdict)
         slots = slots_of(rows, draft)
         starts = rows.lengths
@@ -257,17 +262,17 @@ class Target:
                 [[slots[place][node] for node in path] for place, path in enumerate(paths)], starts
             )
         reasons = [row.finish_reason for row in rows.active]
-        logits = self._logits_behind(paths)
+        logits = self._logits_after(paths)
         if logits is not None:
             logits = logits[:, : max(map(len, taken))]
         return Commit(taken, paths, reasons, verdict.choices, logits)
 
     def _settle(self, sources: list[list[int]], starts: list[int]) -> None:
-        """Bring what was committed behind the prefix."""
+        """Move what was committed next to the prefix."""
         self.engine.gather(sources, starts)
 
     def keep(self, kept: list[int]) -> None:
-        """Go on with the rows ``kept`` alone."""
+        """Keep only the rows ``kept``, in this order."""
         self.engine.keep(kept)
 
     def _open(self, rows: Rows) -> None:
@@ -277,11 +282,10 @@ class Target:
             self._board = Board(slots, self.engine.device)
         self.engine.open(len(rows), self._board.slots)
 
-    def _logits_behind(self, paths: list[list[int]]) -> Tensor | None:
+    def _logits_after(self, paths: list[list[int]]) -> Tensor | None:
         if self._scores is None or not self.keeps_logits:
             return None
-        depth = max(map(len, paths))
-        nodes = [[0, *path] + [0] * (depth - len(path)) for path in paths]
+        nodes = padded([[0, *path] for path in paths], 0)
         index = to_device(nodes, self.engine.device)
         rows = torch.arange(len(paths), device=self.engine.device)[:, None]
         return self._scores.logits[rows, index]

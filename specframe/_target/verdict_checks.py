@@ -16,7 +16,7 @@ def expect_verdict(verdict: object) -> None:
 
 
 def check_verdict(verdict: Verdict, draft: Draft, vocab_size: int) -> None:
-    """Raise PluginError unless each row's path leads down its tree, to a token that there is."""
+    """Raise PluginError unless each row's path leads down its tree, to a token that exists."""
     batch, paths = draft.tokens.shape[0], verdict.path_lists
     tokens: list[Any] = verdict.next_tokens
     counts = [len(paths), len(tokens), verdict.choices.shape[0]]

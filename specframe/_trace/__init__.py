@@ -1,4 +1,4 @@
-"""Traces: what a decode did, token by token, as lines of JSON and as a page; imports no torch."""
+"""Traces: what a decode did, token by token, as JSON lines and as a page; imports no torch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The figures of a trace, counted from its rounds, so that one that was cut off has them too."""
+"""The figures of a trace, counted from its rounds, so that an interrupted one has them too."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 
 from specframe._trace.records import Header, RoundRecord, Trace
-from specframe._trace.strip import PARTS, total
+from specframe._trace.round_strip import TIME_PARTS, total
 
 UNKNOWN = "\N{EN DASH}"
 PROMISES = {
@@ -20,22 +20,22 @@ PROMISES = {
 
 
 @attrs.frozen
-class Bar:
-    """Hold a bar: what it counts, its length as a share of the longest, and its value in words."""
+class ShareBar:
+    """Hold a bar: what it counts, its length as a share of the longest, its value in words."""
 
     name: str
     share: float
     value: str
 
 
-def histogram(rounds: Sequence[RoundRecord]) -> list[Bar]:
-    """Return a bar for each number of accepted drafts, none where nothing was drafted."""
+def histogram(rounds: Sequence[RoundRecord]) -> list[ShareBar]:
+    """Return a bar for each number of accepted drafts; none if nothing was drafted."""
     counts = Counter(len(round.path) for round in rounds)
     if not any(round.draft_tokens for round in rounds):
         return []
     highest = max(counts.values())
     return [
-        Bar(
+        ShareBar(
             str(many),
             counts[many] / highest,
             f"{counts[many]:,} ({counts[many] / len(rounds):.0%})",
@@ -44,20 +44,20 @@ def histogram(rounds: Sequence[RoundRecord]) -> list[Bar]:
     ]
 
 
-def time_split(rounds: Sequence[RoundRecord]) -> list[Bar]:
-    """Return a bar for each part of the time, the prefill among them."""
-    seconds = {part: sum(round.seconds.get(part, 0.0) for round in rounds) for part in PARTS}
+def time_split(rounds: Sequence[RoundRecord]) -> list[ShareBar]:
+    """Return a bar for each part of the time, including the prefill."""
+    seconds = {part: sum(round.seconds.get(part, 0.0) for round in rounds) for part in TIME_PARTS}
     whole = sum(seconds.values())
     if not whole:
         return []
     return [
-        Bar(part, spent / whole, f"{duration(spent)} ({spent / whole:.0%})")
+        ShareBar(part, spent / whole, f"{duration(spent)} ({spent / whole:.0%})")
         for part, spent in seconds.items()
     ]
 
 
 def facts_of(trace: Trace) -> dict[str, str]:
-    """Return what a reader asks first."""
+    """Return what a reader wants to know first."""
     header, rounds = trace.header, trace.rounds[1:]
     drafted = sum(len(round.draft_tokens) for round in rounds)
     accepted = sum(len(round.path) for round in rounds)
@@ -102,7 +102,7 @@ def words(value: object) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Return a time in the unit that suits it."""
+    """Return a time in a suitable unit."""
     return f"{seconds:.2f} s" if seconds >= 1 else f"{seconds * 1000:.1f} ms"
 
 

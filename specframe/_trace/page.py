@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import itertools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,11 +17,12 @@ import attrs
 from specframe._errors import InputError
 from specframe._files import to_line
 from specframe._pages import STYLES
-from specframe._trace.figures import Bar, facts_of, histogram, settings_of, time_split
+from specframe._trace.figures import ShareBar, facts_of, histogram, settings_of, time_split
 from specframe._trace.records import RoundRecord, Trace
-from specframe._trace.shown import named, shown
-from specframe._trace.strip import draw_strip
+from specframe._trace.round_strip import draw_strip
 from specframe._trace.tokens import KINDS, Token, chunks_of, counts_of, tokens_of
+from specframe._trace.visible_text import named, shown
+from specframe._words import first_difference
 
 if TYPE_CHECKING:
     import jinja2
@@ -41,8 +41,8 @@ class Panel:
     counts: dict[str, int]
     facts: dict[str, str]
     settings: dict[str, dict[str, str]]
-    histogram: list[Bar]
-    times: list[Bar]
+    histogram: list[ShareBar]
+    times: list[ShareBar]
     strip: str
 
 
@@ -63,12 +63,6 @@ def render_comparison(traces: tuple[Trace, Trace], names: tuple[str, str]) -> st
             "twice to compare"
         )
     return _render(traces, names, first_difference(*(trace.token_ids for trace in traces)))
-
-
-def first_difference(one: Sequence[int], other: Sequence[int]) -> int | None:
-    """Return the first index at which the tokens differ, or one side has no more; else None."""
-    pairs = itertools.zip_longest(one, other)
-    return next((at for at, (ours, theirs) in enumerate(pairs) if ours != theirs), None)
 
 
 def _render(traces: Sequence[Trace], names: Sequence[str], difference: int | None) -> str:
@@ -108,7 +102,7 @@ def _panel(identity: str, name: str, trace: Trace, difference: int | None) -> Pa
 
 
 def _data(trace: Trace) -> dict[str, Any]:
-    """Return what the page's script builds details from; short names, for there are many."""
+    """Return what the page's script builds details from; the names are short, there are many."""
     return {
         "prompt": len(trace.header.prompt_token_ids),
         "rounds": [_round(round) for round in trace.rounds],
@@ -148,7 +142,7 @@ def _rounded(value: float) -> float:
 
 
 def _as_script(data: object) -> str:
-    """Return JSON that no parser of HTML takes for markup."""
+    """Return JSON that no HTML parser takes for markup."""
     text = to_line(data)
     for character in "<>&\u2028\u2029":
         text = text.replace(character, f"\\u{ord(character):04x}")
@@ -168,6 +162,6 @@ def _environment() -> jinja2.Environment:
 
 
 def _hash(environment: jinja2.Environment, name: str) -> str:
-    """Return what the page's policy knows its one script by."""
+    """Return the hash by which the page's policy admits its one script."""
     script = environment.get_template(name).render()
     return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()

@@ -1,4 +1,4 @@
-"""Read a trace; what is no trace is refused in one sentence, a torn last line is dropped."""
+"""Read a trace; what is no trace is refused, a torn last line is dropped."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Value = TypeVar("Value")
 
 
 def read_trace(path: Path) -> Trace:
-    """Return the trace that ``specframe decode --trace FILE.jsonl`` has written."""
+    """Return the trace that ``specframe decode --trace FILE.jsonl`` wrote; raises InputError."""
     if not path.exists():
         raise InputError(f"there is no trace {path}: write one with `specframe decode --trace`")
     lines = enumerate(whole_lines(path), 1)
@@ -26,7 +26,7 @@ def read_trace(path: Path) -> Trace:
 
 
 def trace_of(records: list[Any], where: str) -> Trace:
-    """Return the trace that a file's records make; ``where`` names it in errors."""
+    """Return the trace of a file's records; ``where`` names the file in errors."""
     if not records or not isinstance(records[0], dict) or records[0].get("kind") != "header":
         raise InputError(
             f"{where} is no trace: its first line should be a header; write one with "
@@ -42,7 +42,7 @@ def trace_of(records: list[Any], where: str) -> Trace:
     for number, record in enumerate(records[1:], 2):
         place = f"{where}, line {number}"
         if end is not None:
-            raise InputError(f"{place} stands behind the end of the trace: drop it")
+            raise InputError(f"{place} follows the end of the trace: drop it")
         kind = record.get("kind") if isinstance(record, dict) else None
         if kind == "end":
             end = _structured(record, End, place)

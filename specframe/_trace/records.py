@@ -1,4 +1,4 @@
-"""What a trace holds; docs/trace.md says it for those who read the file with a program."""
+"""What a trace holds; docs/trace.md describes the file for programs that read it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Seconds = Mapping[str, float]
 
 @attrs.frozen(kw_only=True)
 class Header:
-    """Hold what was asked for, and of what; ``limits`` are the arguments of the decode."""
+    """Hold what was asked for, and of which model; ``limits`` are the arguments of the decode."""
 
     schema: int
     prompt: str | None
@@ -40,9 +40,9 @@ class RoundRecord:
     """Hold one round; the prefill is round 0, which commits a token and drafts none.
 
     ``draft_parents`` and ``path``, the accepted drafts from the root downwards, index into
-    ``draft_tokens``; -1 is the root. ``target_tokens`` are the target's choices behind the root and
-    behind each draft. Texts are None where there is no tokenizer; the text of a token that ends
-    within a character is empty, and the next one has the whole of it.
+    ``draft_tokens``; -1 is the root. ``target_tokens`` are the target's choices after the root and
+    after each draft. Texts are None without a tokenizer; the text of a token that ends within a
+    character is empty, and the next one has the whole character.
     """
 
     round: int
@@ -96,11 +96,11 @@ class RoundRecord:
 
     @property
     def end(self) -> int:
-        """Return the last accepted draft, -1 where there is none."""
+        """Return the last accepted draft, -1 if there is none."""
         return self.path[-1] if self.path else -1
 
     def children(self, node: int) -> list[int]:
-        """Return the drafts right behind ``node`` in the order in which they were drawn."""
+        """Return the children of ``node`` in the order in which they were drawn."""
         return [at for at, above in enumerate(self.draft_parents) if above == node]
 
 
@@ -114,7 +114,7 @@ class End:
 
 @attrs.frozen
 class Trace:
-    """Hold a trace; ``end`` is None where the decode was cut off. Round 0 comes first."""
+    """Hold a trace; ``end`` is None if the decode was cut off. Round 0 comes first."""
 
     header: Header
     rounds: list[RoundRecord]

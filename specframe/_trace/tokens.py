@@ -1,4 +1,4 @@
-"""The new tokens of a trace one by one: what each of them is, and what was rejected there."""
+"""The new tokens of a trace: what each of them is, and what was rejected there."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from collections.abc import Iterable, Iterator
 import attrs
 
 from specframe._trace.records import RoundRecord, Trace
-from specframe._trace.shown import NOTHING, named, shown
+from specframe._trace.visible_text import NOTHING, named, shown
 
 # In the order of the legend: name, letter in the page, what it means.
 KINDS = {
     "accepted": ("a", "drafted, and the target agreed"),
     "corrected": ("c", "the target's own, where it rejected a draft"),
-    "bonus": ("b", "the target's own, behind a draft accepted to its end"),
+    "bonus": ("b", "the target's own, after a draft accepted to its end"),
     "plain": ("t", "the target's own, where nothing was drafted"),
-    "prefill": ("p", "the first one, chosen behind the prompt"),
+    "prefill": ("p", "the first one, chosen after the prompt"),
 }
-CHUNK = 160  # tokens, about: what is laid out at a time
+CHUNK = 160  # about as many tokens are laid out at a time
 LONGEST_CHUNK = 400  # a text without line breaks is broken here
 
 
@@ -26,8 +26,8 @@ LONGEST_CHUNK = 400  # a text without line breaks is broken here
 class Token:
     """Hold a new token as the page shows it.
 
-    ``rejected`` is the text of the first draft that was rejected in its place, ``more`` how many
-    others were, ``place`` its index among the new tokens.
+    ``rejected`` is the text of the first draft rejected in its place, ``more`` how many others
+    were, ``place`` its index among the new tokens.
     """
 
     place: int
@@ -50,7 +50,7 @@ class Token:
 
     @property
     def further_lines(self) -> list[str]:
-        """Return its text behind each line break."""
+        """Return its text after each line break."""
         return self.text.split("\n")[1:]
 
 
@@ -102,13 +102,13 @@ def rejected_at(round: RoundRecord, at: int) -> tuple[str, int]:
 
 
 def counts_of(tokens: Iterable[Token]) -> dict[str, int]:
-    """Return how many tokens are of each kind, kinds without any left out."""
+    """Return how many tokens are of each kind; kinds without any are left out."""
     found = Counter(token.kind for token in tokens)
     return {kind: found[kind] for kind in KINDS if found[kind]}
 
 
 def chunks_of(tokens: list[Token]) -> Iterator[list[Token]]:
-    """Yield the tokens in parts of about CHUNK that end with a line break if they can."""
+    """Yield the tokens in parts of about CHUNK that end with a line break if possible."""
     part: list[Token] = []
     for token in tokens:
         part.append(token)
@@ -127,7 +127,7 @@ def _text(round: RoundRecord, at: int) -> str:
 
 
 def _first_line(round: RoundRecord, node: int) -> Iterator[int]:
-    """Yield a draft and the first child of each one after the other."""
+    """Yield a draft, its first child, that one's first child and so on."""
     while True:
         yield node
         below = round.children(node)
@@ -137,7 +137,7 @@ def _first_line(round: RoundRecord, node: int) -> Iterator[int]:
 
 
 def _all_below(round: RoundRecord, node: int) -> Iterator[int]:
-    """Yield a draft and all that hang below it."""
+    """Yield a draft and all drafts below it."""
     below = {node}
     yield node
     for child in range(node + 1, len(round.draft_parents)):

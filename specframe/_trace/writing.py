@@ -1,4 +1,4 @@
-"""Write a trace while a decode runs: line by line, or as a page when it has ended."""
+"""Write a trace while a decode runs: line by line, or as a page at its end."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from specframe._files import Lines, to_line, write_atomically
 from specframe._trace.page import render_trace
 from specframe._trace.reading import trace_of
 from specframe._trace.records import SCHEMA, End, Header, RoundRecord
-from specframe._trace.texts import TokenTexts
+from specframe._trace.token_texts import TokenTexts
 
 if TYPE_CHECKING:
     from specframe import Result, RowRound, Setup
@@ -51,12 +51,12 @@ def check_path(path: Path) -> None:
 class TraceFile:
     """Own the file of one decode; ``add`` every round, the prefill first, then ``end``.
 
-    Lines are written as they come, so that a decode that is cut off leaves what it did. A page is
-    there as a whole, after ``end``, or not at all.
+    Lines are written as they come, so that an interrupted decode leaves what it did. A page is
+    written completely, by ``end``, or not at all.
     """
 
     def __init__(self, path: Path, tokenizer: Any) -> None:
-        """Open ``path``, which ``check_path`` has seen; what stood there is replaced."""
+        """Open ``path``, which ``check_path`` has accepted; an old file is replaced."""
         self._path = path
         self._tokenizer = tokenizer
         self._texts: TokenTexts | None = None
@@ -67,7 +67,7 @@ class TraceFile:
     def begin(
         self, prompt: str, result: Result, setup: Setup, described: Mapping[str, Any]
     ) -> None:
-        """Write the header; ``result`` is that of no round yet, ``described`` limits, versions."""
+        """Write the header; ``result`` has no rounds yet, ``described`` are limits and versions."""
         header = header_of(prompt, result, setup, described)
         if self._tokenizer is not None:
             self._texts = TokenTexts(self._tokenizer, header.prompt_token_ids)

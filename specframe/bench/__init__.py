@@ -6,23 +6,23 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from specframe.bench._benchmark import Job, Outcome, run
-    from specframe.bench._comparison import Comparison, Side, compare
+    from specframe.bench._benchmark import BenchOutcome, Job, run
+    from specframe.bench._comparison import BenchComparison, Side, compare
     from specframe.bench._contestants import Contestant, read_contestants
     from specframe.bench._memory import IN_WORDS as MEMORY_IN_WORDS
     from specframe.bench._progress import Progress, read_progress
     from specframe.bench._prompts import BenchPrompt, check_prompts
-    from specframe.bench._reading import read_results
     from specframe.bench._records import Results, Run, StrategyRecord, Summary
+    from specframe.bench._results_file import read_results
     from specframe.bench.report._words import differences_in_words
 
 __all__ = [
     "MEMORY_IN_WORDS",
+    "BenchComparison",
+    "BenchOutcome",
     "BenchPrompt",
-    "Comparison",
     "Contestant",
     "Job",
-    "Outcome",
     "Progress",
     "Results",
     "Run",
@@ -41,10 +41,10 @@ __all__ = [
 _HOMES = {
     "MEMORY_IN_WORDS": "_memory:IN_WORDS",
     "BenchPrompt": "_prompts:BenchPrompt",
-    "Comparison": "_comparison:Comparison",
+    "BenchComparison": "_comparison:BenchComparison",
     "Contestant": "_contestants:Contestant",
     "Job": "_benchmark:Job",
-    "Outcome": "_benchmark:Outcome",
+    "BenchOutcome": "_benchmark:BenchOutcome",
     "Progress": "_progress:Progress",
     "Results": "_records:Results",
     "Run": "_records:Run",
@@ -56,7 +56,7 @@ _HOMES = {
     "differences_in_words": "report._words:differences_in_words",
     "read_contestants": "_contestants:read_contestants",
     "read_progress": "_progress:read_progress",
-    "read_results": "_reading:read_results",
+    "read_results": "_results_file:read_results",
     "run": "_benchmark:run",
 }
 

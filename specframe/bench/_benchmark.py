@@ -17,19 +17,20 @@ import attrs
 from specframe._files import to_line, write_atomically
 from specframe._loading.loading import Source
 from specframe._plugins.discovery import load_registry
-from specframe.bench._answers import write_answers
+from specframe._words import dtype_name
 from specframe.bench._competitor import Draws
+from specframe.bench._competitor_loading import LineUp, check_contestants, load_competitors
 from specframe.bench._contestants import Contestant
 from specframe.bench._environment import environment
-from specframe.bench._field import Field, check_contestants, line_up
 from specframe.bench._journal import Journal, check_folder
 from specframe.bench._judging import TOKENS, Judge, Judgements
-from specframe.bench._order import Slot, slots
 from specframe.bench._profiles import Profile, write_profiles
 from specframe.bench._prompts import BenchPrompt, Conversation, check_prompts, digest, refuse_text
-from specframe.bench._reading import RESULTS
-from specframe.bench._records import Header, PromptSource, Results, Settings
+from specframe.bench._records import Header, PromptSource, Results, RunSettings
+from specframe.bench._results_file import RESULTS
+from specframe.bench._run_order import Slot, slots
 from specframe.bench._runner import Runner, Watcher
+from specframe.bench._spec_bench_answers import write_answers
 from specframe.bench._summary import Summaries
 from specframe.bench._summary_file import write_summary
 
@@ -41,7 +42,7 @@ class Job:
     """Hold what was asked for.
 
     ``prompts_from`` names where the prompts come from; ``cut_prompts``: they may be cut to half of
-    the model's context, since nobody chose them for this model.
+    the model's context, since they were not chosen for this model.
     """
 
     command: list[str]
@@ -68,7 +69,7 @@ class Job:
 
 
 @attrs.frozen
-class Outcome:
+class BenchOutcome:
     """Hold what a benchmark gave; ``is_sound`` is false where something failed or is wrong."""
 
     results: Results
@@ -81,34 +82,34 @@ class Race:
     """Hold a benchmark that is ready to run: who competes, how, and in which order."""
 
     job: Job
-    field: Field
+    line_up: LineUp
     runner: Runner
     plan: Sequence[Slot]
 
 
-def run(job: Job, watcher: Watcher) -> Outcome:
-    """Run a benchmark, or go on with one, and write its folder.
+def run(job: Job, watcher: Watcher) -> BenchOutcome:
+    """Run a benchmark, or continue one, and write its folder.
 
     Raises InputError for what cannot be served, before the model is loaded wherever that can be
-    told; an interruption leaves runs.jsonl, from which ``resume`` goes on.
+    told; an interruption leaves runs.jsonl, from which ``resume`` continues.
     """
     check_folder(job.folder, resume=job.resume)
     check_prompts(job.prompts)
     registry = load_registry()
     check_contestants(job.contestants, registry)
     watcher.note(f"loading {job.source.model or 'the demo model'}")
-    field = line_up(job.source, job.contestants, registry, job.draws)
-    if field.loaded.tokenizer is None:
-        refuse_text(job.prompts, field.loaded.origin.name)
+    line_up = load_competitors(job.source, job.contestants, registry, job.draws)
+    if line_up.loaded.tokenizer is None:
+        refuse_text(job.prompts, line_up.loaded.origin.name)
     plan = slots(
-        list(field.competitors),
+        list(line_up.competitors),
         job.prompts,
         repeats=job.repeats,
         batch_size=job.batch_size,
         seed=job.seed,
     )
-    race = Race(job, field, _runner(job, field), plan)
-    with Journal.open(job.folder, _header(job, field), plan) as journal:
+    race = Race(job, line_up, _runner(job, line_up), plan)
+    with Journal.open(job.folder, _header(job, line_up), plan) as journal:
         _run_all(race, journal, watcher)
     return _conclude(race, journal, watcher)
 
@@ -126,10 +127,10 @@ def _run_all(race: Race, journal: Journal, watcher: Watcher) -> None:
         watcher.end()
 
 
-def _conclude(race: Race, journal: Journal, watcher: Watcher) -> Outcome:
+def _conclude(race: Race, journal: Journal, watcher: Watcher) -> BenchOutcome:
     """Write all files, then judge the tokens and write what that changes.
 
-    Judging takes a copy of the model in float64: nothing that goes wrong with it costs a file.
+    Judging takes a copy of the model in float64: no fault of it costs a file.
     """
     job = race.job
     judge = Judge(race.runner, {prompt.id: prompt for prompt in job.prompts}, job.draws)
@@ -146,7 +147,7 @@ def _conclude(race: Race, journal: Journal, watcher: Watcher) -> Outcome:
     if judged != seen:
         results = _sum_up(journal, judged)
         write_results(results, job.folder)
-    return Outcome(results, profiles, is_sound=_is_sound(results))
+    return BenchOutcome(results, profiles, is_sound=_is_sound(results))
 
 
 def _sum_up(journal: Journal, judgements: Judgements) -> Results:
@@ -159,12 +160,12 @@ def _profiles(race: Race, watcher: Watcher) -> list[Profile]:
     if not race.job.profile:
         return []
     watcher.note("profiling, outside of the runs")
-    device = race.field.loaded.engine.device
+    device = race.line_up.loaded.engine.device
     return write_profiles(race.runner, race.plan, race.job.folder / TRACES, device)
 
 
 def _is_sound(results: Results) -> bool:
-    """Tell whether nothing failed, and whether all tokens that are promised are known to be there.
+    """Tell whether nothing failed, and whether all promised tokens are known to be there.
 
     What could not be judged is not known.
     """
@@ -184,17 +185,17 @@ def write_results(results: Results, folder: Path) -> None:
     write_report(results, folder)
 
 
-def _runner(job: Job, field: Field) -> Runner:
-    limit = max(1, field.loaded.engine.context // 2) if job.cut_prompts else None
-    conversation = Conversation(field.loaded.tokenizer, limit)
-    return Runner(field.competitors, conversation, job.max_new_tokens, field.ledger)
+def _runner(job: Job, line_up: LineUp) -> Runner:
+    limit = max(1, line_up.loaded.engine.context // 2) if job.cut_prompts else None
+    conversation = Conversation(line_up.loaded.tokenizer, limit)
+    return Runner(line_up.competitors, conversation, job.max_new_tokens, line_up.ledger)
 
 
-def _header(job: Job, field: Field) -> Header:
-    engine = field.loaded.engine
-    settings = Settings(
-        model=field.loaded.origin.name,
-        dtype=str(engine.dtype).removeprefix("torch."),
+def _header(job: Job, line_up: LineUp) -> Header:
+    engine = line_up.loaded.engine
+    settings = RunSettings(
+        model=line_up.loaded.origin.name,
+        dtype=dtype_name(engine.dtype),
         device=str(engine.device),
         seed=job.seed,
         repeats=job.repeats,
@@ -209,7 +210,7 @@ def _header(job: Job, field: Field) -> Header:
         created=now(),
         environment=environment(engine.device),
         settings=settings,
-        strategies=field.records,
+        strategies=line_up.records,
         prompts=[prompt.record for prompt in job.prompts],
     )
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import attrs
 
 from specframe._files import plain
-from specframe.bench._reading import differences
 from specframe.bench._records import ALL, Results, StrategyRecord, Summary, as_record
+from specframe.bench._results_file import differences
 
 
 @attrs.frozen
@@ -18,7 +18,7 @@ class Side:
 
 
 @attrs.frozen
-class Pair:
+class StrategyPair:
     """Hold one strategy in both benchmarks; None where it did not compete."""
 
     strategy: str
@@ -27,25 +27,26 @@ class Pair:
 
 
 @attrs.frozen
-class Comparison:
+class BenchComparison:
     """Hold two benchmarks: a pair for each strategy, and what differs besides their figures.
 
     ``differences`` are names with the values of both: settings, machines, and, of strategies in
     both, their options and parts.
     """
 
-    pairs: list[Pair]
+    pairs: list[StrategyPair]
     differences: list[tuple[str, str, str]]
 
 
-def compare(first: Results, second: Results) -> Comparison:
-    """Pair the rows of two benchmarks, in the order of the first, then of the second."""
+def compare(first: Results, second: Results) -> BenchComparison:
+    """StrategyPair the rows of two benchmarks, in the order of the first, then of the second."""
     ours, theirs = _sides(first), _sides(second)
     pairs = [
-        Pair(name, ours.get(name), theirs.get(name)) for name in dict.fromkeys([*ours, *theirs])
+        StrategyPair(name, ours.get(name), theirs.get(name))
+        for name in dict.fromkeys([*ours, *theirs])
     ]
     headers = first.header, second.header
-    return Comparison(
+    return BenchComparison(
         pairs,
         [
             *_differences(*(each.settings for each in headers)),
@@ -61,8 +62,8 @@ def _sides(results: Results) -> dict[str, Side]:
     return {each.name: Side(rows[each.name], each) for each in records}
 
 
-def _other_options(pair: Pair) -> list[tuple[str, str, str]]:
-    """Return in what a strategy is not the same one, though its name is."""
+def _other_options(pair: StrategyPair) -> list[tuple[str, str, str]]:
+    """Return how two strategies of the same name differ."""
     if pair.first is None or pair.second is None:
         return []
     found = _differences(pair.first.record, pair.second.record)

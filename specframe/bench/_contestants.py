@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import attrs
 
-from specframe._assembly.named import NamedPart
+from specframe._assembly.build_by_name import NamedPart
 from specframe._errors import InputError, OptionError
 
 VERIFIER, STOP_POLICY = "verifier", "stop-policy"  # keys that name a part, not an option

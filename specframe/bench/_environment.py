@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import platform
 import subprocess
-from importlib import metadata
 from pathlib import Path
 
 import torch
 
-from specframe.bench._memory import cores
+from specframe._machine import usable_cores, version_of
 from specframe.bench._records import Environment
 
 PACKAGES = ("specframe", "torch", "transformers", "numpy", "tokenizers")
@@ -24,17 +23,17 @@ def environment(device: torch.device) -> Environment:
         platform=platform.platform(),
         machine=platform.machine(),
         processor=processor(),
-        cores=cores(),
+        cores=usable_cores(),
         threads=torch.get_num_threads(),
         device=device_name(device),
         python=platform.python_version(),
-        versions={name: _version(name) for name in PACKAGES},
+        versions={name: version_of(name) for name in PACKAGES},
         git_revision=git_revision(SOURCE),
     )
 
 
 def processor() -> str:
-    """Return the processor's name, as far as the system tells it."""
+    """Return the processor's name, where the system tells it."""
     try:
         lines = CPU_INFO.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
@@ -75,10 +74,3 @@ def _git(folder: Path, *arguments: str) -> str | None:
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout.strip() if done.returncode == 0 else None
-
-
-def _version(name: str) -> str | None:
-    try:
-        return metadata.version(name)
-    except metadata.PackageNotFoundError:
-        return None

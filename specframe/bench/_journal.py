@@ -1,4 +1,4 @@
-"""runs.jsonl: written line by line while it runs, and gone on with where a run was cut off."""
+"""runs.jsonl: written line by line while it runs, and continued where a run was cut off."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import attrs
 
 from specframe._errors import InputError
 from specframe._files import Lines, plain, to_line, whole_lines
-from specframe.bench._order import Slot
-from specframe.bench._reading import differences, structured
 from specframe.bench._records import Header, Run, as_record
+from specframe.bench._results_file import differences, structured
+from specframe.bench._run_order import Slot
 
 RUNS = "runs.jsonl"
 MAY_DIFFER = ("command", "created")  # between the runs that write one file
@@ -28,7 +28,7 @@ def check_folder(folder: Path, *, resume: bool) -> None:
         return
     if (folder / RUNS).exists():
         raise InputError(
-            f"{folder} holds a benchmark already: add --resume to go on with it, or name another "
+            f"{folder} holds a benchmark already: add --resume to continue it, or name another "
             "--output"
         )
     raise InputError(f"--output {folder} is not empty: name another folder")
@@ -36,7 +36,7 @@ def check_folder(folder: Path, *, resume: bool) -> None:
 
 @attrs.define
 class Journal:
-    """Own runs.jsonl: its header, the runs that stand in it, and the end where lines are added."""
+    """Own runs.jsonl: its header, its runs so far, and the end where lines are added."""
 
     header: Header
     runs: list[Run]
@@ -44,9 +44,9 @@ class Journal:
 
     @classmethod
     def open(cls, folder: Path, header: Header, slots: Sequence[Slot]) -> Journal:
-        """Begin the file, or go on with it: what was cut off is dropped.
+        """Begin the file, or continue it: what was cut off is dropped.
 
-        A slot counts as done when all of its runs stand there. Raises InputError where the file was
+        A slot counts as done when all of its runs are there. Raises InputError where the file was
         begun with other settings.
         """
         folder.mkdir(parents=True, exist_ok=True)
@@ -61,12 +61,12 @@ class Journal:
         return journal
 
     def add(self, runs: Sequence[Run]) -> None:
-        """Add the runs of one slot and see them onto the disk."""
+        """Add the runs of one slot and make sure that they are on the disk."""
         self.runs += runs
         self.write([as_record(run) for run in runs])
 
     def write(self, records: Sequence[dict[str, Any]]) -> None:
-        """Add lines and see them onto the disk."""
+        """Add lines and make sure that they are on the disk."""
         self._lines.append([to_line(record) for record in records])
         self._lines.sync()
 
@@ -88,7 +88,7 @@ def read_header(lines: Sequence[bytes], path: Path) -> Header:
 
 
 def read_runs(lines: Sequence[bytes], path: Path) -> list[Run]:
-    """Return what the lines behind the header hold; raises InputError for one that is damaged."""
+    """Return what the lines after the header hold; raises InputError for one that is damaged."""
     return [
         structured(_parse(line, path, number), Run, f"{path}, line {number}")
         for number, line in enumerate(lines[1:], 2)
@@ -108,7 +108,7 @@ def whole_slots(runs: Sequence[Run], slots: Sequence[Slot]) -> int:
 
 
 def refuse_other(first: Header, header: Header, path: Path) -> Header:
-    """Return the header that stands in the file, if it is for the same benchmark."""
+    """Return the header of the file, if it is for the same benchmark."""
     was, now = (
         {key: value for key, value in plain(as_record(each)).items() if key not in MAY_DIFFER}
         for each in (first, header)

@@ -9,8 +9,9 @@ import attrs
 
 from specframe import _defaults
 from specframe._judging.reference import Reference
+from specframe._words import first_difference
 from specframe.bench._competitor import Competitor, Draws
-from specframe.bench._ours import OurCompetitor
+from specframe.bench._near_ties import Place, Referee, Suspect
 from specframe.bench._prompts import BenchPrompt
 from specframe.bench._records import (
     DIFFERENT,
@@ -22,12 +23,12 @@ from specframe.bench._records import (
     Run,
     StrategyRecord,
 )
-from specframe.bench._referee import Place, Referee, Suspect
 from specframe.bench._runner import Runner, message_of
+from specframe.bench._specframe_competitor import SpecframeCompetitor
 
 Judgements = dict[str, dict[str, Judgement]]  # by strategy and prompt
 TOKENS = "tokens"  # the guarantee under which other tokens are a fault
-CUT_OFF = "the judging was cut off, and --resume goes on with it"
+CUT_OFF = "the judging was cut off, and --resume continues it"
 UNPROMISED = "its verifier promises no tokens"
 
 
@@ -45,11 +46,11 @@ class Case:
 
     @property
     def is_judged(self) -> bool:
-        """Tell whether a difference may be a near tie; who promises nothing has no such excuse."""
+        """Tell whether a difference may be a near tie: without a promise there is no excuse."""
         return self.record.guarantee == TOKENS or self.record.kind == "transformers"
 
-    def verdicts(self, said: Sequence[Judgement]) -> dict[str, Judgement]:
-        """Return the worst word on each prompt; ``said`` are those on the suspects."""
+    def judgements(self, said: Sequence[Judgement]) -> dict[str, Judgement]:
+        """Return the worst judgement of each prompt; ``said`` are those of the suspects."""
         found = dict.fromkeys(self.lengths, IDENTICAL)
         for suspect, judgement in zip(self.suspects, said, strict=True):
             prompt = str(suspect.prompt.id)
@@ -75,7 +76,7 @@ class Judge:
         It is empty without plain decoding.
         """
         return {
-            name: case.verdicts(
+            name: case.judgements(
                 [_at_once(each, case) or _unjudged(each, CUT_OFF) for each in case.suspects]
             )
             for name, case in self._cases(runs)
@@ -84,8 +85,8 @@ class Judge:
     def judge(self, runs: Sequence[Run], heard: Callable[[int, int], None]) -> Judgements:
         """Return, by strategy and prompt, what came of it.
 
-        ``heard`` is told how many differences are judged, and of how many. A fault costs the words
-        on one strategy's differences: they are not judged.
+        ``heard`` is told how many differences are judged, and of how many. After a fault the
+        differences of that one strategy are not judged.
         """
         cases = dict(self._cases(runs))
         total = sum(len(case.suspects) for case in cases.values())
@@ -99,13 +100,13 @@ class Judge:
                 said.append(judgement)
                 done += 1
                 heard(done, total)
-            found[name] = self._without_crowds(case, case.verdicts(said))
+            found[name] = self._without_crowds(case, case.judgements(said))
         return found
 
     @cached_property
     def _referee(self) -> Referee:
         plain = self.runner.competitors[self._plain_name() or ""]
-        assert isinstance(plain, OurCompetitor)
+        assert isinstance(plain, SpecframeCompetitor)
         reference = self.reference or Reference(plain.decoder.loaded)
         return Referee(plain, self.draws, reference)
 
@@ -137,7 +138,7 @@ class Judge:
         suspects: dict[object, Suspect] = {}
         for run in runs:
             plain, prompt = yardstick[run.prompt], str(run.prompt)
-            place = first_difference(run, plain)
+            place = first_place(run, plain)
             same = place.at if place else sum(len(turn.token_ids) for turn in plain.turns)
             lengths[prompt] = min(same, lengths.get(prompt, same))
             if place is not None:
@@ -151,7 +152,7 @@ class Judge:
         return Suspect(prompt, ids, plain.turns[turn].token_ids, run.turns[turn].token_ids, found)
 
     def _judged(self, case: Case) -> Iterator[Judgement]:
-        """Yield a word on each suspect; from a fault on, that they are not judged."""
+        """Yield a judgement of each suspect; after a fault, that the rest is not judged."""
         said = 0
         try:
             for judgement in self._rulings(case):
@@ -163,7 +164,7 @@ class Judge:
                 yield _at_once(suspect, case) or _unjudged(suspect, why)
 
     def _rulings(self, case: Case) -> Iterator[Judgement]:
-        """Yield a word on each suspect; float64 is asked about those that it may acquit."""
+        """Yield a judgement of each suspect; float64 decides about those that it may acquit."""
         at_once = [_at_once(suspect, case) for suspect in case.suspects]
         pairs = list(zip(case.suspects, at_once, strict=True))
         unclear = [suspect for suspect, word in pairs if word is None]
@@ -176,7 +177,7 @@ class Judge:
                 yield self._referee.judge(suspect, bounds)
 
     def _without_crowds(self, case: Case, found: dict[str, Judgement]) -> dict[str, Judgement]:
-        """Return the words on a strategy; more near ties than chance brings are none."""
+        """Return the judgements on a strategy; near ties beyond what chance brings are none."""
         ties = sum(each.word == NEAR_TIE for each in found.values())
         compared = sum(case.lengths.values()) + sum(each.at is not None for each in found.values())
         why = self._referee.too_many(ties, compared) if ties else None
@@ -189,7 +190,7 @@ class Judge:
 
 
 def _at_once(suspect: Suspect, case: Case) -> Judgement | None:
-    """Return the word on a difference that no logits can explain, None where they may."""
+    """Return the judgement of a difference that no logits can explain, else None."""
     why = suspect.end if case.is_judged else UNPROMISED
     return None if why is None else Judgement(DIFFERENT, suspect.found.at, why)
 
@@ -203,19 +204,12 @@ def _rank(judgement: Judgement) -> int:
     return WORST_FIRST.index(judgement.word)
 
 
-def first_difference(run: Run, plain: Run) -> Place | None:
+def first_place(run: Run, plain: Run) -> Place | None:
     """Return where the tokens of two runs of the same prompt first differ, None if nowhere."""
     before = 0
     for number, (ours, theirs) in enumerate(zip(run.turns, plain.turns, strict=True)):
-        position = _first_difference(ours.token_ids, theirs.token_ids)
+        position = first_difference(ours.token_ids, theirs.token_ids)
         if position is not None:
             return Place(number, position, before + position)
         before += len(theirs.token_ids)
     return None
-
-
-def _first_difference(ours: Sequence[int], theirs: Sequence[int]) -> int | None:
-    if ours == theirs:
-        return None
-    pairs = enumerate(zip(ours, theirs, strict=False))
-    return next((at for at, (one, other) in pairs if one != other), min(len(ours), len(theirs)))

@@ -1,9 +1,8 @@
-"""How much memory a strategy takes, told apart from what the others hold."""
+"""How much memory a strategy takes, without what the others hold."""
 
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Protocol
@@ -24,7 +23,7 @@ IN_WORDS = {
 
 
 class Gauge(Protocol):
-    """Read the memory in use now, and the most since ``mark``; None where nobody knows."""
+    """Read the memory in use now, and the most since ``mark``; None where it is not known."""
 
     def mark(self) -> None:
         """Forget the peak until now."""
@@ -94,7 +93,7 @@ class MemoryLedger:
     """
 
     def __init__(self, gauge: Gauge, before: int, owner: str) -> None:
-        """Begin: ``before`` bytes are nobody's who is measured, what came since is ``owner``'s."""
+        """Begin: ``before`` bytes are nobody's that is measured, what came since is ``owner``'s."""
         self._gauge = gauge
         self._held: dict[str, int] = {"": before, owner: (gauge.now() or before) - before}
 
@@ -114,15 +113,8 @@ class MemoryLedger:
         self._gauge.mark()
 
     def peak(self, owners: Collection[str]) -> int | None:
-        """Return the peak since ``mark``, less what anybody but ``owners`` holds."""
+        """Return the peak since ``mark``, less what others than ``owners`` hold."""
         peak = self._gauge.peak()
         if peak is None:
             return None
         return max(0, peak - sum(held for owner, held in self._held.items() if owner not in owners))
-
-
-def cores() -> int:
-    """Return how many processors this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

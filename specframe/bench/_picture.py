@@ -1,4 +1,4 @@
-"""Draw the speed-ups of a benchmark as a picture that stands alone, for a README."""
+"""Draw the speed-ups of a benchmark as a picture that needs no page, for a README."""
 
 from __future__ import annotations
 
@@ -9,9 +9,14 @@ from xml.etree import ElementTree as ET
 from specframe._errors import InputError
 from specframe.bench._records import ALL, Header, Results
 from specframe.bench.report._chart import WIDTH, Chart, fitted, place
-from specframe.bench.report._chart_speedup import Bar, bars_height, draw_bars, highest_speedup
+from specframe.bench.report._chart_speedup import (
+    SpeedupBar,
+    bars_height,
+    draw_bars,
+    highest_speedup,
+)
 from specframe.bench.report._charts import speedup_bar
-from specframe.bench.report._results import Strategy, read_strategies
+from specframe.bench.report._results_by_strategy import ReportedStrategy, read_strategies
 from specframe.bench.report._words import moment, percent, printable
 
 STYLE = Path(__file__).parent / "report" / "templates" / "chart.css"
@@ -41,7 +46,7 @@ def draw_picture(results: Results) -> str:
 
 
 def _frame(chart: Chart, height: float) -> None:
-    """Widen the picture by its padding, and give it a background and a style of its own."""
+    """Widen the picture by its padding, and give it its own background and style."""
     width, height = WIDTH + 2 * PADDING, height + 2 * PADDING
     box = (-PADDING, -PADDING, width, height)
     chart.root.set("viewBox", " ".join(place(each) for each in box))
@@ -66,7 +71,7 @@ def _write_foot(chart: Chart, lines: Sequence[str], height: float) -> None:
         chart.words("tick small", (5, height - above * FOOT_LINE), line)
 
 
-def _runs(header: Header, bars: Sequence[Bar]) -> str:
+def _runs(header: Header, bars: Sequence[SpeedupBar]) -> str:
     """Say what the bars are drawn from, and when."""
     prompts = max((len(bar.dots) for bar in bars), default=0)
     said = [
@@ -76,8 +81,8 @@ def _runs(header: Header, bars: Sequence[Bar]) -> str:
     return ", ".join(each for each in said if each)
 
 
-def _repeats(strategies: Sequence[Strategy]) -> str:
-    """Say how much of the outputs is repetition, which flatters whatever copies."""
+def _repeats(strategies: Sequence[ReportedStrategy]) -> str:
+    """Say how much of the outputs is repetition, which favours strategies that copy."""
     shares = [each.overall.repeated_8_grams for each in strategies]
     known = [share for share in shares if share is not None]
     if not known:

@@ -10,9 +10,9 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 
 from specframe._files import write_atomically
-from specframe.bench._answers import file_names
-from specframe.bench._order import Slot
+from specframe.bench._run_order import Slot
 from specframe.bench._runner import Runner, message_of
+from specframe.bench._spec_bench_answers import file_names
 
 ROWS = 25
 

@@ -1,4 +1,4 @@
-"""What a benchmark that was interrupted has come to."""
+"""How far an interrupted benchmark came."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from specframe.bench._summary import Summaries
 
 @attrs.frozen
 class Progress:
-    """Hold the runs that stand in a folder, and what they come to as far as they go.
+    """Hold the runs in a folder, and their summary so far.
 
     No tokens were compared: that is done when all runs are there.
     """

@@ -44,7 +44,7 @@ def check_prompts(prompts: Sequence[BenchPrompt], tasks: Sequence[str] = ()) -> 
     seen: set[str] = set()
     for prompt in prompts:
         if str(prompt.id) in seen:
-            raise InputError(f"prompt id {prompt.id!r} stands there twice: give each its own")
+            raise InputError(f"prompt id {prompt.id!r} occurs twice: give each prompt its own")
         seen.add(str(prompt.id))
     return [prompt for prompt in prompts if not tasks or prompt.task in tasks]
 
@@ -78,8 +78,8 @@ class Conversation:
     def ids(self, prompt: BenchPrompt, answers: Sequence[str]) -> list[int]:
         """Return what is decoded as turn ``len(answers)``.
 
-        A chat template is applied where the tokenizer has one; without, a blank line stands
-        between turns and answers.
+        A chat template is applied where the tokenizer has one; without it, a blank line separates
+        turns and answers.
         """
         turn = prompt.turns[len(answers)]
         if not isinstance(turn, str):

@@ -1,4 +1,4 @@
-"""What a benchmark writes down: the values behind runs.jsonl and results.json, schema 2.
+"""What a benchmark writes down: the values in runs.jsonl and results.json, schema 2.
 
 docs/benchmark-format.md says what each of them means.
 """
@@ -12,7 +12,7 @@ import attrs
 
 SCHEMA = 2
 ALL = "all"  # the task that stands for all prompts together
-PARTS = ("prefill", "draft", "verify", "other")
+TIME_PARTS = ("prefill", "draft", "verify", "other")
 
 Kind = Literal["specframe", "transformers"]
 Word = Literal["different", "not judged", "near tie"]
@@ -24,7 +24,7 @@ SAME: Final = "identical"
 WORST_FIRST = (DIFFERENT, NOT_JUDGED, NEAR_TIE, SAME)
 
 
-class Round(NamedTuple):
+class BenchRound(NamedTuple):
     """Hold one round of one row: counts of tokens, then seconds by part."""
 
     drafted: int
@@ -72,7 +72,7 @@ class PromptSource:
 
 
 @attrs.frozen
-class Settings:
+class RunSettings:
     """Hold what every strategy of a benchmark shares."""
 
     model: str
@@ -91,7 +91,7 @@ class Settings:
 class StrategyRecord:
     """Describe one strategy; ``error`` says why it could not be loaded.
 
-    ``guarantee`` is its verifier's word at this temperature: tokens, distribution or none.
+    ``guarantee`` is what its verifier promises at this temperature: tokens, distribution or none.
     """
 
     name: str
@@ -143,7 +143,7 @@ class Turn:
     text: str | None
     finish_reason: str | None
     seconds: Seconds
-    rounds: list[Round] | None = None
+    rounds: list[BenchRound] | None = None
     by_position: list[Level] | None = None
     chunks: list[int] | None = None
 
@@ -154,14 +154,14 @@ class Turn:
 
     @property
     def steps(self) -> list[int]:
-        """Return how many tokens each step behind the prefill brought."""
+        """Return how many tokens each step after the prefill brought."""
         if self.rounds is not None:
             return [round.committed for round in self.rounds]
         return (self.chunks or [])[1:]
 
     @property
     def decoding_seconds(self) -> float:
-        """Return the seconds behind the prefill."""
+        """Return the seconds after the prefill."""
         return self.seconds.total - (self.seconds.prefill or 0.0)
 
 
@@ -253,7 +253,7 @@ class Header:
     command: list[str]
     created: str
     environment: Environment
-    settings: Settings
+    settings: RunSettings
     strategies: list[StrategyRecord]
     prompts: list[PromptRecord]
     schema: int = SCHEMA

@@ -1,4 +1,4 @@
-"""Run slot after slot: every strategy on every prompt, as often as asked."""
+"""Run slot after slot: every strategy on every prompt, for all repeats."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from specframe._words import cause
 from specframe.bench._competitor import Competitor
 from specframe.bench._journal import Journal
 from specframe.bench._memory import MemoryLedger
-from specframe.bench._order import Slot
 from specframe.bench._prompts import BenchPrompt, Conversation
 from specframe.bench._records import Run, StrategyRecord, Turn
+from specframe.bench._run_order import Slot
 
 
 class Watcher(Protocol):
-    """See a benchmark go on; called outside of what is timed."""
+    """Follow a benchmark; called outside of what is timed."""
 
     def note(self, message: str) -> None:
-        """Hear what happens beside the runs."""
+        """Hear what happens between the runs."""
 
     def begin(self, strategies: Sequence[StrategyRecord], total: int, done: Sequence[Run]) -> None:
-        """Hear how many runs there are, and which stand there already."""
+        """Hear how many runs there are, and which are done already."""
 
     def ran(self, runs: Sequence[Run]) -> None:
         """See the runs of a slot."""
@@ -46,7 +46,7 @@ class Runner:
     ledger: MemoryLedger
 
     def run_all(self, slots: Sequence[Slot], journal: Journal, watcher: Watcher) -> None:
-        """Run what does not stand in the journal yet."""
+        """Run what is not in the journal yet."""
         done = {run.key for run in journal.runs}
         for slot in slots:
             if (slot.strategy, slot.prompts[0].id, slot.repeat) not in done:
@@ -57,7 +57,7 @@ class Runner:
     def warm_up(self, slots: Sequence[Slot], times: int) -> None:
         """Decode the first prompts with every competitor and forget it.
 
-        What goes wrong here goes wrong again in the runs, where it is written down.
+        A fault here shows again in the runs, where it is written down.
         """
         first = {slot.strategy: slot for slot in reversed(slots)}
         for _ in range(times):
@@ -83,7 +83,7 @@ class Runner:
         ]
 
     def play(self, competitor: Competitor, prompts: Sequence[BenchPrompt]) -> list[list[Turn]]:
-        """Decode turn after turn; each strategy goes on with its own answers."""
+        """Decode turn after turn; each strategy continues from its own answers."""
         turns: list[list[Turn]] = [[] for _ in prompts]
         for number in range(max(len(prompt.turns) for prompt in prompts)):
             places = [at for at, prompt in enumerate(prompts) if number < len(prompt.turns)]
@@ -95,7 +95,7 @@ class Runner:
         return turns
 
     def ids(self, prompt: BenchPrompt, turns: Sequence[Turn]) -> list[int]:
-        """Return what is decoded behind ``turns``."""
+        """Return what is decoded after ``turns``."""
         return self.conversation.ids(prompt, [turn.text or "" for turn in turns])
 
 

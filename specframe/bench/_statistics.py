@@ -27,7 +27,7 @@ class Ratio:
 def median_ratio(ratios: Sequence[float], seed: int) -> Ratio:
     """Return the median and the interval that resampling the ratios gives it.
 
-    The percentile bootstrap (Efron 1979), seeded. A single ratio says nothing of its spread.
+    The percentile bootstrap (Efron 1979), seeded. A single ratio says nothing about its spread.
     """
     if not ratios:
         return Ratio()
@@ -41,7 +41,7 @@ def median_ratio(ratios: Sequence[float], seed: int) -> Ratio:
 
 
 def rate(turns: Sequence[Turn]) -> float | None:
-    """Return tokens per second behind the prefill; None for 0/0 or where it is not known."""
+    """Return tokens per second after the prefill; None for 0/0 or where it is not known."""
     tokens = sum(len(turn.token_ids) - turn.first_tokens for turn in turns)
     return ratio(tokens, sum(turn.decoding_seconds for turn in turns)) if tokens else None
 
@@ -78,7 +78,7 @@ def longest(batch: Sequence[Run]) -> list[Turn]:
 
 
 def repeated_grams(sequences: Iterable[Sequence[int]]) -> float | None:
-    """Return the share of 8-grams that stood in the same sequence before; None without any."""
+    """Return the share of 8-grams that repeat one before in their sequence; None without any."""
     repeated = count = 0
     for tokens in sequences:
         grams = [tuple(tokens[at : at + GRAM]) for at in range(len(tokens) - GRAM + 1)]

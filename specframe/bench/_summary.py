@@ -10,18 +10,25 @@ import attrs
 
 from specframe import _defaults
 from specframe._results.metrics import ratio
+from specframe.bench._explanation import (
+    ROUND_PARTS,
+    Balance,
+    explain,
+    explain_without_parts,
+    reservation,
+)
 from specframe.bench._records import (
     ALL,
     DIFFERENT,
     NEAR_TIE,
     NOT_JUDGED,
-    PARTS,
     SAME,
+    TIME_PARTS,
+    BenchRound,
     Header,
     Judgement,
     PromptDifference,
     PromptRecord,
-    Round,
     Run,
     StrategyRecord,
     Summary,
@@ -36,13 +43,6 @@ from specframe.bench._statistics import (
     median_ratio,
     ratios,
     repeated_grams,
-)
-from specframe.bench._verdict import (
-    DRAWING_PARTS,
-    Costs,
-    reservation,
-    verdict,
-    verdict_without_parts,
 )
 
 Judgements = Mapping[str, Mapping[str, Judgement]]  # by strategy and prompt
@@ -116,7 +116,7 @@ class Summaries:
         }
 
     def identity(self, strategy: str, prompts: Sequence[PromptRecord]) -> dict[str, Any]:
-        """Count, and name, what came of comparing tokens with plain decoding's."""
+        """Count and name the differences from plain decoding's tokens."""
         if strategy not in self.judgements:
             return {}
         said = self.judgements[strategy]
@@ -137,9 +137,9 @@ class Summaries:
     def break_even(
         self, strategy: StrategyRecord, runs: Sequence[Run], task: str
     ) -> dict[str, Any]:
-        """Weigh a round's costs against what it brings, in plain decoding's tokens."""
+        """Compare a round's costs with what it brings, in tokens of plain decoding."""
         if strategy.strategy == _defaults.PLAIN:
-            return {"verdict": "the yardstick: every token is a pass of its own"}
+            return {"verdict": "the yardstick: every token takes one pass"}
         plain = _a_round(self.good(_defaults.PLAIN, task))
         token, steps = sum(plain.values()), _steps(runs)
         if not token or not steps:
@@ -149,19 +149,19 @@ class Summaries:
             leaders = _leaders(runs)
             rounds = sum(len(turn.steps) for turn in leaders)
             needed = sum(turn.decoding_seconds for turn in leaders) / rounds / token
-            said = verdict_without_parts(needed, brings)
+            said = explain_without_parts(needed, brings)
             return {"break_even_acceptance_length": needed, "verdict": said}
-        costs = Costs(
+        balance = Balance(
             {part: spent / token for part, spent in _a_round(runs).items()},
             {part: spent / token for part, spent in plain.items()},
             brings,
             acceptance_rate(_rounds(runs)),
         )
-        return {"break_even_acceptance_length": costs.needed, "verdict": verdict(costs)}
+        return {"break_even_acceptance_length": balance.needed, "verdict": explain(balance)}
 
 
 def with_reservation(row: Summary) -> str | None:
-    """Return the verdict, and what to mind where the speed-up beside it says another thing."""
+    """Return the verdict, and a warning where the speed-up beside it disagrees."""
     needed, brings = row.break_even_acceptance_length, row.mean_acceptance_length
     if row.verdict is None or row.speedup is None or not needed or not brings:
         return row.verdict
@@ -172,15 +172,15 @@ def rates(runs: Sequence[Run]) -> dict[str, Any]:
     """Return rates, seconds and memory; rows that ran together share their seconds."""
     leaders = _leaders(runs)
     turns = _turns(runs)
-    behind = sum(len(turn.token_ids) - turn.first_tokens for turn in turns)
+    after_prefill = sum(len(turn.token_ids) - turn.first_tokens for turn in turns)
     peaks = [run.peak_memory for run in runs if run.peak_memory is not None]
     seconds: dict[str, float | None] = {}
-    for part in PARTS:
+    for part in TIME_PARTS:
         spent = [getattr(turn.seconds, part) for turn in leaders]
         seconds[part] = None if None in spent else sum(spent)
     decoding = sum(turn.decoding_seconds for turn in leaders)
     return {
-        "tokens_per_second": ratio(behind, decoding) if behind else None,
+        "tokens_per_second": ratio(after_prefill, decoding) if after_prefill else None,
         "tokens_per_second_with_prefill": ratio(
             sum(len(turn.token_ids) for turn in turns),
             sum(turn.seconds.total for turn in leaders),
@@ -204,7 +204,7 @@ def acceptance(runs: Sequence[Run]) -> dict[str, Any]:
     }
 
 
-def acceptance_rate(rounds: Sequence[Round]) -> float | None:
+def acceptance_rate(rounds: Sequence[BenchRound]) -> float | None:
     """Return accepted by drafted tokens."""
     return ratio(sum(each.accepted for each in rounds), sum(each.drafted for each in rounds))
 
@@ -222,7 +222,7 @@ def _a_round(runs: Sequence[Run]) -> dict[str, float]:
         return {}
     return {
         part: sum(getattr(turn.seconds, part) or 0.0 for turn in leaders) / len(steps)
-        for part in DRAWING_PARTS
+        for part in ROUND_PARTS
     }
 
 
@@ -234,7 +234,7 @@ def _turns(runs: Any) -> list[Turn]:
     return [turn for run in runs for turn in run.turns]
 
 
-def _rounds(runs: Sequence[Run]) -> list[Round]:
+def _rounds(runs: Sequence[Run]) -> list[BenchRound]:
     return [round for turn in _turns(runs) for round in turn.rounds or ()]
 
 

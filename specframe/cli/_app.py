@@ -15,17 +15,17 @@ from typer.main import get_command, get_command_name, get_group
 
 from specframe._debug import is_debugging
 from specframe._errors import PluginError, SpecframeError, UnknownNameError
+from specframe._machine import version_of
 from specframe._plugins.discovery import load_plugins
 from specframe._plugins.source_lines import line_in, raiser
 from specframe._words import cause
-from specframe.cli import _listing, _listing_plugins, _startup
+from specframe.cli import _plugins, _startup, _strategies
 from specframe.cli._check import check
-from specframe.cli._choices import shells
+from specframe.cli._completions import shells
 from specframe.cli._decode import decode
 from specframe.cli._display import say, tell
 from specframe.cli._doctor import doctor
 from specframe.cli._exit_code import FAULT, FINE, INTERRUPTED
-from specframe.cli._json import version_of
 from specframe.cli._new import new
 from specframe.cli._trace import trace
 from specframe.cli._train import train
@@ -42,10 +42,10 @@ SHELL_FLAGS = ("--install-completion", "--show-completion")  # their value may b
 
 
 class Commands(TyperGroup):
-    """A group that ends without a traceback on Ctrl-C or when the reader of a pipe has gone."""
+    """A group that ends without a traceback on Ctrl-C or when the reader of a pipe is gone."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Parse what stands before a command; a flag about completion may end the line."""
+        """Parse what comes before a command; a flag about completion may end the line."""
         this_shell = [""] if args and args[-1] in SHELL_FLAGS else []
         return super().parse_args(ctx, [*args, *this_shell])
 
@@ -86,9 +86,9 @@ def run(arguments: list[str]) -> int:
     """Run the app and return the exit code; raises what goes wrong."""
     command = get_command(build_app())
     if shell := os.environ.get(ASKING_SHELL):
-        from specframe.cli import _completion  # noqa: PLC0415 (a shell's question)
+        from specframe.cli import _shell_completion  # noqa: PLC0415 (a shell's question)
 
-        sys.stdout.write(_completion.reply(command, shell))
+        sys.stdout.write(_shell_completion.reply(command, shell))
         return FINE
     returned = command.main(arguments, prog_name="specframe", standalone_mode=False)
     return returned if isinstance(returned, int) else FINE
@@ -128,8 +128,8 @@ def build_app() -> typer.Typer:
     app = typer.Typer(cls=Commands, add_completion=False, pretty_exceptions_enable=False)
     app.callback()(start)
     app.command(cls=ConfiguredCommand)(decode)
-    app.add_typer(_listing.strategies, name="strategies")
-    app.command()(_listing_plugins.plugins)
+    app.add_typer(_strategies.strategies, name="strategies")
+    app.command()(_plugins.plugins)
     app.command(cls=ConfiguredCommand)(train)
     app.command(cls=ConfiguredCommand)(check)
     app.command(cls=ConfiguredCommand)(doctor)
@@ -159,8 +159,8 @@ def names_of(app: typer.Typer) -> set[str]:
 def add_commands(app: typer.Typer, member: Member, taken: set[str]) -> set[str]:
     """Add a plug-in's commands and return their names, or raise PluginError and add none.
 
-    They are built on an app of their own first: a command that cannot be built, or that takes the
-    name of another, would break every other command.
+    They are built on a separate app first: a command that cannot be built, or that takes the name
+    of another, would break every other command.
     """
     theirs = typer.Typer()
     member.call("specframe_register_commands", app=theirs)
@@ -187,19 +187,19 @@ def print_version(context: typer.Context, wanted: bool) -> None:  # noqa: FBT001
 def show_completion(context: typer.Context, value: str | None) -> None:
     """Print a shell's script and end, if it was asked for."""
     if value is not None and not context.resilient_parsing:
-        from specframe.cli import _completion  # noqa: PLC0415 (rarely needed)
+        from specframe.cli import _shell_completion  # noqa: PLC0415 (rarely needed)
 
-        say(_completion.script(_completion.shell_named(value)).rstrip())
+        say(_shell_completion.script(_shell_completion.shell_named(value)).rstrip())
         raise typer.Exit
 
 
 def install_completion(context: typer.Context, value: str | None) -> None:
     """Install a shell's script and end, if it was asked for."""
     if value is not None and not context.resilient_parsing:
-        from specframe.cli import _completion  # noqa: PLC0415 (rarely needed)
+        from specframe.cli import _shell_completion  # noqa: PLC0415 (rarely needed)
 
-        shell = _completion.shell_named(value)
-        path = _completion.install(shell)
+        shell = _shell_completion.shell_named(value)
+        path = _shell_completion.install(shell)
         say(f"{shell} completes specframe by {path}; a new shell will")
         raise typer.Exit
 
@@ -242,7 +242,7 @@ def start(
 
 
 def tell_problems(registry: Registry) -> None:
-    """Warn once of each plug-in that is broken or unwise; the command goes on without it."""
+    """Warn once of each plug-in that is broken or unwise; the command runs without it."""
     for problem in registry.problems:
         if is_debugging():
             traceback.print_exception(problem)

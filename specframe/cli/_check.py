@@ -10,7 +10,7 @@ import attrs
 import typer
 
 from specframe._files import to_line
-from specframe.cli import _choices, _flags
+from specframe.cli import _completions, _flags
 from specframe.cli._check_report import Context, check_lines, check_object
 from specframe.cli._display import Notes, say
 from specframe.cli._exit_code import FINE, INTERRUPTED, MISMATCH
@@ -33,7 +33,7 @@ def check(  # noqa: PLR0913 (one parameter a flag)
         typer.Argument(
             metavar="STRATEGY",
             help="`specframe strategies` lists them",
-            autocompletion=_choices.strategies,
+            autocompletion=_completions.strategies,
         ),
     ],
     *,
@@ -58,7 +58,7 @@ def check(  # noqa: PLR0913 (one parameter a flag)
     trust_remote_code: _flags.TrustRemoteCode = False,
     revision: _flags.Revision = None,
 ) -> int:
-    """Hold a strategy against plain decoding: the same tokens, a NUMERIC TIE, or a BUG."""
+    """Compare a strategy with plain decoding: the same tokens, a NUMERIC TIE, or a BUG."""
     loading = _flags.Loading(
         model=model,
         strategy=strategy,
@@ -147,7 +147,7 @@ def fitting(lines: list[PromptLine], decoder: Decoder, notes: Notes) -> list[Pro
 def stand_ins(decoder: Decoder, count: int, limits: _flags.Limits) -> list[PromptLine]:
     """Return the bundled prompts, cut to what the model can read; random ids without a tokenizer.
 
-    They keep to half of the context window, so that there is room to decode.
+    They fill at most half of the context window, so that there is room to decode.
     """
     from specframe._loading.loading import demo_prompt_file  # noqa: PLC0415 (imports torch)
 

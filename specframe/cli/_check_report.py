@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from specframe._words import counted
 from specframe.cli._display import say
 from specframe.cli._json import SCHEMA, versions
-from specframe.cli._listing import print_table
+from specframe.cli._strategies import print_table
 
 if TYPE_CHECKING:
     from specframe import Setup
@@ -83,11 +84,11 @@ def sentence(found: Finding) -> str:
 
 def counts(report: Report) -> str:
     """Say how much was compared and how often it differs."""
-    prompts, differing = len(report.prompts), report.differences
+    differing = report.differences
     rate = f", one in {report.compared / differing:.0f} tokens" if differing else ""
     return (
-        f"{prompts} prompt{'s' * (prompts != 1)}, {report.compared} tokens compared, "
-        f"{differing} difference{'s' * (differing != 1)}{rate}"
+        f"{counted(len(report.prompts), 'prompt')}, {report.compared} tokens compared, "
+        f"{counted(differing, 'difference')}{rate}"
     )
 
 

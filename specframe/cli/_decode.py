@@ -11,7 +11,7 @@ from specframe import _defaults
 from specframe._errors import InputError
 from specframe.cli import _flags, _prompt
 from specframe.cli._display import Notes
-from specframe.cli._run_file import Job, run_file
+from specframe.cli._run_file import FileJob, run_file
 from specframe.cli._run_prompt import Show, run_prompt
 
 
@@ -109,7 +109,7 @@ def run(
                 "--trace": show.trace,
             }
         )
-        job = Job(*both(given.prompts, given.output), show.chat, given.batch_size)
+        job = FileJob(*both(given.prompts, given.output), show.chat, given.batch_size)
         return run_file(job, loading, limits, notes)
     if given.batch_size is not None:
         raise InputError("--batch-size decodes the prompts of a file together: it needs --prompts")

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, TextIO
 
 import attrs
 
+from specframe._words import first_difference, number, percent, times
+
 if TYPE_CHECKING:
     from specframe import Result, RowRound, Setup
     from specframe._judging.findings import Report
@@ -51,9 +53,9 @@ class TextWriter:
         self.out.flush()
 
     def end(self, result: Result | None = None) -> None:
-        """Write what of the result's text is not written yet, and a line break.
+        """Write the part of the result's text that is not written yet, and a line break.
 
-        That is all of it where nothing was shown live, and what was held back at a Ctrl-C.
+        That is all of the text where nothing was shown live, and at a Ctrl-C what was held back.
         """
         text = (result.text or "") if result is not None else ""
         if text.startswith(self.written):
@@ -89,16 +91,6 @@ def tell(line: str) -> None:
     sys.stderr.flush()
 
 
-def number(value: float | None, digits: int = 1) -> str:
-    """Return a figure for people; null (0/0) is "n/a"."""
-    return "n/a" if value is None else f"{value:.{digits}f}"
-
-
-def percent(value: float | None) -> str:
-    """Return a share for people."""
-    return "n/a" if value is None else f"{value:.1%}"
-
-
 PROMISES = {
     "tokens": "lossless: the same tokens as plain decoding",
     "distribution": "lossless in distribution",
@@ -107,7 +99,7 @@ PROMISES = {
 
 
 def statistics(result: Result, setup: Setup, *, is_sampled: bool = False) -> list[str]:
-    """Return the statistics of a result as lines for people; the seed where it had a say."""
+    """Return the statistics of a result as lines for people; the seed where it matters."""
     seconds = result.metrics.seconds
     parts = ("prefill", "draft", "verify", "other")
     split = ", ".join(f"{part} {number(seconds[part], 2)} s" for part in parts)
@@ -158,10 +150,10 @@ def comparison(
     metrics = result.metrics
     needed = number(metrics.break_even_acceptance_length, 2)
     got = number(metrics.mean_acceptance_length, 2)
-    speedup = "n/a" if metrics.speedup is None else f"{metrics.speedup:.2f}x"
     ours = f"{setup.strategy} {number(metrics.tokens_per_second)} tokens/s"
+    theirs = f"plain {number(plain.metrics.tokens_per_second)} tokens/s"
     return [
-        f"{ours}, plain {number(plain.metrics.tokens_per_second)} tokens/s: {speedup}",
+        f"{ours}, {theirs}: {times(metrics.speedup)}",
         "the tokens are identical"
         if metrics.identical
         else difference(result, plain, setup) + judgement(report),
@@ -170,7 +162,7 @@ def comparison(
 
 
 def judgement(report: Report | None) -> str:
-    """Return what a difference amounts to, to be read behind it."""
+    """Return what a difference amounts to, as the end of its sentence."""
     if report is None:
         return ""
     finding = report.prompts[0].finding
@@ -189,9 +181,9 @@ def judgement(report: Report | None) -> str:
 def difference(result: Result, plain: Result, setup: Setup) -> str:
     """Name the first new token in which two results differ, and whether they may."""
     may = "" if setup.guarantee == "tokens" else f" (verifier {setup.verifier} promises no tokens)"
-    pairs = zip(result.token_ids, plain.token_ids, strict=False)
-    for place, (ours, theirs) in enumerate(pairs):
-        if ours != theirs:
-            return f"the tokens differ, first at new token {place}: {ours}, plain has {theirs}{may}"
+    place = first_difference(result.token_ids, plain.token_ids)
+    if place is not None and place < min(len(result.token_ids), len(plain.token_ids)):
+        ours, theirs = result.token_ids[place], plain.token_ids[place]
+        return f"the tokens differ, first at new token {place}: {ours}, plain has {theirs}{may}"
     counts = f"{len(result.token_ids)} tokens, plain has {len(plain.token_ids)}"
     return f"the tokens differ in number: {counts}{may}"

@@ -12,7 +12,7 @@ import typer
 from specframe._errors import InputError
 from specframe._files import to_line
 from specframe._plugins.discovery import load_registry
-from specframe.cli import _choices, _flags
+from specframe.cli import _completions, _flags
 from specframe.cli._display import Notes, say, terminal_width
 from specframe.cli._exit_code import FAULT, FINE
 from specframe.cli._json import SCHEMA, versions
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     from specframe._doctor.machine import Observation
 
 WORDS = {"fine": "ok", "note": "note", "refused": "REFUSED"}
-Strategy = Annotated[
+StrategyFlag = Annotated[
     str | None,
     typer.Option(
         "--strategy",
         metavar="NAME",
         help="look at this strategy alone; absent: at all, with their defaults",
-        autocompletion=_choices.strategies,
+        autocompletion=_completions.strategies,
     ),
 ]
 
@@ -43,7 +43,7 @@ def doctor(  # noqa: PLR0913 (one parameter a flag)
             help="look at a model as well, a folder or a hub id; demo: the demo model",
         ),
     ] = None,
-    strategy: Strategy = None,
+    strategy: StrategyFlag = None,
     option: _flags.Pairs = None,
     draft_model: _flags.DraftModel = None,
     verifier: _flags.VerifierName = None,

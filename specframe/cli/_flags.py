@@ -1,4 +1,4 @@
-"""The flags of ``decode`` and ``train``: how they read, and what they amount to."""
+"""The flags that commands share: how they are typed, and what they mean."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import typer
 
 from specframe import _defaults
 from specframe._errors import InputError, OptionError
-from specframe.cli import _choices
+from specframe.cli import _completions
 from specframe.cli._startup import without_collector
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ DeviceFlag = Annotated[
         "--device",
         metavar="NAME",
         help="auto, cpu, cuda or cuda:0",
-        autocompletion=_choices.devices,
+        autocompletion=_completions.devices,
     ),
 ]
 Prompt = Annotated[
@@ -53,7 +53,7 @@ StrategyName = Annotated[
         metavar="NAME",
         help="how to draft; `specframe strategies` lists them; absent: "
         f"{_defaults.STRATEGY}, or {_defaults.DRAFT_MODEL} beside --draft-model",
-        autocompletion=_choices.strategies,
+        autocompletion=_completions.strategies,
     ),
 ]
 DraftModel = Annotated[
@@ -71,7 +71,7 @@ Pairs = Annotated[
         "-o",
         metavar="KEY=VALUE",
         help="an option of the strategy",
-        autocompletion=_choices.options,
+        autocompletion=_completions.options,
     ),
 ]
 VerifierName = Annotated[
@@ -80,7 +80,7 @@ VerifierName = Annotated[
         "--verifier",
         metavar="NAME",
         help="what decides which drafted tokens stay",
-        autocompletion=_choices.verifiers,
+        autocompletion=_completions.verifiers,
     ),
 ]
 StopPolicyName = Annotated[
@@ -89,7 +89,7 @@ StopPolicyName = Annotated[
         "--stop-policy",
         metavar="NAME",
         help="what ends a draft early",
-        autocompletion=_choices.stop_policies,
+        autocompletion=_completions.stop_policies,
     ),
 ]
 MaxNewTokens = Annotated[
@@ -149,7 +149,7 @@ PromptsFile = Annotated[
 ]
 OutputFlag = Annotated[
     Path | None,
-    typer.Option("--output", metavar="FILE", help="results of --prompts; a rerun goes on"),
+    typer.Option("--output", metavar="FILE", help="results of --prompts; a rerun continues"),
 ]
 TrustRemoteCode = Annotated[
     bool, typer.Option("--trust-remote-code", help="run code that comes with the model")
@@ -211,10 +211,12 @@ class Loading:
         Before anything heavy is imported, and anything is said.
         """
         from specframe._plugins.discovery import load_registry  # noqa: PLC0415
-        from specframe._plugins.option_routing import check_choice  # noqa: PLC0415 (one per command)
+        from specframe._plugins.option_routing import check_names_and_options  # noqa: PLC0415 (one per command)
 
         registry = load_registry()
-        check_choice(registry, self.strategy, self.verifier, self.stop_policy, self.options)
+        check_names_and_options(
+            registry, self.strategy, self.verifier, self.stop_policy, self.options
+        )
 
     def check_names(self) -> None:
         """Raise for names that nothing registers, where options are looked at later."""

@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 import platform
-from importlib import metadata
 from typing import TYPE_CHECKING, Any
+
+from specframe._machine import version_of
 
 if TYPE_CHECKING:
     from specframe import Result, Setup
 
 SCHEMA = 1
-
-
-def version_of(distribution: str) -> str | None:
-    """Return the installed version of a distribution, or None; imports nothing of it."""
-    try:
-        return metadata.version(distribution)
-    except metadata.PackageNotFoundError:
-        return None
 
 
 def versions() -> dict[str, str | None]:

@@ -1,4 +1,4 @@
-"""``specframe new``: a package for a plug-in of one's own, ready to install and to test."""
+"""``specframe new``: a package for a new plug-in, ready to install and to test."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import typer
 
 from specframe._errors import InputError
 from specframe._plugins.discovery import load_registry
-from specframe._scaffold.names import (
+from specframe._scaffold.package_names import (
     KINDS,
     LICENCES,
     Author,
@@ -25,7 +25,7 @@ from specframe._scaffold.names import (
     refuse_taken,
     summary_of,
 )
-from specframe._scaffold.package import check_folder, write_package
+from specframe._scaffold.write_package import check_folder, write_package
 from specframe.cli._display import is_terminal, say
 
 
@@ -60,8 +60,7 @@ def new(  # noqa: PLR0913 (one parameter a flag)
 ) -> None:
     """Write a package with a plug-in that works: code, options, tests, CI, README and licence.
 
-    Summary, author and licence are asked for where a person sits at a terminal, and nothing
-    elsewhere.
+    A person at a terminal is asked for summary, author and licence; nobody else is asked.
     """
     check_name(name)
     names, folder = Names(name), Path(name) if output is None else output
@@ -89,7 +88,7 @@ def next_steps(kind: KindName, name: str, folder: Path) -> list[str]:
 
 
 def asked_summary(kind: KindName) -> str:
-    """Return the summary as a person says, asked until it is one, else what is written does."""
+    """Ask a person for the summary until it is valid; else return what the written code does."""
     usual = KINDS[kind].summary
     if not is_attended():
         return usual
@@ -113,13 +112,13 @@ def checked_author(author: str) -> str:
 
 
 def asked_author(names: Names) -> str:
-    """Return the author as a person says, else git's user, else the package's own."""
+    """Ask a person for the author; else return git's user, or a name made from the package's."""
     usual = git_user() or f"the authors of {names.distribution}"
     return str(typer.prompt("author", default=usual, err=True)) if is_attended() else usual
 
 
 def asked_licence() -> Licence:
-    """Return the licence as a person says, asked until there is such a one, else the first."""
+    """Ask a person for the licence until it is a known one; else return the first."""
     usual = LICENCES[0]
     if not is_attended():
         return usual

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 @attrs.define
 class OutputFile:
-    """Own an output file: what stands in it, and the end where lines are added.
+    """Own an output file: its lines so far, and the end where lines are added.
 
-    Beside it stands ``FILE.run.json`` with the settings of the first run: lines of different
-    settings never end up in one file.
+    ``FILE.run.json`` beside it holds the settings of the first run: lines of different settings
+    never end up in one file.
     """
 
     path: Path
@@ -48,7 +48,7 @@ class OutputFile:
         return cls(path, done, Lines(path, lines))
 
     def add(self, id: Id, record: dict[str, Any]) -> None:  # noqa: A002 (the key's name)
-        """Add a prompt's line and see it onto the disk."""
+        """Add a prompt's line and make sure that it is on the disk."""
         self._lines.append([to_line({"id": id, **record})])
         self._lines.sync()
         self.done[id] = "error" in record
@@ -66,7 +66,7 @@ class OutputFile:
 
 
 def read_done(lines: Sequence[bytes], path: Path) -> dict[Id, bool]:
-    """Return the ids that stand in the file, each with whether its prompt failed."""
+    """Return the ids in the file, each with whether its prompt failed."""
     done: dict[Id, bool] = {}
     for number, raw in enumerate(lines, 1):
         try:
@@ -80,7 +80,7 @@ def read_done(lines: Sequence[bytes], path: Path) -> dict[Id, bool]:
 
 
 def settings_path(path: Path) -> Path:
-    """Return where the settings of the first run stand."""
+    """Return the path of the file with the settings of the first run."""
     return path.with_name(f"{path.name}.run.json")
 
 

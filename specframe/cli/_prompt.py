@@ -33,7 +33,7 @@ def read_prompt(argument: str | None, file: Path | None, notes: Notes) -> str:
 
 
 def bundled_prompt() -> str:
-    """Return the prompt that stands in where none is given."""
+    """Return the prompt that is used where none is given."""
     from specframe._loading.loading import demo_prompt  # noqa: PLC0415 (imports torch)
 
     return demo_prompt()
@@ -45,7 +45,7 @@ def is_piped() -> bool:
         return False
     try:
         mode = os.fstat(sys.stdin.fileno()).st_mode
-    except OSError:  # something else stands in for it: no file, so no pipe
+    except OSError:  # something else replaces it: no file, so no pipe
         return False
     return stat.S_ISFIFO(mode) or stat.S_ISREG(mode) or stat.S_ISSOCK(mode)
 

@@ -31,7 +31,7 @@ class _LineError(ValueError):
 
 
 def read_prompt_file(path: Path) -> list[PromptLine]:
-    """Return the prompts of a JSON-lines file in order; empty lines are passed over.
+    """Return the prompts of a JSON-lines file in order; empty lines are skipped.
 
     Keys other than ``id``, ``prompt``, ``prompt_ids`` and ``max_new_tokens`` are ignored. Raises
     InputError that names the first bad line with its number.

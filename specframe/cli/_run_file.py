@@ -1,4 +1,4 @@
-"""Decode the prompts of a file into another: line by line, going on where a run ended."""
+"""Decode the prompts of a file into another: line by line; a rerun continues where a run ended."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ import attrs
 from specframe._debug import is_debugging
 from specframe._errors import InputError, SpecframeError
 from specframe._files import is_same_file
-from specframe.cli._display import is_terminal, number
+from specframe._words import number
+from specframe.cli._display import is_terminal
 from specframe.cli._exit_code import FINE, INTERRUPTED, MISMATCH
 from specframe.cli._output_file import OutputFile
 from specframe.cli._prompt import for_model
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 
 @attrs.frozen
-class Job:
+class FileJob:
     """What is read and written; ``chat=None`` leaves the template to the tokenizer."""
 
     prompts: Path
@@ -53,12 +54,12 @@ class Tally:
         self.seconds += max((metrics["seconds"]["total"] or 0.0 for metrics in done), default=0.0)
 
     def __str__(self) -> str:
-        """Say it to people."""
+        """Return it as people read it."""
         rate = self.tokens / self.seconds if self.seconds else None
         return f"{self.tokens} tokens in {self.seconds:.2f} s ({number(rate)} tokens/s)"
 
 
-def run_file(job: Job, loading: Loading, limits: Limits, notes: Notes) -> int:
+def run_file(job: FileJob, loading: Loading, limits: Limits, notes: Notes) -> int:
     """Decode the prompts that have no line in the output yet; return the exit code."""
     if is_same_file(job.output, job.prompts):
         raise InputError(f"--prompts and --output are the same file: {job.prompts}")
@@ -70,7 +71,7 @@ def run_file(job: Job, loading: Loading, limits: Limits, notes: Notes) -> int:
         output = files.enter_context(OutputFile.open(job.output, settings_now))
         ours = {line.id for line in lines}
         if standing := len(ours & output.done.keys()):
-            notes.note(f"{standing} of {len(lines)} prompts stand in {job.output} already")
+            notes.note(f"{standing} of {len(lines)} prompts are in {job.output} already")
         tally = Tally()
         try:
             decoding = Decoding(decoder, with_seed(limits, notes), job.chat, notes)
@@ -78,7 +79,7 @@ def run_file(job: Job, loading: Loading, limits: Limits, notes: Notes) -> int:
         except KeyboardInterrupt:
             done = len(ours & output.done.keys())
             notes.lines([f"{done} of {len(lines)} prompts are in {job.output}; {tally}"])
-            notes.note("interrupted; the same command goes on from there")
+            notes.note("interrupted; the same command continues from there")
             return INTERRUPTED
         failed = sum(output.done[id] for id in ours)  # noqa: A001 (the key's name)
         notes.lines([f"{len(lines)} prompts, {failed} failed; {tally}"])
@@ -86,7 +87,7 @@ def run_file(job: Job, loading: Loading, limits: Limits, notes: Notes) -> int:
 
 
 def with_seed(limits: Limits, notes: Notes) -> Limits:
-    """Return limits that have a seed where one is needed; one that is drawn is told."""
+    """Return limits that have a seed where one is needed; a note names a seed that was drawn."""
     if limits.temperature == 0 or limits.seed is not None:
         return limits
     drawn = secrets.randbits(31)
@@ -187,7 +188,7 @@ def decode_lines(
 
 @contextmanager
 def progress(total: int, notes: Notes) -> Iterator[Callable[[int], None]]:
-    """Show a bar on a terminal, and nothing elsewhere; yields what moves it on."""
+    """Show a bar on a terminal, and nothing elsewhere; yields what advances it."""
     if notes.quiet or not is_terminal(sys.stderr):
         yield lambda _: None
         return

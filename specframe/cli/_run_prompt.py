@@ -113,7 +113,7 @@ def recorded(rounds: Iterable[RowRound], file: TraceFile) -> Iterator[RowRound]:
 
 
 def follow(rounds: Iterable[RowRound], writer: TextWriter | None) -> bool:
-    """Write rounds as they come; return whether they came to their end (no Ctrl-C)."""
+    """Write rounds as they come; return whether all came (no Ctrl-C)."""
     try:
         for round in rounds:
             if writer is not None:

@@ -1,4 +1,4 @@
-"""Load fast: what is imported and read once stays, so nobody need look for garbage in it."""
+"""Load fast: what is imported stays, so the collector need not look for garbage in it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def without_collector() -> Iterator[None]:
-    """Import and load with the cyclic collector off; later collections pass over what is there.
+    """Import and load with the cyclic collector off; later collections skip what is there.
 
     The collector walks all objects again and again while thousands of modules are imported.
     ``end`` undoes it.
@@ -23,5 +23,5 @@ def without_collector() -> Iterator[None]:
 
 
 def end() -> None:
-    """Give what was loaded back to the collector, for a process that goes on."""
+    """Give what was loaded back to the collector, for a process that keeps running."""
     gc.unfreeze()

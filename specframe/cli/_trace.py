@@ -54,6 +54,6 @@ def view(
 
 
 def beside(file: Path, other: Path | None) -> Path:
-    """Return where the page goes when nobody says where."""
+    """Return where the page goes where no ``--output`` is given."""
     name = file.stem if other is None else f"{file.stem}-and-{other.stem}"
     return file.with_name(f"{name}.html")

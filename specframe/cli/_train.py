@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from specframe._plugins.discovery import load_registry
-from specframe.cli import _choices
+from specframe.cli import _completions
 from specframe.cli._flags import DeviceFlag, DtypeFlag
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 Name = Annotated[
     str,
     typer.Argument(
-        metavar="NAME", help="what to train, such as kangaroo", autocompletion=_choices.trainers
+        metavar="NAME", help="what to train, such as kangaroo", autocompletion=_completions.trainers
     ),
 ]
 
@@ -54,7 +54,7 @@ def train(  # noqa: PLR0913 (one parameter a flag)
     adapter: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="start from this trained one")
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="go on in --output")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="continue the run in --output")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="check all, train nothing")] = False,
 ) -> None:
     """Train a drafter's weights for a model; the model itself stays as it is."""
@@ -82,7 +82,7 @@ def train(  # noqa: PLR0913 (one parameter a flag)
 
 
 def _run(trainer: Component, request: TrainRequest) -> None:
-    """Hand the request over; what the trainer raises is named as its own."""
+    """Hand the request over; an error of the trainer names the trainer."""
     from specframe._assembly.blame import blaming_component  # noqa: PLC0415 (it imports torch)
 
     start = trainer.load()

@@ -9,14 +9,19 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from specframe.testing._machine import DrafterMachine
-    from specframe.testing._outcome import CheckResult, ConformanceError
+    from specframe.testing._check_result import CheckResult, ConformanceError
+    from specframe.testing._hypothesis_strategies import (
+        draft_trees,
+        prob_pairs,
+        tiny_models,
+        token_sequences,
+    )
     from specframe.testing._pytest import StrategyConformance, parametrize_with_checks
     from specframe.testing._rows import make_rows
-    from specframe.testing._strategies import draft_trees, prob_pairs, tiny_models, token_sequences
-    from specframe.testing._suite import check_strategy, checks
-    from specframe.testing._tables import Table, TableEngine
-    from specframe.testing._tiny import TinyModel
+    from specframe.testing._state_machine import DrafterMachine
+    from specframe.testing._strategy_suite import check_strategy, checks
+    from specframe.testing._table_target import Table, TableEngine
+    from specframe.testing._tiny_model import TinyModel
     from specframe.testing._verifier_suite import check_verifier, verifier_checks
 
 __all__ = [
@@ -41,22 +46,22 @@ __all__ = [
 
 # Public names are imported on first use, so that collecting tests stays fast.
 _HOMES = {
-    "CheckResult": "_outcome",
-    "ConformanceError": "_outcome",
-    "DrafterMachine": "_machine",
+    "CheckResult": "_check_result",
+    "ConformanceError": "_check_result",
+    "DrafterMachine": "_state_machine",
     "StrategyConformance": "_pytest",
-    "Table": "_tables",
-    "TableEngine": "_tables",
-    "TinyModel": "_tiny",
-    "check_strategy": "_suite",
+    "Table": "_table_target",
+    "TableEngine": "_table_target",
+    "TinyModel": "_tiny_model",
+    "check_strategy": "_strategy_suite",
     "check_verifier": "_verifier_suite",
-    "checks": "_suite",
-    "draft_trees": "_strategies",
+    "checks": "_strategy_suite",
+    "draft_trees": "_hypothesis_strategies",
     "make_rows": "_rows",
     "parametrize_with_checks": "_pytest",
-    "prob_pairs": "_strategies",
-    "tiny_models": "_strategies",
-    "token_sequences": "_strategies",
+    "prob_pairs": "_hypothesis_strategies",
+    "tiny_models": "_hypothesis_strategies",
+    "token_sequences": "_hypothesis_strategies",
     "verifier_checks": "_verifier_suite",
 }
 

@@ -13,12 +13,12 @@ from torch import Tensor
 
 from specframe import Draft, Sampler, Sampling, Scores, Stops
 from specframe._round.acceptance import Acceptance, accept_on_device, follow
+from specframe.testing._check_result import Broken, NotApplicable
 from specframe.testing._checks_verifier import VOCAB, VerifierSubject, words_of
+from specframe.testing._hypothesis_strategies import draft_trees
 from specframe.testing._oracle import CONTEXT
-from specframe.testing._outcome import Broken, NotApplicable
 from specframe.testing._rows import make_rows
-from specframe.testing._strategies import draft_trees
-from specframe.testing._subject import for_all
+from specframe.testing._strategy_under_test import for_all
 
 READS = {"tolist", "item", "numpy", "cpu", "__bool__", "__int__", "__float__", "__index__"}
 READS |= {"equal", "allclose", "nonzero", "argwhere", "masked_select", "unique"}
@@ -29,7 +29,7 @@ class HostReadError(Exception):
 
 
 class Unread(Tensor):
-    """Stand for values that a device has not computed yet; what is made of them stays unread."""
+    """Hold values as if a device had not computed them yet; what is made of them stays unread."""
 
     @classmethod
     def __torch_function__(

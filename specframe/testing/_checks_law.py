@@ -11,13 +11,13 @@ from collections.abc import Iterator, Sequence
 import torch
 
 from specframe import Draft, Law, Sampling, Stops
+from specframe.testing._check_result import Broken
+from specframe.testing._g_test import ALPHA, g_test
+from specframe.testing._manual_decoding import drafts_of
 from specframe.testing._oracle import CONTEXT, Oracle
-from specframe.testing._outcome import Broken
-from specframe.testing._stats import ALPHA, g_test
-from specframe.testing._subject import Subject
-from specframe.testing._tables import Table
-from specframe.testing._tiny import TinyModel
-from specframe.testing._walk import drafts_of
+from specframe.testing._strategy_under_test import Subject
+from specframe.testing._table_target import Table
+from specframe.testing._tiny_model import TinyModel
 
 DRAWS = 3000
 BINS = 16
@@ -119,7 +119,7 @@ def _refuse(
     total = counts.total()
     worst = max(masses, key=lambda cell: abs(counts[cell] - masses[cell] * total))
     raise Broken(
-        f"of {total} outputs behind {PROMPT}, {counts[worst]} have {list(worst)} as {what}, and "
+        f"of {total} outputs after {PROMPT}, {counts[worst]} have {list(worst)} as {what}, and "
         f"{masses[worst] * total:.0f} should (G-test, p = {chance:.1e})"
     )
 
@@ -150,13 +150,13 @@ def exact_law(
         law = {
             (*tokens, token): mass * chance
             for tokens, mass in law.items()
-            for token, chance in enumerate(_law_behind(oracle, [*prompt, *tokens], sampling))
+            for token, chance in enumerate(_law_after(oracle, [*prompt, *tokens], sampling))
         }
     assert math.isclose(sum(law.values()), 1.0)
     return law
 
 
-def _law_behind(oracle: Oracle, prefix: list[int], sampling: Sampling) -> list[float]:
+def _law_after(oracle: Oracle, prefix: list[int], sampling: Sampling) -> list[float]:
     logits = torch.tensor([oracle.logits(prefix)], dtype=torch.float64)
     law: list[float] = sampling.warp(logits)[0].softmax(dim=-1).tolist()
     return law

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from hypothesis import strategies as st
 
 from specframe import Row, Sampling, Stops, Target
+from specframe.testing._check_result import Broken
+from specframe.testing._hypothesis_strategies import oracles, token_sequences
 from specframe.testing._oracle import CONTEXT, Forced, ForcedTarget, Oracle, plain
-from specframe.testing._outcome import Broken
 from specframe.testing._processors import fewer_repeats, likeliest_three
-from specframe.testing._strategies import oracles, token_sequences
-from specframe.testing._subject import Session, Subject
+from specframe.testing._strategy_under_test import Session, Subject
 
 LETTERS = "abcdefghijk"  # one a token
 MOST_LEVELS = 6

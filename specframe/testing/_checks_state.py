@@ -15,14 +15,14 @@ from torch import Tensor
 
 from specframe import Drafter, FirstDrafter, LongestDrafter, RowRound, Sampling, Stops
 from specframe._results.metrics import measure
-from specframe.testing._honest import Sometimes
-from specframe.testing._machine import check_machine
+from specframe.testing._check_result import Broken
+from specframe.testing._correct_drafters import Sometimes
+from specframe.testing._hypothesis_strategies import oracles, token_sequences
+from specframe.testing._manual_decoding import accept_half
 from specframe.testing._oracle import CONTEXT, Oracle
-from specframe.testing._outcome import Broken
-from specframe.testing._strategies import oracles, token_sequences
-from specframe.testing._subject import Session, Subject
-from specframe.testing._tiny import TinyModel
-from specframe.testing._walk import accept_half
+from specframe.testing._state_machine import check_machine
+from specframe.testing._strategy_under_test import Session, Subject
+from specframe.testing._tiny_model import TinyModel
 
 BUDGET = 10
 
@@ -41,10 +41,10 @@ def check_rows_that_leave(subject: Subject) -> None:
 
 
 def check_handing_over(subject: Subject) -> None:
-    """Behind another drafter's drafts, drafts must be those of a fresh start on the same text."""
+    """After another drafter's drafts, drafts must be those of a fresh start on the same text."""
     subject.needs_no_past()
     most_rows = 2 if subject.capabilities.batch else 1
-    for compose in (_behind, _against):
+    for compose in (_after, _against):
         together = attrs.evolve(
             subject,
             make=partial(compose, subject.make),
@@ -58,7 +58,7 @@ def check_handing_over(subject: Subject) -> None:
             subject.examples += together.examples
 
 
-def _behind(make: Callable[[], Drafter]) -> FirstDrafter:
+def _after(make: Callable[[], Drafter]) -> FirstDrafter:
     return FirstDrafter([Sometimes(), make()])
 
 
@@ -78,7 +78,7 @@ def check_reset_forgets(subject: Subject) -> None:
         new = _drafts(_decode(subject, oracle, second))
         if again != new:
             raise Broken(
-                f"after decoding {first} on {oracle!r} and a reset it drafts {again} behind "
+                f"after decoding {first} on {oracle!r} and a reset it drafts {again} after "
                 f"{second}; a new drafter drafts {new}"
             )
 
@@ -95,7 +95,7 @@ def check_seeded_repeatability(subject: Subject) -> None:
         for other in runs[1:]:
             if other != runs[0]:
                 raise Broken(
-                    f"on {oracle!r} behind {prompt} at temperature {temperature} it drafted "
+                    f"on {oracle!r} after {prompt} at temperature {temperature} it drafted "
                     f"{runs[0]} and then {other}"
                 )
 
@@ -149,7 +149,7 @@ def check_metrics_add_up(subject: Subject) -> None:
         told = [token for round in rounds for token in round.committed]
         if told != row.new_tokens:
             raise Broken(
-                f"behind {prompt} the rounds report {told} and {row.new_tokens} was committed"
+                f"after {prompt} the rounds report {told} and {row.new_tokens} was committed"
             )
         _expect_sums(prompt, rounds)
 
@@ -172,7 +172,7 @@ def _expect_sums(prompt: list[int], rounds: list[RowRound]) -> None:
     }
     for claim, holds in claims.items():
         if not holds:
-            raise Broken(f"behind {prompt} it does not hold that {claim}: {numbers!r}")
+            raise Broken(f"after {prompt} it does not hold that {claim}: {numbers!r}")
 
 
 def _decode(
@@ -228,7 +228,7 @@ def _expect_untouched(
         raise Broken(f"{doing} turned the committed tokens {before[0]} into {tokens}")
     if not all(torch.equal(ours, old) for ours, old in zip(states, before[1], strict=True)):
         raise Broken(
-            f"behind {tokens} {doing} changed the target's keys and values of committed tokens: "
+            f"after {tokens} {doing} changed the target's keys and values of committed tokens: "
             "write to its cache through a TreeBuilder alone"
         )
 

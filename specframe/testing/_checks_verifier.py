@@ -9,19 +9,19 @@ import torch
 from hypothesis import strategies as st
 
 from specframe import Draft, Law, Sampler, Sampling, Scores, Stops, Verdict, Verifier
-from specframe.testing._branches import BranchingSampler, Coins, outcomes
+from specframe.testing._check_result import Broken, NotApplicable
+from specframe.testing._enumeration import BranchingSampler, Coins, outcomes
+from specframe.testing._hypothesis_strategies import Probs, draft_trees, prob_pairs
 from specframe.testing._oracle import CONTEXT
-from specframe.testing._outcome import Broken, NotApplicable
 from specframe.testing._rows import make_rows
-from specframe.testing._strategies import Probs, draft_trees, prob_pairs
-from specframe.testing._subject import for_all
+from specframe.testing._strategy_under_test import for_all
 
 VOCAB = 3
 EXACT = 1e-12
 SHAPES = ([-1, 0], [-1, 0, 1], [-1, 0, 0], [-1, 0, 0, 0], [-1, 0, 0, 1], [-1, 0, 1, 1])
 CHAINS = SHAPES[:2]
 POOL = 3  # different pairs in one trial
-# Siblings with one token, of which the second goes on: too rare among random trees to wait for.
+# Siblings with one token, the second with a child: too rare among random trees to wait for.
 TWINS = Draft(
     tokens=torch.tensor([[0, 1, 1, 1]]),
     parents=torch.tensor([[-1, 0, 0, 2]]),
@@ -89,7 +89,7 @@ def _check_law(subject: VerifierSubject, law: Law, shapes: Any) -> None:
             raise Broken(
                 f"with a tree of parents {parents}, law {law.name}, p and q {pairs[0]} at the root "
                 f"and {pairs[1:]} below, the probability of output {list(at)} is {worst:.3g} "
-                "beside the target's"
+                "away from the target's"
             )
 
 
@@ -168,7 +168,7 @@ class _Trial:
         return coins.pick([mass / sum(q) for mass in q]) if sum(q) else None
 
     def _pair(self, way: tuple[int, ...]) -> tuple[Probs, Probs]:
-        """Return p and q behind a prefix; the pairs take turns."""
+        """Return p and q after a prefix; the pairs take turns."""
         return self.pairs[(len(way) + sum(way)) % POOL]
 
 

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from specframe import Purpose, Rows, Sampler, TreeBuilder
 from specframe._sampling.noise import Key, uniforms
-from specframe.testing._honest import EarlyExit
+from specframe.testing._correct_drafters import EarlyExit
 
 
 class Lying(EarlyExit):

@@ -6,19 +6,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from specframe import Draft, Guarantee, Law, Row, Rows, Sampler, Scores, Verdict, Verifier
+from specframe import Draft, Law, Row, Rows, Sampler, Scores, Verdict, Verifier
 
 
 class Walker(Verifier):
     """Walk down a tree as recursive rejection sampling does; the steps are there to be spoiled."""
 
-    guarantee: ClassVar[Guarantee] = "distribution"
-    needs_q: ClassVar[bool] = True
+    guarantee = "distribution"
+    needs_q = True
 
     def verify(self, rows: Rows, draft: Draft, scores: Scores, sampler: Sampler) -> Verdict:
         """Walk greedily at temperature 0, else by rejection."""
@@ -35,7 +34,7 @@ class Walker(Verifier):
     def walk(
         self, row: Row, draft: Draft, place: int, probs: Tensor, sampler: Sampler
     ) -> tuple[list[int], int]:
-        """Return the accepted nodes and the token behind them."""
+        """Return the accepted nodes and the token after them."""
         path: list[int] = []
         tokens = draft.token_lists[place]
         while True:
@@ -45,11 +44,11 @@ class Walker(Verifier):
             q = None if q is None else q.double()
             for draw, child in enumerate(self.children(draft, place, node)):
                 token = tokens[child]
-                behind = self.behind(draft.laws[place], q, token, p)
-                if sampler.accepts(row, node, draw, float(p[token] / behind[token])):
+                source = self.source(draft.laws[place], q, token, p)
+                if sampler.accepts(row, node, draw, float(p[token] / source[token])):
                     path.append(child)
                     break
-                p = normed((p - self.refused(draft.laws[place], behind, token)).clamp(min=0), p)
+                p = normed((p - self.refused(draft.laws[place], source, token)).clamp(min=0), p)
                 q = self.after(draft.laws[place], q, token)
             else:
                 return path, sampler.sample(row, node, p)
@@ -61,15 +60,15 @@ class Walker(Verifier):
             if child and parent == node and counts[child]:
                 yield child
 
-    def behind(self, law: Law, q: Tensor | None, token: int, p: Tensor) -> Tensor:
+    def source(self, law: Law, q: Tensor | None, token: int, p: Tensor) -> Tensor:
         """Return the distribution that a child was drawn from."""
         if law is Law.DETERMINISTIC or q is None:
             return torch.nn.functional.one_hot(torch.tensor(token), len(p)).double()
         return q
 
-    def refused(self, law: Law, behind: Tensor, token: int) -> Tensor:
+    def refused(self, law: Law, source: Tensor, token: int) -> Tensor:
         """Return what a refused child takes from p."""
-        return behind
+        return source
 
     def after(self, law: Law, q: Tensor | None, token: int) -> Tensor | None:
         """Return q for the next sibling."""
@@ -100,9 +99,9 @@ class Walker(Verifier):
 class RejectsByHalf(Walker):
     """Take from p the whole of q only half, so that a refused token comes back too often."""
 
-    def refused(self, law: Law, behind: Tensor, token: int) -> Tensor:
+    def refused(self, law: Law, source: Tensor, token: int) -> Tensor:
         """Halve q."""
-        return behind if law is Law.DETERMINISTIC else behind / 2
+        return source if law is Law.DETERMINISTIC else source / 2
 
 
 class NeverTriesAgain(Walker):
@@ -111,7 +110,7 @@ class NeverTriesAgain(Walker):
     def walk(
         self, row: Row, draft: Draft, place: int, probs: Tensor, sampler: Sampler
     ) -> tuple[list[int], int]:
-        """Give the last word to the target itself where there were siblings."""
+        """Sample from the target itself where there were siblings."""
         path, token = super().walk(row, draft, place, probs, sampler)
         node = path[-1] if path else 0
         if draft.laws[place] is Law.IID and len(list(self.children(draft, place, node))) > 1:
@@ -130,7 +129,7 @@ class KeepsQ(Walker):
 class RatioOnTheLikeliest(Walker):
     """Verify chosen tokens by p/q with the softmax that they are the top of (EAGLE issue 329)."""
 
-    def behind(self, law: Law, q: Tensor | None, token: int, p: Tensor) -> Tensor:
+    def source(self, law: Law, q: Tensor | None, token: int, p: Tensor) -> Tensor:
         """Take the likeliest tokens for drawn ones."""
         return p**2 / (p**2).sum() + 1e-9 if q is None else q
 
@@ -138,9 +137,9 @@ class RatioOnTheLikeliest(Walker):
 class KeepsARefusedChoice(Walker):
     """Accept a chosen token with p, and leave it in p when it is refused."""
 
-    def refused(self, law: Law, behind: Tensor, token: int) -> Tensor:
+    def refused(self, law: Law, source: Tensor, token: int) -> Tensor:
         """Take nothing away."""
-        return torch.zeros_like(behind) if law is Law.DETERMINISTIC else behind
+        return torch.zeros_like(source) if law is Law.DETERMINISTIC else source
 
 
 class OnePastTheMismatch(Walker):
@@ -153,7 +152,7 @@ class OnePastTheMismatch(Walker):
 
 
 class BonusFromTheRoot(Walker):
-    """Take the token behind the path from the wrong node."""
+    """Take the token after the path from the wrong node."""
 
     def greedy(self, draft: Draft, scores: Scores) -> Verdict:
         """Say what follows the root, however deep the path is."""
@@ -190,13 +189,13 @@ class AcceptsPadding(Walker):
 class ReadsByItself(Walker):
     """Declare that nothing is read, and walk on the host."""
 
-    capturable: ClassVar[bool] = True
+    capturable = True
 
 
 class AsksTheHost(Walker):
     """Have the core walk, by choices that were brought to the host first."""
 
-    capturable: ClassVar[bool] = True
+    capturable = True
 
     def verify(self, rows: Rows, draft: Draft, scores: Scores, sampler: Sampler) -> Verdict:
         """Return what is accepted, later than it could be."""

@@ -1,4 +1,4 @@
-"""What a target must say, told without a cache; and targets that answer as a check wants."""
+"""What a target must say, found without a cache; and targets that answer as a check wants."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ class Oracle(Protocol):
         """Return the number of tokens."""
 
     def logits(self, tokens: Sequence[int]) -> list[float]:
-        """Return the logits behind a sequence, by definition and not by decoding."""
+        """Return the logits after a sequence, by definition and not by decoding."""
 
     def engine(self) -> Engine:
-        """Return an engine with a cache of its own."""
+        """Return an engine with its own cache."""
 
 
 def plain(
@@ -74,7 +74,7 @@ class Forced:
         return logits
 
     def agree(self, row: Row, draft: Draft, place: int, levels: int) -> int | None:
-        """Say what stands on the first path of a draft for ``levels`` levels, then another token.
+        """Say what the first path of a draft holds for ``levels`` levels, then another token.
 
         Returns the levels that it agreed to, for the path may be shorter; None where the draft
         holds every token there is, so that one of them had to be agreed to.
@@ -94,7 +94,7 @@ class Forced:
 
 
 def _tokens_below(draft: Draft, place: int, path: tuple[int, ...]) -> list[int]:
-    """Return the tokens that a draft has behind a path, of nodes that may be accepted."""
+    """Return the tokens that a draft has below a path, of nodes that may be accepted."""
     tokens, parents = draft.token_lists[place], draft.parent_lists[place]
     counts = draft.candidate_lists[place]
     found = []

@@ -8,9 +8,9 @@ from typing import Any, ClassVar, cast
 import pytest
 
 from specframe import Drafter, StopPolicy
-from specframe.testing._outcome import CheckResult
-from specframe.testing._settings import Settings
-from specframe.testing._suite import (
+from specframe.testing._check_result import CheckResult
+from specframe.testing._settings import KitSettings
+from specframe.testing._strategy_suite import (
     BASIC,
     Check,
     Level,
@@ -31,7 +31,9 @@ def parametrize_with_checks(
 ) -> pytest.MarkDecorator:
     """Give a test the arguments ``strategy`` and ``check``: all it does is ``check(strategy)``.
 
-    Each strategy is what ``check_strategy`` takes. Expected failures are strict xfails.
+    Each strategy is what ``check_strategy`` takes; ``level`` is "basic" or "full", and the pytest
+    option wins. ``expected_failed_checks`` maps names of checks to reasons; they become strict
+    xfails. Raises InputError for an unknown check or level, or a missing reason.
     """
     gaps = known_gaps(expected_failed_checks or {}, checks("full"))
     params = [
@@ -53,9 +55,11 @@ def parametrize_with_checks(
 class StrategyConformance:
     """Test a strategy by deriving a class from this one; its name begins with ``Test``.
 
-    Give ``strategy``, a registered name, with ``options`` if it needs any; or override the class
-    method ``make_drafter``. Known gaps stand in ``expected_failed_checks`` with their reasons and
-    must go on failing. The suite's own test cannot be overridden.
+    Give ``strategy``, a registered name, with ``options`` (values by option name) if it needs any;
+    or override the class method ``make_drafter``. ``level`` is "basic" or "full".
+    ``expected_failed_checks`` maps the names of checks that fail for now to the reasons; one that
+    passes is a failure. Deriving raises InputError for an unknown check or level, and TypeError
+    where the suite's own test is overridden.
     """
 
     strategy: ClassVar[str | None] = None
@@ -66,7 +70,10 @@ class StrategyConformance:
 
     @classmethod
     def make_drafter(cls) -> Drafter:
-        """Return a new drafter, if there is no strategy to name."""
+        """Return a new drafter, if there is no strategy to name.
+
+        Raises NotImplementedError until it is overridden.
+        """
         raise NotImplementedError(
             f"{cls.__name__} must give `strategy`, a registered name, or override `make_drafter`"
         )
@@ -114,7 +121,7 @@ def _report(result: CheckResult) -> None:
 
 
 def _level(asked: Level) -> Level:
-    return cast("Level", Settings.of_environment().level or asked)
+    return cast("Level", KitSettings.of_environment().level or asked)
 
 
 def _marks(check: Check) -> list[pytest.MarkDecorator]:
@@ -123,7 +130,7 @@ def _marks(check: Check) -> list[pytest.MarkDecorator]:
 
 
 def _labelled(strategies: list[Any]) -> Iterator[tuple[str, Any]]:
-    """Yield each strategy with a label of its own."""
+    """Yield each strategy with a label."""
     names = [
         each if isinstance(each, str) else str(getattr(each, "__name__", "drafter"))
         for each in strategies

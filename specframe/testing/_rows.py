@@ -12,7 +12,10 @@ def make_rows(
     stops: Stops | Sequence[Stops],
     seeds: int | Sequence[int] = 0,
 ) -> Rows:
-    """Return rows with the given prompts; stops and seeds are one for all, or one a prompt."""
+    """Return rows with the given prompts; stops and seeds are one for all, or one for each prompt.
+
+    Prompts are token ids. Raises no error of specframe's; ValueError for other counts.
+    """
     many = [stops] * len(prompts) if isinstance(stops, Stops) else stops
     numbers = [seeds] * len(prompts) if isinstance(seeds, int) else seeds
     return Rows(

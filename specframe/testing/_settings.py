@@ -15,7 +15,7 @@ PREFIX = "SPECFRAME_TESTING_"
 
 
 @attrs.frozen
-class Settings:
+class KitSettings:
     """Say how many examples each property gets and from which seed; ``level`` wins over code's."""
 
     max_examples: int = 20
@@ -23,7 +23,7 @@ class Settings:
     level: str | None = None
 
     @classmethod
-    def of_environment(cls) -> Settings:
+    def of_environment(cls) -> KitSettings:
         """Read what the pytest plug-in, or the user, has set."""
         return cls(
             max_examples=_number("MAX_EXAMPLES", 20, least=1),

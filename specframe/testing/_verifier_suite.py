@@ -9,11 +9,11 @@ from specframe import InputError, Verifier
 from specframe._plugins.discovery import load_registry
 from specframe._plugins.options import structure_options
 from specframe.testing import _checks_verifier as checks_of
+from specframe.testing._check_result import CheckResult
 from specframe.testing._checks_capturable import check_capturable_reads_nothing
 from specframe.testing._checks_verifier import VerifierSubject
-from specframe.testing._outcome import CheckResult
-from specframe.testing._settings import Settings
-from specframe.testing._suite import Check, concluded, known_gaps, run_check
+from specframe.testing._settings import KitSettings
+from specframe.testing._strategy_suite import Check, concluded, known_gaps, run_check
 
 CHECKS: tuple[Check, ...] = (
     checks_of.check_law_of_chains,
@@ -43,7 +43,10 @@ def check_verifier(  # noqa: PLR0913 (the public entry point)
     """Run all checks of a verifier, a registered name or an instance; like ``check_strategy``.
 
     The law of the output is computed, not sampled: every accept, refusal and draw is enumerated
-    with its probability, in float64, and must add up to the target's law within 1e-12.
+    with its probability, in float64, and must add up to the target's law within 1e-12. ``options``
+    are values by option name; ``expected_failed_checks`` maps names of checks to reasons;
+    ``on_fail`` is "raise" or "report". Raises ConformanceError if a check fails, InputError,
+    UnknownNameError and OptionError as ``check_strategy`` does.
     """
     expected = known_gaps(expected_failed_checks or {}, verifier_checks())
     subject = verifier_subject(verifier, options, max_examples, seed)
@@ -58,7 +61,7 @@ def verifier_subject(
     seed: int | None = None,
 ) -> VerifierSubject:
     """Return what the checks of verifiers take."""
-    chosen = Settings.of_environment()
+    chosen = KitSettings.of_environment()
     examples = chosen.max_examples if max_examples is None else max_examples
     start = chosen.seed if seed is None else seed
     if isinstance(verifier, str):

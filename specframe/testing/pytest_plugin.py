@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from specframe.testing._outcome import first_to_mend
+from specframe.testing._check_result import first_to_mend
 from specframe.testing._settings import PREFIX
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Register the markers, and pass the options on before tests are collected."""
+    """Register the markers, and set the options before tests are collected."""
     for marker in MARKERS:
         config.addinivalue_line("markers", marker)
     for option in OPTIONS:

@@ -1,4 +1,4 @@
-"""What a trainer plug-in needs: the request it is given, and the training data it names.
+"""What a trainer plug-in needs: the request that it gets, and the training data.
 
 A trainer is called as ``train(request)``. Importing this package loads no torch.
 """

@@ -24,11 +24,11 @@ class Span:
 def render_chat(
     document: Document, tokenizer: PreTrainedTokenizerBase
 ) -> tuple[str, tuple[Span, ...]]:
-    """Return a conversation's text and the spans of it that the assistant says.
+    """Return a conversation's text and the spans of the assistant's turns.
 
-    A span begins right after the generation prompt, which is where decoding will begin too, and
-    ends with its turn. A template that renders earlier turns differently (dropped reasoning, for
-    one) hides where a turn ends; then the message's own words are the span.
+    A span begins right after the generation prompt, where decoding begins too, and ends with its
+    turn. A template that renders earlier turns differently (without their reasoning, say) hides
+    where a turn ends; then the message's own words are the span.
     """
     text = _render(document, document.messages, tokenizer)
     spans: list[Span] = []
@@ -53,7 +53,7 @@ def render_chat(
 def _turn(
     document: Document, index: int, text: str, tokenizer: PreTrainedTokenizerBase
 ) -> Span | None:
-    """Find a turn by rendering the conversation up to it, and up to its end."""
+    """Find a turn by rendering the conversation up to its start and up to its end."""
     before, message = document.messages[:index], document.messages[index]
     if not before:
         return None

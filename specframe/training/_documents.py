@@ -16,7 +16,7 @@ SUFFIXES = (".md", ".py", ".txt")
 
 @attrs.frozen
 class Message:
-    """One turn of a conversation."""
+    """One turn of a conversation; the turns of role "assistant" are learned."""
 
     role: str
     content: str
@@ -24,7 +24,7 @@ class Message:
 
 @attrs.frozen
 class Document:
-    """One text or one conversation; ``source`` says where it stands, for messages to people."""
+    """One ``text``, or one conversation of ``messages``; ``source`` is its place, for messages."""
 
     source: str
     text: str = ""
@@ -36,7 +36,8 @@ def read_documents(path: Path) -> list[Document]:
 
     A line is an object with ``text``, or with ``messages``: objects with ``role`` and
     ``content``, at least one of them the assistant's. Blank lines, empty files and hidden folders
-    are passed over. Raises ``InputError`` naming the file and the line of the first bad one.
+    are skipped. Raises ``InputError`` for a missing path, one without text, and the first bad
+    line, named with its file.
     """
     if path.is_dir():
         documents = list(_read_folder(path))

@@ -1,4 +1,4 @@
-"""What somebody asked to be trained."""
+"""The request to train something."""
 
 from __future__ import annotations
 
@@ -44,12 +44,14 @@ def _check_device(_: TrainRequest, field: attrs.Attribute[str], value: str) -> N
 class TrainRequest:
     """Say what to train, on what, and where the result goes.
 
-    ``model`` is a folder or a hub id, ``data`` and ``eval_data`` are what ``read_documents``
-    takes. ``max_steps=None`` means one pass over the data, ``learning_rate=None`` the trainer's
-    own choice. ``batch_size`` counts windows of ``sequence_length`` tokens per process; an
-    optimiser step takes ``batch_size * gradient_accumulation`` of them in each process.
-    ``adapter`` is a trained adapter to start from instead of fresh weights. ``exit_layer=None``
-    means that adapter's, else 2.
+    ``model`` is a folder or a hub id, ``data`` and ``eval_data`` are paths that ``read_documents``
+    reads, ``output`` is a folder. ``max_steps=None`` means one pass over the data,
+    ``learning_rate=None`` the trainer's own choice. ``batch_size`` counts windows of
+    ``sequence_length`` tokens (at least 2) per process; an optimiser step takes
+    ``batch_size * gradient_accumulation`` of them in each process. ``dtype`` is auto, float64,
+    float32, bfloat16 or float16; ``device`` is auto, cpu, cuda or cuda:N. ``adapter`` is a trained
+    adapter to start from instead of fresh weights. ``exit_layer=None`` means that adapter's, else
+    2. ``resume`` continues the run in ``output``; ``dry_run`` writes nothing.
 
     Raises ``OptionError`` for a value that is out of range.
     """

@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
 @attrs.frozen
 class TokenStream:
-    """All documents, one after another; ``learned[i]`` is 1 where token i is to be predicted."""
+    """All documents in one sequence; ``learned[i]`` is 1 where token i is to be predicted."""
 
     ids: array[int] = attrs.field(factory=lambda: array("i"))
     learned: bytearray = attrs.field(factory=bytearray)
 
     @property
     def digest(self) -> str:
-        """Return the SHA-256 of the stream: it says whether two runs saw the same data."""
+        """Return the stream's SHA-256 in hexadecimal: equal for runs on the same data."""
         return hashlib.sha256(self.ids.tobytes() + self.learned).hexdigest()
 
 
@@ -35,8 +35,8 @@ class TokenStream:
 class Window:
     """A piece of the stream; ``mask[i]`` is 1 where the prediction made *at* i is trained.
 
-    That prediction is token i + 1, which for the last position stands in the next window.
-    Positions behind the end of the stream hold token 0 under mask 0.
+    That prediction is token i + 1; the last position's is in the next window. Positions after the
+    end of the stream hold token 0 with mask 0.
     """
 
     ids: array[int]
@@ -44,7 +44,7 @@ class Window:
 
 
 class Windows(Sequence[Window]):
-    """Cut a stream into windows; those without a trained position are left out."""
+    """Cut a stream into windows; windows without a trained position are left out."""
 
     def __init__(self, stream: TokenStream, length: int) -> None:
         """Serve windows of exactly ``length`` tokens of ``stream``."""
@@ -60,7 +60,7 @@ class Windows(Sequence[Window]):
         return len(self._starts)
 
     def __getitem__(self, index: int) -> Window:  # type: ignore[override]  # no slices
-        """Return window ``index``."""
+        """Return window ``index``; raises IndexError."""
         start, length = self._starts[index], self._length
         ids = self._stream.ids[start : start + length]
         ids.extend([0] * (length - len(ids)))
@@ -80,7 +80,8 @@ def tokenize(documents: Iterable[Document], tokenizer: PreTrainedTokenizerBase) 
     where no special token opens it, EOS closes it. A conversation goes through the chat template,
     and only the assistant's turns are learned, with the token that ends each.
 
-    Raises ``InputError`` naming the document that the chat template cannot express.
+    Raises ``InputError`` naming the document that the chat template cannot express, or that is a
+    conversation while there is no template.
     """
     stream = TokenStream()
     for document in documents:
@@ -126,7 +127,7 @@ def _encode_by_offsets(
 def _encode_by_pieces(
     text: str, spans: tuple[Span, ...], tokenizer: PreTrainedTokenizerBase
 ) -> tuple[list[int], list[bool]]:
-    """Encode span by span: for tokenizers that do not say where a token stood in the text."""
+    """Encode span by span: for tokenizers that do not tell a token's place in the text."""
     ids: list[int] = []
     learned: list[bool] = []
     edges = [0, *(edge for span in spans for edge in (span.start, span.end)), len(text)]

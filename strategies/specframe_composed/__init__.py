@@ -1,4 +1,4 @@
-"""Strategies made of strategies: a cheap drafter first, another where it has nothing to say."""
+"""Strategies made of strategies: a cheap drafter first, another if it proposes nothing."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["FirstOptions", "LongestOptions"]
 
 @hookimpl
 def specframe_register_drafters(register: RegisterComponent) -> None:
-    """Register the drafters that ask other ones."""
+    """Register the drafters that ask others."""
     register(
         "first",
         "specframe_composed._drafters:First",
@@ -32,7 +32,7 @@ def specframe_register_drafters(register: RegisterComponent) -> None:
 
 @hookimpl
 def specframe_register_strategies(register: RegisterStrategy) -> None:
-    """Register ``first`` with the policy that Kangaroo wants; ``longest`` stands for itself."""
+    """Register ``first`` with Kangaroo's policy; ``longest`` needs no strategy of its own."""
     register(
         Strategy(
             "first",

@@ -1,4 +1,4 @@
-"""The composed drafters of the core, made from names."""
+"""The core's composed drafters, made from names."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def parts_of(names: str, *, for_testing: bool) -> list[Drafter]:
 def with_most_steps(
     settings: Mapping[str, object], parts: tuple[Drafter, ...]
 ) -> dict[str, object]:
-    """Return ``settings`` with the most of the parts' ``steps``: each part keeps to its own."""
+    """Return ``settings`` with the largest ``steps`` of the parts; each part keeps to its own."""
     steps = [part.stop_settings().get("steps") for part in parts]
     most = [count for count in steps if isinstance(count, int)]
     return {**settings, **({"steps": max(most)} if most else {})}

@@ -11,7 +11,7 @@ HELP = "registered drafters, joined by '+', each with its options: prompt-lookup
 
 @attrs.frozen
 class FirstOptions:
-    """Options of the drafter ``first``."""
+    """Options of the drafter ``first``; ``drafters`` is as ``specframe.named_parts`` reads it."""
 
     drafters: str = option(
         "prompt-lookup:min_ngram=2+kangaroo", help=HELP + "the first that proposes something drafts"
@@ -20,7 +20,7 @@ class FirstOptions:
 
 @attrs.frozen
 class LongestOptions:
-    """Options of the drafter ``longest``."""
+    """Options of the drafter ``longest``; ``drafters`` is as ``specframe.named_parts`` reads it."""
 
     drafters: str = option(
         "prompt-lookup+prompt-lookup:match=leftmost",

@@ -26,7 +26,7 @@ def specframe_register_drafters(register: RegisterComponent) -> None:
 
 @hookimpl
 def specframe_register_strategies(register: RegisterStrategy) -> None:
-    """Register the drafter with the policy that reads its threshold, 0 where there is none."""
+    """Register the drafter with the policy that reads its threshold, 0 if there is none."""
     register(
         Strategy(
             "draft-model",

@@ -1,4 +1,4 @@
-"""Draft with a smaller model: it reads what is committed, and goes on by itself for some tokens.
+"""Draft with a smaller model: it reads what is committed and continues alone for some tokens.
 
 Papers: Leviathan et al., ICML 2023, "Fast Inference from Transformers via Speculative Decoding";
 Chen et al., 2023, "Accelerating Large Language Model Decoding with Speculative Sampling".
@@ -30,15 +30,15 @@ from specframe import (
     grow_chain,
     to_device,
 )
-from specframe_draft_model._cached import CachedModel
+from specframe_draft_model._cached_model import CachedModel
 from specframe_draft_model._options import DraftModelOptions
 
 
 class ModelDrafter(Drafter):
     """Draft a chain per row with a causal language model that has a cache of its own.
 
-    The last drafted token is never read, so after a full acceptance the cache lags two positions
-    behind; a row that could not draft lags further. Whatever is missing is read with the next root.
+    The last drafted token is never read, so after a full acceptance the cache lags by two
+    positions; a row that could not draft lags further. What is missing is read with the next root.
     """
 
     capabilities = Capabilities(
@@ -87,7 +87,7 @@ class ModelDrafter(Drafter):
         self._model.roll_back([length - 1 for length in rows.lengths])
 
     def keep(self, kept: list[int]) -> None:
-        """Go on with the rows ``kept`` alone."""
+        """Continue with the rows ``kept`` alone."""
         self._model.keep(kept)
 
     def _opened(self, target: Target) -> CachedModel:
@@ -100,7 +100,7 @@ class ModelDrafter(Drafter):
         return CachedModel(engine, target.engine.vocab_size)
 
     def _look(self, rows: Rows, rooms: list[int], nodes: Nodes) -> tuple[Tensor, Tensor]:
-        """Return the logits and the model's state behind nodes; before the root, catch up."""
+        """Return the logits and the model's state after nodes; before the root, catch up."""
         if nodes.first:
             return self._model.read(nodes.tokens, [int(is_real) for is_real in nodes.active])
         unread = [
@@ -114,9 +114,9 @@ class ModelDrafter(Drafter):
 
 
 class Wayward(CachedModel):
-    """The target's twin, with a liking for some tokens of its own: for tests, it fits any target.
+    """The target's twin with a liking for some tokens: for tests, since it fits any target.
 
-    It is sure of other tokens than the target often enough for every length of acceptance.
+    It prefers other tokens often enough that every length of acceptance occurs.
     """
 
     def __init__(self, target: Target) -> None:
@@ -128,7 +128,7 @@ class Wayward(CachedModel):
     def answer(
         self, state: Float[Tensor, "batch token hidden"]
     ) -> Float[Tensor, "batch token vocab"]:
-        """Return the target's logits, and as much again for what it likes."""
+        """Return the target's logits, raised for the tokens that it likes."""
         logits = super().answer(state)
         liking = self._liking.to(logits)
         return logits + liking * logits.std(dim=-1, keepdim=True)

@@ -15,7 +15,7 @@ __all__ = ["EarlyExitOptions"]
 
 @hookimpl
 def specframe_register_drafters(register: RegisterComponent) -> None:
-    """Register the drafter that has no weights of its own."""
+    """Register the drafter without weights of its own."""
     register(
         "early-exit",
         "specframe_early_exit._drafter:EarlyExitDrafter",
@@ -26,12 +26,12 @@ def specframe_register_drafters(register: RegisterComponent) -> None:
 
 @hookimpl
 def specframe_register_strategies(register: RegisterStrategy) -> None:
-    """Register the drafter with a stop where it is unsure."""
+    """Register the drafter with a policy that stops it when it is unsure."""
     register(
         Strategy(
             "early-exit",
             "early-exit",
             stop_policy="confidence",
-            summary="LayerSkip: leave the model early to draft, go on from there to verify",
+            summary="LayerSkip: leave the model early to draft, continue from there to verify",
         )
     )

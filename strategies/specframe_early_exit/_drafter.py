@@ -1,7 +1,7 @@
 """Early exit: the target's first layers draft through its own norm and head, the others verify.
 
 Paper: Elhoushi et al., ACL 2024, "LayerSkip: Enabling Early Exit Inference and Self-Speculative
-Decoding". The training is theirs; the drafting needs nothing but the model.
+Decoding". They train for it; the drafting needs nothing but the model.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ from specframe_early_exit._options import EarlyExitOptions
 class EarlyExitDrafter(Drafter):
     """Draft a chain per row on the target's own first layers.
 
-    Every token runs through the shallow layers once, in the target's cache, and the verification
-    goes on from their output. So nothing is kept from round to round, and nothing is caught up.
+    Every token runs through the shallow layers once, in the target's cache, and verification
+    continues from their output. So nothing is kept from round to round, and nothing is caught up.
     """
 
     capabilities = Capabilities(
@@ -49,12 +49,12 @@ class EarlyExitDrafter(Drafter):
 
     @classmethod
     def for_testing(cls, options: object | None = None) -> Self:
-        """Return a drafter that leaves the target behind its first layer."""
+        """Return a drafter that leaves the target after its first layer."""
         assert options is None or isinstance(options, EarlyExitOptions)
         return cls(options or EarlyExitOptions(exit_layer=1))
 
     def prepare(self, target: Target) -> None:
-        """Refuse an exit behind which nothing is left to verify."""
+        """Refuse an exit after the last layer: nothing would be left to verify with."""
         layers = target.engine.num_layers
         if self._exit >= layers:
             raise OptionError(

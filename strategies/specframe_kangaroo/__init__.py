@@ -65,7 +65,7 @@ def specframe_register_drafters(register: RegisterComponent) -> None:
 
 @hookimpl
 def specframe_register_strategies(register: RegisterStrategy) -> None:
-    """Register the drafter with the early stop that the paper gives it."""
+    """Register the drafter with the paper's early stop."""
     register(
         Strategy(
             "kangaroo",

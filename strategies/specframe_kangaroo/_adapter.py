@@ -1,4 +1,4 @@
-"""The Kangaroo adapter: what turns exit-layer hidden states into draft logits.
+"""The Kangaroo adapter, which turns exit-layer hidden states into what the head reads.
 
 Paper: Kangaroo, NeurIPS 2024, section 3.2: one attention block without a feed-forward part,
 ``norm(f + attention(norm(f)))``; the target's own head reads the result.
@@ -15,7 +15,11 @@ from torch.nn import functional as F  # noqa: N812 (torch's own abbreviation)
 
 @attrs.frozen
 class AdapterConfig:
-    """Describe an adapter's shape; the field names are those of a transformers config."""
+    """Describe an adapter's shape; the field names are those of a transformers config.
+
+    ``hidden_size`` is the target's, a multiple of twice ``num_attention_heads``, which is one of
+    ``num_key_value_heads``. Not checked here: ``load_checkpoint`` raises AdapterError.
+    """
 
     hidden_size: int
     num_attention_heads: int
@@ -31,7 +35,10 @@ class AdapterConfig:
 
 
 class Adapter(nn.Module):
-    """Map exit-layer hidden states to the hidden states that the target's head reads."""
+    """Map exit-layer hidden states to the hidden states that the target's head reads.
+
+    The ``state_dict`` has the reference implementation's names.
+    """
 
     def __init__(self, config: AdapterConfig) -> None:
         """Create an adapter with fresh weights."""
@@ -43,7 +50,7 @@ class Adapter(nn.Module):
     def forward(
         self, hidden: Float[Tensor, "batch token hidden"]
     ) -> Float[Tensor, "batch token hidden"]:
-        """Run whole sequences, causally, from position 0: the form that training uses."""
+        """Run whole sequences, causally, from position 0, as training does."""
         cos, sin = rotary_table(self.config, hidden.shape[1], hidden.device)
         for layer in self.layers:
             hidden = layer(hidden, cos, sin)
@@ -94,7 +101,7 @@ def rotary_table(
 ) -> tuple[Float[Tensor, "token head_dim"], Float[Tensor, "token head_dim"]]:
     """Return cos and sin of positions 0 to ``length`` - 1, in float32.
 
-    The base is the adapter's own: the reference hard-codes 10000 whatever the target uses.
+    The base is the adapter's own: the reference hard-codes 10000 for every target.
     """
     exponents = torch.arange(0, config.head_dim, 2, device=device).float() / config.head_dim
     angles = torch.outer(

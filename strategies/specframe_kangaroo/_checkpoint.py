@@ -1,8 +1,8 @@
 """Read and write trained adapters: our own format, and the reference implementation's.
 
-An adapter is a folder with ``config.json`` and ``model.safetensors``. Our config carries, beside
-the adapter's shape, how the adapter wants to be used and which base model it belongs to. The
-reference's config is a LlamaConfig, and its weights may stand in ``pytorch_model.bin``.
+An adapter is a folder with ``config.json`` and ``model.safetensors``. Our config holds the
+adapter's shape, how it is best used, and its base model. The reference's config is a LlamaConfig,
+and its weights may be in ``pytorch_model.bin``.
 """
 
 from __future__ import annotations
@@ -32,7 +32,12 @@ from specframe_kangaroo._weights import read_adapter
 class Checkpoint:
     """An adapter and what was stored with it; None where nothing was.
 
-    ``fingerprint`` names the base model. ``metadata`` is for people: how the adapter was trained.
+    ``exit_layer`` and ``steps`` are at least 1, the thresholds (probabilities) at least 0.
+    ``fingerprint`` is ``specframe.fingerprint`` of the base model. ``metadata`` is for people: how
+    the adapter was trained. ``train`` stores there ``sequence_length``, ``batch_size``,
+    ``gradient_accumulation``, ``seed``, ``learning_rate``, ``exit_layer``, ``base``, ``data``,
+    ``processes``, ``num_steps``, ``loss``, ``agreement``, ``overlap``, the last three also as
+    ``eval_...`` of held-out data.
     """
 
     adapter: Adapter
@@ -45,7 +50,7 @@ class Checkpoint:
 
 
 def load_checkpoint(folder: str | os.PathLike[str]) -> Checkpoint:
-    """Read the adapter in ``folder``, in float32 on the CPU.
+    """Read the adapter in ``folder``, in float32, to the CPU.
 
     Raises ``AdapterError`` naming the file, what is wrong with it, and the fix.
     """
@@ -66,7 +71,10 @@ def load_checkpoint(folder: str | os.PathLike[str]) -> Checkpoint:
 
 
 def save_checkpoint(folder: str | os.PathLike[str], checkpoint: Checkpoint) -> None:
-    """Write ``checkpoint`` to ``folder``, which is made if need be; each file appears whole."""
+    """Write ``checkpoint`` to ``folder``, made if missing; each file is written completely.
+
+    Raises OSError where it cannot write.
+    """
     Path(folder).mkdir(parents=True, exist_ok=True)
     tensors = {
         name: value.detach().to("cpu", copy=True).contiguous()
@@ -79,7 +87,7 @@ def save_checkpoint(folder: str | os.PathLike[str], checkpoint: Checkpoint) -> N
 def check_base(checkpoint: Checkpoint, hidden_size: int, base: str) -> None:
     """Raise ``AdapterError`` unless ``checkpoint`` fits the model with fingerprint ``base``.
 
-    The reference stores no fingerprint; its adapters are accepted when the hidden size fits.
+    The reference stores no fingerprint; its adapters are accepted if the hidden size fits.
     """
     check_hidden_size(checkpoint, hidden_size)
     if checkpoint.fingerprint not in (None, base):

@@ -1,4 +1,4 @@
-"""Read an adapter's ``config.json``, whoever wrote it."""
+"""Read an adapter's ``config.json``: ours, or the reference's."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from specframe_kangaroo._adapter import AdapterConfig
 NAME = "config.json"
 MARKER = "specframe_kangaroo"
 VERSION = 1
-REFERENCE_ROPE_THETA = 10_000.0  # the reference computes with it whatever its config says
+REFERENCE_ROPE_THETA = 10_000.0  # the reference computes with it, and ignores its config
 
 
 @attrs.frozen
 class ConfigFile:
-    """Typed access to a ``config.json``; a wrong entry is an ``AdapterError`` naming it."""
+    """Read typed entries of a ``config.json``; ``AdapterError`` names a wrong one."""
 
     path: Path
     entries: dict[str, Any]
@@ -40,14 +40,14 @@ class ConfigFile:
         return value
 
     def optional_integer(self, name: str) -> int | None:
-        """Return a whole number of at least 1, or None where there is none."""
+        """Return a whole number of at least 1, or None if there is none."""
         value = self.entries.get(name)
         if value is None or (type(value) is int and value >= 1):
             return value
         raise AdapterError(f"{self.path}: {name} is {value!r}; give a whole number of at least 1.")
 
     def optional_number(self, name: str) -> float | None:
-        """Return a number of at least 0, or None where there is none."""
+        """Return a number of at least 0, or None if there is none."""
         value = self.entries.get(name)
         if value is None:
             return None
@@ -65,7 +65,7 @@ class ConfigFile:
 
 
 def read_config_file(folder: Path) -> ConfigFile:
-    """Read ``folder``'s config; raise ``AdapterError`` where it is missing or no config of ours."""
+    """Read ``folder``'s config; raise ``AdapterError`` if it is missing or cannot be read."""
     path = folder / NAME
     if not folder.is_dir():
         raise AdapterError(f"There is no adapter folder {folder}; check the path.")

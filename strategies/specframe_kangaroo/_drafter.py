@@ -31,13 +31,13 @@ from specframe import (
     Target,
 )
 from specframe_kangaroo._adapter import Adapter, AdapterConfig
-from specframe_kangaroo._cached import CachedAdapter
+from specframe_kangaroo._cached_adapter import CachedAdapter
 from specframe_kangaroo._checkpoint import Checkpoint, check_base, load_checkpoint
 from specframe_kangaroo._growth import Ground, TreeShape, grow_chain, grow_tree
 from specframe_kangaroo._options import KangarooOptions
 
 Number = TypeVar("Number", int, float)
-# Where neither option nor metadata says otherwise; the paper's values.
+# Without an option and metadata; the paper's values.
 EXIT_LAYER, STEPS, THRESHOLD, TREE_THRESHOLD = 2, 6, 0.6, 0.4
 FILL_CHUNK = 512  # positions of a prompt that the adapter runs at once
 
@@ -45,16 +45,16 @@ FILL_CHUNK = 512  # positions of a prompt that the adapter runs at once
 class KangarooDrafter(Drafter):
     """Draft a chain or a tree per row on the target's own first layers.
 
-    Every token runs through the shallow layers once, in the target's cache; the verification goes
-    on from their output. The adapter's cache lags behind: the last level of a draft is never run
-    through it, so if a token of it is accepted its state waits in ``_backlog`` and is caught up
-    together with the next root.
+    Every token runs through the shallow layers once, in the target's cache; verification continues
+    from their output. The adapter's cache lags: the last level of a draft is never run through it,
+    so if one of its tokens is accepted, its state waits in ``_backlog`` and is caught up together
+    with the next root.
     """
 
     def __init__(
         self, options: KangarooOptions, make: Callable[[Target], Checkpoint] | None = None
     ) -> None:
-        """Note the options; ``prepare`` reads the weights, or has them made for the target."""
+        """Keep the options; ``prepare`` reads the weights, or has them made for the target."""
         self._options = options
         self._make = make
         self._shape = _shape_of(options)
@@ -74,7 +74,7 @@ class KangarooDrafter(Drafter):
         return cls(options or KangarooOptions(), random_checkpoint)
 
     def prepare(self, target: Target) -> None:
-        """Read the adapter and settle options that its metadata may give."""
+        """Read the adapter, and resolve the options that its metadata may give."""
         checkpoint = self._make(target) if self._make else load_checkpoint(self._folder(target))
         check_base(checkpoint, target.engine.hidden_size, target.origin.fingerprint)
         options = self._options
@@ -130,7 +130,7 @@ class KangarooDrafter(Drafter):
     def update(self, rows: Rows, draft: Draft, scores: Scores, commit: Commit) -> None:
         """Put the accepted path in order, and keep the states that the adapter has not seen.
 
-        Of another drafter's draft it has seen none.
+        It has seen none of another drafter's draft.
         """
         if draft.exit is None:
             exited = scores.captured.taps[self._exit]
@@ -149,12 +149,12 @@ class KangarooDrafter(Drafter):
         self._adapter.gather(sources, starts)
 
     def keep(self, kept: list[int]) -> None:
-        """Go on with the rows ``kept`` alone."""
+        """Continue with the rows ``kept`` alone."""
         self._backlog = [self._backlog[place] for place in kept]
         self._adapter.keep(kept)
 
     def _expand_roots(self, rows: Rows, exited: Tensor) -> Tensor:
-        """Run the adapter on the roots, and on what each row has to catch up before its root."""
+        """Run the adapter on the roots, and before them on what each row has to catch up."""
         counts = [len(backlog) + 1 for backlog in self._backlog]
         starts = [length - count for length, count in zip(rows.lengths, counts, strict=True)]
         feed = exited

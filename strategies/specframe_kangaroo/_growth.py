@@ -21,7 +21,7 @@ from specframe import (
     TreeBuilder,
     to_device,
 )
-from specframe_kangaroo._cached import CachedAdapter
+from specframe_kangaroo._cached_adapter import CachedAdapter
 
 
 @attrs.frozen(eq=False)
@@ -37,7 +37,7 @@ class Ground:
     tree: TreeBuilder
 
     def on_device(self, active: Sequence[bool]) -> Bool[Tensor, " batch"]:
-        """Return which rows are active, as a stop policy is shown them."""
+        """Return which rows are active, in the form for a stop policy."""
         return to_device(list(active), self.target.engine.device)
 
     def run_shallow(self, nodes: Nodes) -> Float[Tensor, "batch node hidden"]:
@@ -48,8 +48,8 @@ class Ground:
 def grow_chain(ground: Ground, state: Float[Tensor, "batch one hidden"]) -> list[int]:
     """Draft one token a level until the stop policy or the room ends it in every row.
 
-    ``state`` is the adapter's behind the roots. Returns how many nodes of each row the adapter has
-    seen: all but the last one drafted.
+    ``state`` is the adapter's after the roots. Returns how many nodes of each row the adapter has
+    seen: all except the last one drafted.
     """
     tree, seen = ground.tree, [1] * len(ground.rows)
 
@@ -84,8 +84,9 @@ class TreeShape:
 class Frontier:
     """Hold the deepest level of a tree: its first node's id and each node's path.
 
-    ``scores`` are log-probabilities of the paths as the next choice is ranked, ``beliefs`` those
-    without temperature and noise, by which drafting stops. They differ only when sampling.
+    ``scores`` are log-probabilities of the paths, by which the next choice is ranked; ``beliefs``
+    are those without temperature and noise, by which drafting stops. They differ only when
+    sampling.
     """
 
     first: int
@@ -95,7 +96,7 @@ class Frontier:
 
 @attrs.frozen(eq=False)
 class Level:
-    """Hold the nodes that were chosen for the next level; ``parents`` count from the frontier."""
+    """Hold the nodes chosen for the next level; ``parents`` count from the frontier."""
 
     tokens: Tensor
     parents: Tensor
@@ -109,7 +110,7 @@ class Level:
 
     @property
     def shown(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Return what the host must know: tokens, parents, confidences, nodes not ruled out."""
+        """Return what the host reads: tokens, parents, confidences, how many are not ruled out."""
         possible = self.scores.isfinite().sum(dim=-1)
         return self.tokens, self.parents, self.confidences, possible
 
@@ -139,10 +140,10 @@ def grow_tree(
         logits = ground.target.logits(state)
         chosen = choose_level(ground, frontier, logits, shape.width(level, size))
         step = level_step(level, logits, state, ground.on_device(goes_on), chosen)
-        goes_on = unless(goes_on, stop.before(step))
+        goes_on = step.admits(stop, goes_on)
         if not any(goes_on):
             return seen
-        stopped = stop.after(step)
+        stopped = step.ends(stop)
         told = Reading(*chosen.shown, *([] if stopped is None else [stopped]))
         tokens, above, beliefs, possible, *ends = told.wait()
         chosen = chosen.first(int(possible.max()))  # filters rule the others out
@@ -154,7 +155,8 @@ def grow_tree(
         prune_childless(tree, frontier, parents, goes_on)
         size += len(nodes)
         goes_on = [on and room > level for on, room in zip(goes_on, rooms, strict=True)]
-        goes_on = unless(goes_on, *ends)
+        for ended in ends:  # one at most: none where the policy ends nothing
+            goes_on = [on and not end for on, end in zip(goes_on, ended.tolist(), strict=True)]
         level += 1
         if not any(goes_on) or shape.width(level, size) < 1:
             return seen
@@ -189,7 +191,7 @@ def choose_level(
 def level_step(
     level: int, logits: Tensor, state: Tensor, active: Bool[Tensor, " batch"], chosen: Level
 ) -> Step:
-    """Show the stop policy a level of a tree: its most believed path, and what that grew from."""
+    """Return a level of a tree for the stop policy: its likeliest path and what it grew from."""
     rows = torch.arange(logits.shape[0], device=logits.device)
     ruled_out = chosen.scores.isneginf()
     belief, place = chosen.beliefs.masked_fill(ruled_out, -torch.inf).max(dim=-1)
@@ -200,18 +202,10 @@ def level_step(
 def prune_childless(
     tree: TreeBuilder, frontier: Frontier, parents: Sequence[Sequence[int]], active: Sequence[bool]
 ) -> None:
-    """Drop the less probable half of those frontier nodes that nothing was chosen below."""
+    """Drop the less probable half of the frontier nodes without a chosen child."""
     count = frontier.scores.shape[1]
     for row, above in enumerate(parents):
         if active[row] and frontier.first:
             ids = range(frontier.first, frontier.first + count)  # the likeliest first
             childless = sorted(set(ids) - set(above))
             tree.prune(row, childless[(len(childless) + 1) // 2 :])
-
-
-def unless(active: Sequence[bool], stopped: Tensor | None = None) -> list[bool]:
-    """Return the rows that go on, unless a stop policy's answer ends them."""
-    if stopped is None:
-        return list(active)
-    (ends,) = Reading(stopped).wait()
-    return [on and not end for on, end in zip(active, ends.tolist(), strict=True)]

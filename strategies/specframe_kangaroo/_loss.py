@@ -13,7 +13,8 @@ def distillation_loss(
 ) -> Float[Tensor, ""]:
     """Return the soft cross-entropy of the draft against the target's full distribution.
 
-    Both predict from the same position; ``mask`` weighs positions (all alike without it).
+    Both predict from the same position; ``mask`` weighs positions (equally without it). Nats per
+    position; NaN if the mask is zero everywhere.
     """
     per_token = -(target_logits.softmax(-1) * draft_logits.log_softmax(-1)).sum(-1)
     if mask is None:

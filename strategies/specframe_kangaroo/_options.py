@@ -1,4 +1,4 @@
-"""What Kangaroo lets the user choose; None leaves it to the adapter's metadata."""
+"""What Kangaroo lets the user choose; None leaves the choice to the adapter's metadata."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from specframe import at_least, not_negative, option
 
 @attrs.frozen
 class KangarooOptions:
-    """Options of the drafter ``kangaroo``: option, else the adapter's metadata, else a default."""
+    """Options of the drafter ``kangaroo``: option, else the adapter's metadata, else a default.
+
+    Raises OptionError for a value that is out of range.
+    """
 
     adapter: str | None = option(
         None, help="folder of the trained adapter; the demo model brings its own"

@@ -20,7 +20,7 @@ from transformers.utils import logging
 from specframe import InputError, ModelError
 from specframe.training import TrainRequest
 
-# What transformers raises where files are missing, damaged or of another kind.
+# What transformers raises if files are missing, damaged or of another kind.
 LOADING_ERRORS = (
     KeyError,
     OSError,
@@ -35,8 +35,8 @@ LOADING_ERRORS = (
 class Teacher:
     """A target whose weights never change, read at one exit layer.
 
-    ``head`` is the target's own output matrix, in float32 where the target is float16: a
-    gradient through float16 would vanish.
+    ``head`` is the target's own output matrix, in float32 if the target is float16: a gradient
+    through float16 would vanish.
     """
 
     model: Any

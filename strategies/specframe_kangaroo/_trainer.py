@@ -17,14 +17,14 @@ from specframe import NumericsError
 from specframe.training import Windows
 from specframe_kangaroo._adapter import Adapter
 from specframe_kangaroo._loss import distillation_loss
-from specframe_kangaroo._progress import Progress
 from specframe_kangaroo._teacher import Teacher
+from specframe_kangaroo._training_progress import Progress
 
-UNTRAINED = -100  # the label by which the Trainer tells what not to count
+UNTRAINED = -100  # the label of positions that the Trainer does not count
 
 
 class Samples(Dataset[dict[str, Tensor]]):
-    """Windows as the Trainer wants them; ``labels`` says which positions are trained."""
+    """Windows in the Trainer's form; ``labels`` says which positions are trained."""
 
     def __init__(self, windows: Windows) -> None:
         """Serve ``windows``, which stay as they are."""
@@ -43,7 +43,7 @@ class Samples(Dataset[dict[str, Tensor]]):
 
 
 class Student(nn.Module):
-    """The adapter under a name of its own: the Trainer writes to a model's ``config``."""
+    """The adapter in a wrapper, since the Trainer writes to a model's ``config``."""
 
     def __init__(self, adapter: Adapter) -> None:
         """Train ``adapter`` in place."""
@@ -59,11 +59,11 @@ class Student(nn.Module):
 
 
 @attrs.frozen(eq=False)
-class Outcome:
+class Agreement:
     """How far draft and target agree on one batch.
 
     ``loss`` is the mean over the trained positions, with its gradient. ``totals`` are sums over
-    them, without: loss, equal top-1 tokens, overlap of the distributions, positions.
+    them, without gradient: loss, equal top-1 tokens, overlap of the distributions, positions.
     """
 
     loss: Float[Tensor, ""]
@@ -75,7 +75,7 @@ class Outcome:
         return self.totals[3]
 
 
-def compare(teacher: Teacher, student: nn.Module, batch: dict[str, Tensor]) -> Outcome:
+def compare(teacher: Teacher, student: nn.Module, batch: dict[str, Tensor]) -> Agreement:
     """Run target and draft on a batch of ``Samples``."""
     hidden, target_logits = teacher.read(batch["input_ids"])
     draft_logits = teacher.draft_logits(student(hidden))
@@ -86,11 +86,11 @@ def compare(teacher: Teacher, student: nn.Module, batch: dict[str, Tensor]) -> O
         overlap = torch.minimum(draft_logits.softmax(-1), target_logits.softmax(-1)).sum(-1)
         count = mask.sum()
         totals = [loss.detach() * count, (mask * agreed).sum(), (mask * overlap).sum(), count]
-    return Outcome(loss, torch.stack(totals))
+    return Agreement(loss, torch.stack(totals))
 
 
 def summarise(totals: Float[Tensor, 4]) -> dict[str, float]:
-    """Return the means that ``totals`` stand for.
+    """Return the means of ``totals``.
 
     ``agreement`` estimates how often a greedy draft is accepted, ``overlap`` (the mean sum of
     min(p, q)) how often a sampled one is.
@@ -110,7 +110,7 @@ class DistillationTrainer(Trainer):
         windows: Windows,
         eval_windows: Windows | None,
     ) -> None:
-        """Leave the teacher out of the Trainer's sight, so that nothing saves or wraps it."""
+        """Hide the teacher from the Trainer, so that nothing saves or wraps it."""
         self.student = Student(adapter)
         super().__init__(
             model=self.student,
@@ -145,7 +145,7 @@ class DistillationTrainer(Trainer):
         return loss
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
-        """Add what all processes measured since the last log; stop at a loss that is no number."""
+        """Add what all processes measured since the last log; raise NumericsError at a NaN loss."""
         if "loss" in logs:
             self.last_means = summarise(self.accelerator.reduce(self.totals, reduction="sum"))
             logs |= self.last_means
@@ -188,8 +188,8 @@ class DistillationTrainer(Trainer):
     def part(self) -> None:
         """Close the connection to the other processes; nothing can be trained afterwards.
 
-        The wrapped model goes first: were it the last to hold the connection, closing it would
-        wait for a thread that itself waits for Python's lock.
+        The wrapped model is dropped first: if it were the last to hold the connection, closing it
+        would wait for a thread that itself waits for Python's lock.
         """
         self.accelerator.wait_for_everyone()
         self.model_wrapped = self.student

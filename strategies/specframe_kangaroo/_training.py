@@ -13,14 +13,13 @@ from transformers import TrainingArguments
 from specframe import InputError, MemoryShortageError, fingerprint
 from specframe.training import TokenStream, TrainRequest, Windows, read_documents, tokenize
 from specframe_kangaroo._adapter import Adapter, AdapterConfig
-from specframe_kangaroo._arguments import training_arguments, windows_per_step
 from specframe_kangaroo._checkpoint import (
     Checkpoint,
     check_hidden_size,
     load_checkpoint,
     save_checkpoint,
 )
-from specframe_kangaroo._run import RunFolder, facts_of
+from specframe_kangaroo._run_folder import RunFolder, facts_of
 from specframe_kangaroo._teacher import (
     Teacher,
     check_fit,
@@ -35,6 +34,7 @@ from specframe_kangaroo._trainer import (
     compare,
     summarise,
 )
+from specframe_kangaroo._training_arguments import training_arguments, windows_per_step
 
 EXIT_LAYER = 2
 
@@ -60,10 +60,10 @@ class _Job:
 def train(request: TrainRequest) -> None:
     """Train an adapter as ``request`` says and leave it in ``request.output``.
 
-    Progress goes to standard error. Under torchrun or ``accelerate launch`` every process calls
-    this, and the first writes. A dry run prints what would be trained and writes nothing. Raises
-    ``InputError`` (``ModelError``, ``AdapterError``) before anything is written, and
-    ``NumericsError`` or ``MemoryShortageError`` on the way.
+    Progress is printed to standard error. Under torchrun or ``accelerate launch`` every process
+    calls this, and the first writes. A dry run prints what would be trained and writes nothing.
+    Raises ``InputError``, ``ModelError`` or ``AdapterError`` before anything is written, and
+    ``NumericsError`` or ``MemoryShortageError`` during training.
     """
     try:
         job = _prepare(request)
@@ -143,7 +143,7 @@ def _run(job: _Job) -> None:
     trainer.accelerator.wait_for_everyone()
     if trainer.is_world_process_zero():
         folder.record(facts)
-        _note(f"training {_outline(job)}" + (f", going on from {last.name}" if last else ""))
+        _note(f"training {_outline(job)}" + (f", continuing from {last.name}" if last else ""))
     trainer.train(resume_from_checkpoint=None if last is None else str(last))
     _finish(job, trainer, facts)
 
@@ -164,7 +164,7 @@ def _finish(job: _Job, trainer: DistillationTrainer, facts: dict[str, Any]) -> N
 
 
 def _rehearse(job: _Job) -> None:
-    """Run one batch forwards and backwards, and say what training would do."""
+    """Run one batch forwards and backwards, and print what training would do."""
     device, count = job.arguments.device, job.request.batch_size
     samples = Samples(job.data.windows)
     batch = default_collate([samples[index] for index in range(min(count, len(samples)))])

@@ -1,4 +1,4 @@
-"""Read an adapter's tensors, strictly: whatever does not fit is named."""
+"""Read an adapter's tensors, strictly: what does not fit is named."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from specframe import AdapterError
 from specframe_kangaroo._adapter import Adapter, AdapterConfig
 
 FILES = ("model.safetensors", "pytorch_model.bin")
-PARALLEL_PREFIX = "module."  # what a multi-GPU run of the reference leaves on every name
+PARALLEL_PREFIX = "module."  # a multi-GPU run of the reference adds it to every name
 UNUSED_SUFFIXES = ("rotary_emb.inv_freq",)
 UNUSED_PREFIXES = ("embed_tokens.",)
 
 
 def read_adapter(folder: Path, config: AdapterConfig) -> Adapter:
-    """Return the adapter whose tensors stand in ``folder``, in float32 on the CPU.
+    """Return the adapter whose tensors are in ``folder``, in float32, on the CPU.
 
     Raises ``AdapterError`` naming the file and the tensor that is missing, surplus, of another
-    shape or not finite, or the file that is damaged or holds a program.
+    shape or not finite, or the file that is damaged or could run a program.
     """
     path = _find(folder)
     tensors = _clean(_read(path))

@@ -26,7 +26,7 @@ def specframe_register_drafters(register: RegisterComponent) -> None:
 
 @hookimpl
 def specframe_register_strategies(register: RegisterStrategy) -> None:
-    """Register the drafter with the number of steps that it is given."""
+    """Register the drafter with the default stop policy."""
     register(
         Strategy(
             "prompt-lookup",

@@ -5,21 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from specframe import Captured, Draft, Drafter, Row, Rows, Sampler, StopPolicy, Target
-from specframe_lookup._index import NgramIndex, Reference
+from specframe_lookup._ngram_index import NgramIndex, Reference
 from specframe_lookup._options import LookupOptions
-from specframe_lookup._reference import read_documents
+from specframe_lookup._reference_file import read_documents
 
 
 class LookupDrafter(Drafter):
-    """Copy what followed the last tokens when they stood in the text, or a reference, before.
+    """Copy what followed the last tokens where they occurred before, in the text or a reference.
 
-    The longest run of last tokens that was seen before decides; of one length, the text goes
-    before the reference. Where nothing was seen before, nothing is drafted. Each row has its own
+    The longest run of last tokens that occurred before decides; for one length, the text comes
+    before the reference. Without an earlier occurrence, nothing is drafted. Each row has its own
     index of n-grams, which grows by the committed tokens alone.
     """
 
     def __init__(self, options: LookupOptions | None = None) -> None:
-        """Note the options; ``prepare`` reads the reference."""
+        """Keep the options; ``prepare`` reads the reference."""
         self._options = options or LookupOptions()
         self.most_levels = self._options.steps
         self._reference: Reference | None = None
@@ -47,14 +47,14 @@ class LookupDrafter(Drafter):
             index.read(row.tokens)
 
     def propose(self, rows: Rows, stop: StopPolicy, sampler: Sampler) -> Draft:
-        """Draft a chain per row; the root alone where there is no match or no room."""
+        """Draft a chain per row; the root alone if there is no match or no room."""
         guesses = [
             self._guess(row, index) for row, index in zip(rows.active, self._indices, strict=True)
         ]
         return Draft.chains(rows.roots, guesses)
 
     def keep(self, kept: list[int]) -> None:
-        """Go on with the rows ``kept`` alone."""
+        """Continue with the rows ``kept`` alone."""
         self._indices = [self._indices[place] for place in kept]
 
     def _guess(self, row: Row, index: NgramIndex) -> list[int]:
@@ -74,8 +74,8 @@ class LookupDrafter(Drafter):
 def copied(tokens: Sequence[int], place: int, count: int) -> list[int]:
     """Return ``count`` tokens from ``place`` on.
 
-    Where the text ends the copy goes on with itself, so that a loop is drafted at full length from
-    its latest turn too.
+    At the end of the text the copy continues with itself, so that a loop is drafted at full length
+    from its latest turn too.
     """
     period = len(tokens) - place
     return [tokens[place + step % period] for step in range(count)]

@@ -1,4 +1,4 @@
-"""Plain decoding as a strategy: the yardstick runs through the same loop as everything else."""
+"""Plain decoding as a strategy: the yardstick runs in the same loop as everything else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Plain decoding: the yardstick, through the same loop as every strategy."""
+"""Plain decoding: the yardstick, in the same loop as every strategy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The stop policies that come with specframe: fixed lengths and bounds, and those that learn."""
+"""The stop policies that come with specframe: fixed lengths and bounds, and learning ones."""
 
 from __future__ import annotations
 
@@ -36,19 +36,19 @@ __all__ = [
 POLICIES = (
     (
         "fixed",
-        "_policies:FixedPolicy",
+        "_memoryless:FixedPolicy",
         FixedOptions,
         "draft the same number of levels every round",
     ),
     (
         "confidence",
-        "_policies:ConfidencePolicy",
+        "_memoryless:ConfidencePolicy",
         ConfidenceOptions,
         "stop drafting after a token that the drafter is unsure of",
     ),
     (
         "svip",
-        "_policies:SvipPolicy",
+        "_memoryless:SvipPolicy",
         SvipOptions,
         "stop drafting after a token from a distribution of high entropy",
     ),

@@ -1,14 +1,15 @@
-"""Stop policies that move with what was accepted: a length, and bounds on what is seen."""
+"""Stop policies that follow what was accepted: a length, and bounds on what they read."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+import abc
+from typing import TYPE_CHECKING
 
 import attrs
 import torch
 
 from specframe import Round, Rows, Step, StopPolicy, to_device
-from specframe_stops._outcome import Outcome, outcomes
+from specframe_stops._row_outcome import RowOutcome, outcomes
 
 if TYPE_CHECKING:
     from jaxtyping import Bool
@@ -22,17 +23,17 @@ if TYPE_CHECKING:
 
 REMEMBERED = 0.5  # share of the old acceptance rate in the new one
 STEADY = 0.9  # share of the old bound in the new one
-NUDGE = 0.01  # how far the new bound is sought from the old one
+NUDGE = 0.01  # distance of the new bound that is sought from the old one
 
 
 class HeuristicPolicy(StopPolicy):
     """Draft two levels more after a draft that was accepted whole, one fewer after any other.
 
-    transformers' schedule "heuristic_transient": each row has its own length, which starts anew
-    with each decode and is never below 1.
+    transformers' schedule "heuristic_transient": each row has its own length, which starts again
+    with each decode and is at least 1.
     """
 
-    learns: ClassVar[bool] = True
+    learns = True
 
     def __init__(self, options: HeuristicOptions) -> None:
         """Begin each decode with ``options.start`` levels, and draft ``options.steps`` at most."""
@@ -49,7 +50,7 @@ class HeuristicPolicy(StopPolicy):
         return list(self._lengths)
 
     def observe(self, rows: Rows, round: Round) -> None:
-        """Move the lengths; one for which nothing was drafted stays."""
+        """Move the lengths, except of rows for which nothing was drafted."""
         for place, outcome in enumerate(outcomes(rows, round)):
             if outcome is not None and outcome.drafted:
                 is_whole = outcome.accepted == outcome.drafted
@@ -57,7 +58,7 @@ class HeuristicPolicy(StopPolicy):
                 self._lengths[place] = max(1, min(length, self._most))
 
     def keep(self, kept: list[int]) -> None:
-        """Go on with the rows ``kept`` alone."""
+        """Continue with the rows ``kept`` alone."""
         self._lengths = [self._lengths[place] for place in kept]
 
 
@@ -79,14 +80,14 @@ class Bound:
         return Bound(self.value + (1 - STEADY) * nudge, acceptance)
 
     def eased(self) -> Bound:
-        """Return the bound after a round in which it let nothing be drafted."""
+        """Return the bound after a round in which it stopped every draft."""
         return Bound(self.value - (1 - STEADY) * NUDGE, self.acceptance)
 
 
 class Bounds:
-    """Hold one bound per row of a decode, and what the next decode begins with.
+    """Hold one bound per row of a decode, and the one that the next decode begins with.
 
-    That is the mean over the rows of the last round: a bound outlives its sequence until ``reset``.
+    That is the mean over the rows of the last round: it outlives sequences until ``reset``.
     """
 
     def __init__(self, start: float) -> None:
@@ -108,72 +109,88 @@ class Bounds:
         )
 
     def keep(self, kept: list[int]) -> None:
-        """Go on with the rows ``kept`` alone."""
+        """Continue with the rows ``kept`` alone."""
         self.rows = [self.rows[place] for place in kept]
 
     def reset(self) -> None:
-        """Forget what outlives a sequence."""
+        """Forget what outlives sequences."""
         self._carried = self._start
 
     def below(self, values: Tensor) -> Bool[Tensor, " batch"]:
-        """Say where a value lies below its row's bound."""
+        """Tell which values are below the bounds of their rows."""
         bounds = [bound.value for bound in self.rows]
         return values < to_device(torch.tensor(bounds, dtype=values.dtype), values.device)
 
 
-class AdaptiveConfidencePolicy(StopPolicy):
-    """Stop behind a token whose top-1 probability lies below a moving threshold.
+class MovingBoundPolicy(StopPolicy, abc.ABC):
+    """Stop where a value lies below a bound that moves with what is accepted.
 
-    Draft & Verify (arXiv 2309.08168), section 3.4: the threshold seeks an acceptance rate. Each
-    row moves its own; the next decode begins with their mean, as the authors carry theirs from
-    prompt to prompt, until ``reset``.
+    A subclass says which value, and how a row's bound moves.
     """
 
-    reads: ClassVar[frozenset[str]] = frozenset({"confidence"})
-    learns: ClassVar[bool] = True
+    learns = True
 
-    def __init__(self, options: AdaptiveConfidenceOptions) -> None:
-        """Begin with ``options.threshold``, and stop after ``options.steps`` levels anyway."""
-        self._steps = options.steps
-        self._wanted = options.acceptance
-        self.bounds = Bounds(options.threshold)
+    def __init__(self, start: float, wanted: float, steps: int) -> None:
+        """Begin with bound ``start``, seek acceptance ``wanted``, stop after ``steps`` anyway."""
+        self.bounds = Bounds(start)
+        self._wanted = wanted
+        self._steps = steps
+
+    @abc.abstractmethod
+    def moved(self, bound: Bound, outcome: RowOutcome) -> Bound:
+        """Return a row's bound after a round in which the row had room."""
 
     def start(self, rows: Rows) -> None:
-        """Begin each row where the decode before ended."""
+        """Begin each row where the last decode ended."""
         self.bounds.begin(len(rows))
 
     def limit(self, rows: Rows) -> list[int]:
         """Return the same limit for all rows."""
         return [self._steps] * len(rows)
 
+    def observe(self, rows: Rows, round: Round) -> None:
+        """Move the bounds of the rows that had room."""
+        seen = zip(self.bounds.rows, outcomes(rows, round), strict=True)
+        self.bounds.replace(
+            [bound if outcome is None else self.moved(bound, outcome) for bound, outcome in seen]
+        )
+
+    def keep(self, kept: list[int]) -> None:
+        """Continue with the rows ``kept`` alone."""
+        self.bounds.keep(kept)
+
+    def reset(self) -> None:
+        """Begin with the option's bound again."""
+        self.bounds.reset()
+
+
+class AdaptiveConfidencePolicy(MovingBoundPolicy):
+    """Stop after a token whose top-1 probability lies below a moving threshold.
+
+    Draft & Verify (arXiv 2309.08168), section 3.4: the threshold seeks an acceptance rate. Each
+    row moves its own; the next decode begins with their mean, as the authors carry theirs from
+    prompt to prompt, until ``reset``.
+    """
+
+    reads = frozenset({"confidence"})
+
+    def __init__(self, options: AdaptiveConfidenceOptions) -> None:
+        """Begin with ``options.threshold``, and stop after ``options.steps`` levels anyway."""
+        super().__init__(options.threshold, options.acceptance, options.steps)
+
     def after(self, step: Step) -> Bool[Tensor, " batch"]:
         """End drafting where the confidence is below the row's threshold."""
         return self.bounds.below(step.confidence)
 
-    def observe(self, rows: Rows, round: Round) -> None:
-        """Move the thresholds of the rows that had a draft."""
-        seen = outcomes(rows, round)
-        self.bounds.replace(
-            [
-                bound if outcome is None or not outcome.drafted else self._moved(bound, outcome)
-                for bound, outcome in zip(self.bounds.rows, seen, strict=True)
-            ]
-        )
-
-    def keep(self, kept: list[int]) -> None:
-        """Go on with the rows ``kept`` alone."""
-        self.bounds.keep(kept)
-
-    def reset(self) -> None:
-        """Begin with the option's threshold again."""
-        self.bounds.reset()
-
-    def _moved(self, bound: Bound, outcome: Outcome) -> Bound:
+    def moved(self, bound: Bound, outcome: RowOutcome) -> Bound:
+        """Move by the share that was accepted; without a draft there is none."""
+        if not outcome.drafted:
+            return bound
         is_full = outcome.drafted == self._steps
         return bound.moved(outcome.share, self._wanted, is_full=is_full)
 
 
-class AdaedlPolicy(StopPolicy):
+class AdaedlPolicy(MovingBoundPolicy):
     """Stop before a token that the draft distribution's entropy makes unlikely to be accepted.
 
     AdaEDL (arXiv 2410.18351): 1 - sqrt(factor x entropy) bounds the acceptance rate from below;
@@ -183,48 +200,20 @@ class AdaedlPolicy(StopPolicy):
     ``adaptive-confidence``.
     """
 
-    reads: ClassVar[frozenset[str]] = frozenset({"entropy"})
-    learns: ClassVar[bool] = True
+    reads = frozenset({"entropy"})
 
     def __init__(self, options: AdaedlOptions) -> None:
         """Begin with ``options.bound``, and stop after ``options.steps`` levels anyway."""
-        self._steps = options.steps
+        super().__init__(options.bound, options.acceptance, options.steps)
         self._factor = options.factor
-        self._wanted = options.acceptance
-        self.bounds = Bounds(options.bound)
-
-    def start(self, rows: Rows) -> None:
-        """Begin each row where the decode before ended."""
-        self.bounds.begin(len(rows))
-
-    def limit(self, rows: Rows) -> list[int]:
-        """Return the same limit for all rows."""
-        return [self._steps] * len(rows)
 
     def before(self, step: Step) -> Bool[Tensor, " batch"]:
         """Refuse a token where the lower bound of its acceptance is below the row's bound."""
         return self.bounds.below(1 - (self._factor * step.entropy).sqrt())
 
-    def observe(self, rows: Rows, round: Round) -> None:
-        """Move the bounds of the rows that had room."""
-        seen = outcomes(rows, round)
-        self.bounds.replace(
-            [
-                bound if outcome is None else self._moved(bound, outcome)
-                for bound, outcome in zip(self.bounds.rows, seen, strict=True)
-            ]
-        )
-
-    def keep(self, kept: list[int]) -> None:
-        """Go on with the rows ``kept`` alone."""
-        self.bounds.keep(kept)
-
-    def reset(self) -> None:
-        """Begin with the option's bound again."""
-        self.bounds.reset()
-
-    def _moved(self, bound: Bound, outcome: Outcome) -> Bound:
-        if outcome.drafted == 0:
+    def moved(self, bound: Bound, outcome: RowOutcome) -> Bound:
+        """Move by the share that was accepted; where nothing was drafted, fall."""
+        if not outcome.drafted:
             return bound.eased()
         is_full = outcome.accepted == self._steps
         return bound.moved(outcome.share, self._wanted, is_full=is_full)

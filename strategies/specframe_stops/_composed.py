@@ -1,4 +1,4 @@
-"""The composed stop policies of the core, made from names."""
+"""The core's composed stop policies, made from names."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class AllNamed(AllPolicy):
 
 
 def policies_of(options: AnyOptions | AllOptions) -> list[StopPolicy]:
-    """Return new policies; steps and threshold go to those that have them and do not say."""
+    """Return new policies; ``steps`` and ``threshold`` are for those that do not set theirs."""
     given = {"steps": options.steps, "threshold": options.threshold}
     suggested = {key: value for key, value in given.items() if value is not None}
     return [

@@ -1,14 +1,14 @@
-"""The stop policy that weighs one more draft against what its time would bring elsewhere."""
+"""The stop policy that weighs one more level against what its time would bring elsewhere."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 import torch
 
 from specframe import Reading, Round, Rows, Step, StopPolicy, to_device
 from specframe_stops._estimates import EDGES, Chances, Costs
-from specframe_stops._outcome import outcomes
+from specframe_stops._row_outcome import outcomes
 
 if TYPE_CHECKING:
     from jaxtyping import Bool
@@ -18,33 +18,33 @@ if TYPE_CHECKING:
 
 # Lengths of the first rounds of a batch size: far enough apart to tell a level's cost.
 EXPLORED = (4, 1, 6, 2)
-PROBE = 16  # one round in so many drafts a level where drafting does not pay, to see if it does now
+PROBE = 16  # while drafting does not pay, one round in so many drafts a level, to see if it does
 
 
 class CostAwarePolicy(StopPolicy):
-    """Draft a level more while it is expected to bring more than its time is worth.
+    """Draft one more level while it is expected to bring more than its time is worth.
 
-    Rounds follow one another for as long as the text goes on, so the tokens per second of the
+    Rounds follow one another as long as the text continues, so the tokens per second of the
     whole are E[tokens of a round] / E[seconds of a round] (the renewal reward theorem), and a level
     raises them exactly if
 
         expected tokens it adds / seconds it adds  >  tokens per second without it,
 
-    the marginal value of time (Charnov 1976 says so of foragers). Expected tokens: the chance that
-    the path drafted so far is accepted, times the chance that one more level is, both by the score
-    of the path (its confidences multiplied; of a tree, its best path). Seconds: what a round takes
-    more for each level, drafted and verified. Both are measured in this run, and so is the rate. A
-    path's score can only fall, so a level that does not pay is followed by none that does, and to
-    look one level ahead is enough.
+    the marginal value of time (Charnov 1976, for foragers). Expected tokens: the chance that the
+    path drafted so far is accepted, times the chance that one more level is, both by the score of
+    the path (its confidences multiplied; for a tree, its best path). Seconds: how much longer a
+    round takes for each level, drafted and verified. Both are measured in this run, and so is the
+    rate. A path's score can only fall, so no level after one that does not pay pays, and looking
+    one level ahead is enough.
 
-    A batch goes on for all rows or for none: their gains add up, and they share the time. Where
-    not even the first level pays, rounds are plain but for one in ``PROBE``. Everything that was
-    measured outlives a sequence, until ``reset``; times are kept by batch size.
+    A batch continues for all rows or for none: their gains add up, and they share the time. If not
+    even the first level pays, rounds are plain except one in ``PROBE``. All measurements outlive a
+    sequence, until ``reset``; times are kept by batch size.
     """
 
-    reads: ClassVar[frozenset[str]] = frozenset({"confidence"})
-    learns: ClassVar[bool] = True
-    times: ClassVar[bool] = True
+    reads = frozenset({"confidence"})
+    learns = True
+    times = True
 
     def __init__(self, options: CostAwareOptions) -> None:
         """Draft ``options.steps`` levels at most."""
@@ -61,7 +61,7 @@ class CostAwarePolicy(StopPolicy):
         self._rows: Rows | None = None
 
     def limit(self, rows: Rows) -> list[int]:
-        """Return the lengths of a round that explores, or none where drafting does not pay."""
+        """Return explored lengths at first, then the most, or 0 while drafting does not pay."""
         self._rows = rows
         self._levels = []
         costs = self._costs.setdefault(len(rows), Costs())
@@ -74,19 +74,19 @@ class CostAwarePolicy(StopPolicy):
         return [int(costs.rounds % PROBE == 0)] * len(rows)
 
     def after(self, step: Step) -> Bool[Tensor, " batch"] | None:
-        """End drafting where one more level is expected to bring less than its time is worth."""
+        """End drafting if one more level is expected to bring less than its time is worth."""
         place = self._bin_of(self._confidence_of(step))
         self._levels.append(Reading(place))
         if self._bound is None:
             return None
         chance = self._by_bin.index_select(0, place)
         self._path = chance if step.level == 1 else self._path * chance
-        if len(chance) == 1:  # that it goes on is why it is asked
+        if len(chance) == 1:  # the policy is asked, so its one row is active
             return self._path < self._bound
         return ((self._path * self._who_goes_on(step)).sum() < self._bound).expand(len(chance))
 
     def observe(self, rows: Rows, round: Round) -> None:
-        """Count what was accepted, and what the round took."""
+        """Count what was accepted, and how long the round took."""
         assert round.draft is not None
         assert round.commit is not None
         self._chances.fade()
@@ -105,7 +105,7 @@ class CostAwarePolicy(StopPolicy):
         self._begin()
 
     def _confidence_of(self, step: Step) -> Tensor:
-        """Return the level's own confidence: of a tree, what its best path lost on this level."""
+        """Return the level's own confidence: in a tree, what its best path lost on this level."""
         if step.scores is None:
             return step.confidence
         above = self._score if step.level > 1 else torch.ones_like(step.scores)

@@ -1,4 +1,4 @@
-"""What a run has shown so far of acceptance and of time."""
+"""What a run has shown so far about acceptance and time."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ EDGES = (0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 PRIORS = tuple((2 + low + high) / 4 for low, high in zip((0, *EDGES), (*EDGES, 1), strict=True))
 KEEP = 0.998  # weight of a round against that of the next: about 500 rounds count
 BELIEF = 1.0  # how many levels a prior weighs
-USUAL = 0.75  # prior chance of a level of which nothing is known
+USUAL = 0.75  # prior chance of a level about which nothing is known
 PAIRS = 64  # pairs of rounds that are kept
 SHARE = 0.1  # prior cost of a level, as a share of a round without drafts
-BELIEF_IN_SHARE = 8.0  # levels of difference that it weighs
+BELIEF_IN_SHARE = 8.0  # weight of that prior, in levels of difference
 LEAST_SHARE = 0.001  # no level is free
-LEAST_BASE = 0.1  # a round without drafts takes this share of the rounds that it is judged by
+LEAST_BASE = 0.1  # a round without drafts takes this share of the rounds compared, at least
 
 
 class Chances:
-    """Estimate how likely a level is accepted where all above it were, by bin of its confidence.
+    """Estimate how likely a level is accepted if all above it were, by bin of its confidence.
 
-    A bin starts above its confidence: where the target takes its likeliest token, the drafter's
+    A bin starts above its confidence: if the target takes its likeliest token, the drafter's
     likeliest is that token more often than its probability says. The chance of a level that has not
-    been drafted is the mean of all. Every bin is met on level 1, which is drafted in any case, so
-    none is given up for want of trying. Rounds fade.
+    been drafted is the mean of all. Every bin occurs on level 1, which is drafted in any case, so
+    each is tried again and again. Earlier rounds count less.
     """
 
     def __init__(self) -> None:
@@ -45,7 +45,7 @@ class Chances:
 
     @property
     def usual(self) -> float:
-        """Return the chance of a level of which nothing is known."""
+        """Return the chance of a level about which nothing is known."""
         return (BELIEF * USUAL + sum(self._hits)) / (BELIEF + sum(self._tries))
 
     @property
@@ -58,12 +58,12 @@ class Chances:
 
 
 class Costs:
-    """Measure what rounds of one batch size take and bring.
+    """Measure what rounds of one batch size cost and bring.
 
-    Seconds are taken to grow evenly with the levels drafted. Two rounds that follow one another met
-    the same machine, so two of different lengths tell what a level costs beside a round without
-    drafts, however the machine's speed moves in between; the weighted median over the last such
-    pairs (Theil and Sen) is not moved by rounds that were held up.
+    Seconds are assumed to grow linearly with the levels drafted. Two successive rounds ran under
+    the same conditions. So if their lengths differ, they tell what a level costs relative to a
+    round without drafts, however the machine's speed changes over time. The weighted median over
+    the last such pairs (Theil and Sen) ignores rounds that were held up.
     """
 
     def __init__(self) -> None:
@@ -74,7 +74,7 @@ class Costs:
         self.rounds = 0
 
     def observe(self, levels: int, tokens: int, seconds: float) -> None:
-        """Count a round: its deepest draft, what it committed, what it took."""
+        """Count a round: its deepest draft, what it committed, how long it took."""
         if self._before is not None and self._before[0] != levels:
             weight = abs(levels - self._before[0])
             self._shares.append((_share_of_a_level(self._before, (levels, seconds)), weight))
@@ -86,13 +86,13 @@ class Costs:
 
     @property
     def price(self) -> float:
-        """Return what a level costs, in the tokens that its time would bring elsewhere."""
+        """Return the cost of a level, in the tokens that its time would bring elsewhere."""
         share = max(weighted_median([*self._shares, (SHARE, BELIEF_IN_SHARE)]), LEAST_SHARE)
         return share * self._tokens / (self._rounds + share * self._levels)
 
 
 def _share_of_a_level(one: tuple[int, float], other: tuple[int, float]) -> float:
-    """Return a level's seconds over those of a round without drafts: a line through two rounds."""
+    """Return a level's seconds over those of a round without drafts, by a line through two."""
     (near, short), (far, long) = one, other
     middle, mean = (near + far) / 2, (short + long) / 2
     slope = (long - short) / (far - near) / mean

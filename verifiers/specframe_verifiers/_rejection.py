@@ -1,32 +1,31 @@
-"""Rejection sampling: the target's distribution, whatever the drafter's was."""
+"""Rejection sampling: the target's distribution, for any drafter."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import ClassVar
 
 import attrs
 import torch
 from torch import Tensor
 
-from specframe import Draft, Guarantee, Law, Row, Rows, Sampler, Scores, Verdict, Verifier
+from specframe import Draft, Law, Row, Rows, Sampler, Scores, Verdict, Verifier
 from specframe_verifiers._match import MatchVerifier
 
 
 class RejectionVerifier(Verifier):
-    """Accept a drafted token x with probability min(1, p(x) / q(x)), else correct the target.
+    """Accept a drafted token x with probability min(1, p(x) / q(x)), else draw a correction.
 
     Chains: Leviathan et al., arXiv 2211.17192, algorithm 1. Trees: recursive rejection, where each
-    refused child leaves the target norm(max(p - q, 0)) and the next one is tried (SpecInfer, arXiv
+    refused child turns p into norm(max(p - q, 0)) and the next one is tried (SpecInfer, arXiv
     2305.09781, for independent draws; without replacement a refused token also leaves q). A child
     that was not drawn at random has q = 1 on itself.
     """
 
-    guarantee: ClassVar[Guarantee] = "distribution"
-    needs_q: ClassVar[bool] = True
+    guarantee = "distribution"
+    needs_q = True
 
     def verify(self, rows: Rows, draft: Draft, scores: Scores, sampler: Sampler) -> Verdict:
-        """Return the accepted path and a draw from what is left of p behind it.
+        """Return the accepted path and a draw from what is left of p after it.
 
         Off the path, ``choices`` holds the target's most likely token.
         """
@@ -75,7 +74,7 @@ class _Walk:
         for draw, child in enumerate(self._children(node)):
             token = tokens[child]
             if not self.draft.candidate_lists[self.place][child]:
-                laws.refuse(token)  # no coin is thrown for it, and it cannot be drawn again
+                laws.refuse(token)  # it is not tried, and cannot be drawn again
                 continue
             q = laws.behind(token, p)
             # A q without mass there would divide by zero: the core refuses such a draft.
@@ -107,7 +106,7 @@ class _Siblings:
         return self.q.to(like.device, like.dtype)
 
     def refuse(self, token: int) -> None:
-        """Take a refused token out of q, if it could not have been drawn again."""
+        """Remove a refused token from q, if it could not have been drawn again."""
         if self.law is Law.WITHOUT_REPLACEMENT and self.q is not None:
             left = self.q.clone()
             left[token] = 0
@@ -115,6 +114,6 @@ class _Siblings:
 
 
 def _normed(mass: Tensor, otherwise: Tensor) -> Tensor:
-    """Return mass as a distribution; nothing at all is left by rounding only."""
+    """Return mass as a distribution; only rounding can leave no mass at all."""
     total = mass.sum()
     return mass / total if bool(total > 0) else otherwise

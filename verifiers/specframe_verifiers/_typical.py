@@ -1,14 +1,13 @@
-"""Typical acceptance: keeps what the target finds plausible. It changes what the model says."""
+"""Typical acceptance: keep what the target finds plausible. It changes what the model says."""
 
 from __future__ import annotations
 
 import math
-from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from specframe import Draft, Guarantee, Rows, Sampler, Scores, Verdict, Verifier
+from specframe import Draft, Rows, Sampler, Scores, Verdict, Verifier
 from specframe_verifiers._options import TypicalOptions
 
 
@@ -16,18 +15,18 @@ class TypicalVerifier(Verifier):
     """Accept a token whose probability exceeds min(epsilon, delta * exp(-entropy)).
 
     Medusa, arXiv 2401.10774, section 2.3.1. Lossy: the output is neither the target's tokens nor
-    its distribution. Of the longest accepted paths the likeliest is kept; the token behind it is
-    the target's own choice.
+    its distribution. Of the longest accepted paths the likeliest is kept; the token after it is the
+    target's own choice.
     """
 
-    guarantee: ClassVar[Guarantee] = "none"
+    guarantee = "none"
 
     def __init__(self, options: TypicalOptions) -> None:
         """Accept by ``options.epsilon`` and ``options.delta``."""
         self._options = options
 
     def verify(self, rows: Rows, draft: Draft, scores: Scores, sampler: Sampler) -> Verdict:
-        """Return the longest path of plausible tokens, and the target's choice behind it."""
+        """Return the longest path of plausible tokens, and the target's choice after it."""
         logs = sampler.warped(rows, draft, scores).double().log_softmax(dim=-1)
         least = self._least(logs).tolist()
         choices = sampler.choose(rows, draft, scores)
@@ -40,7 +39,7 @@ class TypicalVerifier(Verifier):
         return Verdict(paths, following, choices)
 
     def _least(self, logs: Tensor) -> Tensor:
-        """Return the probability that a child must exceed, behind each node."""
+        """Return, for each node, the probability that its children must exceed."""
         entropy = torch.special.entr(logs.exp()).sum(dim=-1)
         least: Tensor = self._options.delta * (-entropy).exp()
         return least.clamp(max=self._options.epsilon)

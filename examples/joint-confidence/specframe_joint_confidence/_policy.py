@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from jaxtyping import Bool, Float
 from torch import Tensor
 
@@ -20,7 +18,7 @@ class JointConfidence(StopPolicy):
     follow rows that leave: they leave between rounds.
     """
 
-    reads: ClassVar[frozenset[str]] = frozenset({"confidence"})
+    reads = frozenset({"confidence"})
 
     def __init__(self, options: JointConfidenceOptions) -> None:
         """Stop below ``options.least``, and after ``options.steps`` levels anyway."""

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import ClassVar
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from specframe import Draft, Guarantee, Rows, Sampler, Scores, Verdict, Verifier, to_device
+from specframe import Draft, Rows, Sampler, Scores, Verdict, Verifier, to_device
 from specframe_near._options import NearOptions
 
 
@@ -20,7 +19,7 @@ class NearVerifier(Verifier):
     longest is kept, the first of several; behind it stands the target's own choice.
     """
 
-    guarantee: ClassVar[Guarantee] = "none"
+    guarantee = "none"
 
     def __init__(self, options: NearOptions) -> None:
         """Accept by ``options.ratio``."""

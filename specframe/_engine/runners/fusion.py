@@ -1,4 +1,4 @@
-"""Fusion: what stands between the matrix products of a layer, compiled into few kernels.
+"""Fusion: what lies between the matrix products of a layer, compiled into few kernels.
 
 All layers of a kind share one compilation for a width and all reaches. Cache and attention are left
 out of it (``Apart``): their shapes change as the text grows, and there is nothing to fuse in them.
@@ -29,7 +29,7 @@ SETTINGS: dict[str, Any] = {
 
 
 class Fusion:
-    """Compile the layers of a model; where that fails, say so once and run them as they are.
+    """Compile the layers of a model; where that fails, say so once and run them uncompiled.
 
     All layers of one kind share what is compiled, and so do all reaches: the cache and attention
     are left out, since there is nothing to fuse in them and their shapes change as the text grows.
@@ -68,9 +68,9 @@ class Fusion:
 
 
 class Apart:
-    """Stand for cache and pass in a compiled layer, which must not look into them.
+    """Replace cache and pass in a compiled layer, which must not look into them.
 
-    What ``put`` answers is handed on to ``attend`` unread, so that no shape of it is compiled in.
+    What ``put`` answers is given to ``attend`` unread, so that no shape of it is compiled in.
     """
 
     def __init__(self, cache: SlotCache, index: int, shared: Pass) -> None:

@@ -45,10 +45,10 @@ class Stretch:
 
 
 class GraphEngine(LayerEngine):
-    """Run a split model's layers, norm and head as recordings; prompts are filled as they are.
+    """Run a split model's layers, norm and head as recordings; prompts run unrecorded.
 
-    A recording reads and writes the cache where it stands, so all are dropped when the cache is
-    allocated anew. The board's last slot takes the padding, as in any engine.
+    A recording reads and writes the cache in place, so all are dropped when a new cache is
+    allocated. The board's last slot takes the padding, as in any engine.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class GraphEngine(LayerEngine):
         return -(-slots // SLOTS) * SLOTS
 
     def open(self, batch: int, slots: int) -> None:
-        """Allocate a cache, or go on with the one there is and what was recorded on it."""
+        """Allocate a cache, or reuse the present one and what was recorded on it."""
         before = self._cache
         super().open(batch, slots)
         if self._cache is not before or slots != self._opened:
@@ -86,7 +86,7 @@ class GraphEngine(LayerEngine):
 
     def fill(self, row: int, tokens: list[int], taps: Collection[int] = ()) -> Filled:
         """Run a prompt in chunks; no two prompts have one shape, so none is recorded."""
-        with self._recorder.capturer.kernels():
+        with self._recorder.device.kernels():
             return super().fill(row, tokens, taps)
 
     def run(  # noqa: PLR0913 (two options that most callers leave out)

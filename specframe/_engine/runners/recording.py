@@ -29,7 +29,7 @@ Body = Callable[[], Outputs]
 WARM_UPS = 2  # libraries choose kernels and take workspaces in the first calls, outside the graph
 
 
-class Capturer(Protocol):
+class RecordingDevice(Protocol):
     """Make recordings.
 
     A body reads and writes tensors that stay where they are, and gives the same when it is run
@@ -80,7 +80,7 @@ class StandIn:
                 output.fill_(float("nan") if output.is_floating_point() else -1)
 
     def kernels(self) -> AbstractContextManager[object]:
-        """Leave attention as it is."""
+        """Leave attention unchanged."""
         return contextlib.nullcontext()
 
 
@@ -109,7 +109,7 @@ class CudaGraphs:
         current.wait_stream(self._stream)
         graph = torch.cuda.CUDAGraph()
         try:
-            outputs = self._capture(graph, body)
+            outputs = self._recorded(graph, body)
         except BaseException:
             torch.cuda.set_stream(current)  # a capture that fails leaves the side stream in force
             raise
@@ -120,7 +120,7 @@ class CudaGraphs:
 
         return replay
 
-    def _capture(self, graph: torch.cuda.CUDAGraph, body: Body) -> Outputs:
+    def _recorded(self, graph: torch.cuda.CUDAGraph, body: Body) -> Outputs:
         # Other threads may allocate meanwhile: that is no fault of this capture.
         capturing = torch.cuda.graph(
             graph, pool=self._pool, stream=self._stream, capture_error_mode="thread_local"
@@ -129,7 +129,7 @@ class CudaGraphs:
             return body()
 
     def kernels(self) -> AbstractContextManager[object]:
-        """Keep cuDNN out: it plans anew for every shape and promises no bits."""
+        """Keep cuDNN out: it plans again for every shape and promises no bits."""
         backends = [SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
         context: AbstractContextManager[object] = sdpa_kernel(backends)
         return context
@@ -142,9 +142,9 @@ class Recorder:
     in one shape rarely can in another, and half a decode on recordings is hard to reason about.
     """
 
-    def __init__(self, capturer: Capturer, fall_back: FallBack = go_on) -> None:
-        """Record on ``capturer``; where ``fall_back`` raises, nothing ever runs unrecorded."""
-        self.capturer, self._fall_back = capturer, fall_back
+    def __init__(self, device: RecordingDevice, fall_back: FallBack = go_on) -> None:
+        """Record on ``device``; where ``fall_back`` raises, nothing ever runs unrecorded."""
+        self.device, self._fall_back = device, fall_back
         self.has_failed = False
         self.count = 0
 
@@ -153,7 +153,7 @@ class Recorder:
         if self.has_failed:
             return None
         try:
-            replay = self.capturer.record(body)
+            replay = self.device.record(body)
         except RuntimeError as error:
             self._fall_back("recorded graphs", f"{what} could not be recorded", error)
             self.has_failed = True

@@ -44,7 +44,7 @@ class Shape:
     """Name a shape of passes.
 
     ``reach`` is 0 where nothing is placed; ``masked`` says that a mask is handed over: otherwise
-    tokens see what stands up to their own position.
+    tokens see the slots up to their own position.
     """
 
     batch: int
@@ -127,7 +127,7 @@ class StaticInputs:
             self._visible[:, count:, 0].fill_(value=True)
 
     def placement(self) -> Placement | None:
-        """Return where the tokens stand, with a mask that is made from the buffers when called."""
+        """Return where the tokens are, with a mask that is made from the buffers when called."""
         if not self._shape.reach:
             return None
         visible = self._visible
@@ -173,7 +173,7 @@ class Replays:
         elif not self._recorder.has_failed:
             known[0].put(states, placement)
         if known is None or self._recorder.has_failed:
-            with self._recorder.capturer.kernels():
+            with self._recorder.device.kernels():
                 return self._step(states, placement)
         count = states.shape[1]
         return tuple(output[:, :count].clone() for output in known[1]())

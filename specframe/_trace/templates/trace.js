@@ -32,7 +32,7 @@ const number = value => value === null || value === undefined ? "–" : String(N
 const milliseconds = value => `${(value * 1000).toFixed(value < 0.1 ? 2 : 0)} ms`;
 
 function enter(pane) {
-  // Coming back with Tab goes on where one was.
+  // Tab returns to the last place.
   if (now === null || now.pane !== pane) go(pane, 0);
 }
 
@@ -184,7 +184,7 @@ function drawTree(round, tried, kind) {
   (function place(node, depth) {
     deepest = Math.max(deepest, depth);
     const top = row, below = children.get(node);
-    // The path that was taken goes straight on.
+    // The accepted path continues straight.
     below.sort((a, b) => (b === own || kept.has(b)) - (a === own || kept.has(a)) || a - b);
     below.forEach((child, at) => { if (at) row += 1; place(child, depth + 1); });
     spots.set(node, [depth * STEP + 2, top * HIGH + 2]);

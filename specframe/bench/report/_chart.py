@@ -100,11 +100,11 @@ class Chart:
         return self.add("line", {"class": classes, "x1": x1, "y1": y1, "x2": x2, "y2": y2})
 
     def words(self, classes: str, at: tuple[float, float], text: str) -> ET.Element:
-        """Append words; the classes ``middle`` and ``end`` say what of them stands at the point."""
+        """Append words; the classes ``middle`` and ``end`` say what of them is at the point."""
         return self.add("text", {"class": classes, "x": at[0], "y": at[1]}, text)
 
     def dot(self, classes: str, at: tuple[float, float], radius: float, hint: str) -> None:
-        """Append a dot that tells on hovering what it stands for."""
+        """Append a dot that shows ``hint`` on hovering."""
         dot = self.add("circle", {"class": classes, "cx": at[0], "cy": at[1], "r": radius})
         explain(dot, hint)
 

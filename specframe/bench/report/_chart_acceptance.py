@@ -68,7 +68,7 @@ def draw_histogram(name: str, title: str, shares: Sequence[Share]) -> str:
 
 
 def _open(name: str, title: str, said: str, many: int) -> tuple[Chart, Scale, list[float]]:
-    """Return the empty chart, its scale of shares and where its columns stand."""
+    """Return the empty chart, its scale of shares and the middles of its columns."""
     chart = Chart(name, title, f"{said}.", HEIGHT)
     column = (WIDTH - LEFT - 4) / max(many, 4)
     return chart, Scale(1.0, BOTTOM, TOP), [LEFT + column * (place + 0.5) for place in range(many)]

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import attrs
 
-from specframe.bench._records import PARTS
+from specframe.bench._records import TIME_PARTS
 from specframe.bench.report._chart import WIDTH, Chart, Scale, explain, fitted, words_width
 from specframe.bench.report._words import milliseconds, percent
 
@@ -15,8 +15,8 @@ WHOLE = "not split"
 
 
 @attrs.frozen
-class Split:
-    """Hold the seconds of one token by part; ``note`` stands where there are none."""
+class TimeSplit:
+    """Hold the seconds of one token by part; ``note`` says why there are none."""
 
     name: str
     seconds: Mapping[str, float]
@@ -28,12 +28,12 @@ class Split:
         return sum(self.seconds.values())
 
 
-def draw_seconds(name: str, title: str, splits: Sequence[Split]) -> str:
+def draw_seconds(name: str, title: str, splits: Sequence[TimeSplit]) -> str:
     """Draw the splits on one scale, so that lengths can be compared."""
     said = "; ".join(_sentence(split) for split in splits)
     chart = Chart(name, title, f"{said}.", TOP + ROW * len(splits))
     _draw_patterns(chart)
-    _draw_legend(chart, [part for part in (*PARTS, WHOLE) if _any_has(splits, part)])
+    _draw_legend(chart, [part for part in (*TIME_PARTS, WHOLE) if _any_has(splits, part)])
     longest = max((split.total for split in splits), default=0.0)
     scale = Scale(longest, 0.0, WIDTH - 2 * EDGE)
     for place, split in enumerate(splits):
@@ -41,7 +41,7 @@ def draw_seconds(name: str, title: str, splits: Sequence[Split]) -> str:
     return chart.text()
 
 
-def _draw_row(chart: Chart, scale: Scale, split: Split, top: float) -> None:
+def _draw_row(chart: Chart, scale: Scale, split: TimeSplit, top: float) -> None:
     said = f"{milliseconds(split.total)} a token" if split.seconds else split.note
     room = WIDTH - 2 * EDGE - words_width(said, 12.0) - 8
     explain(chart.words("name", (EDGE, top + 14), fitted(split.name, room)), split.name)
@@ -96,11 +96,11 @@ def _draw_legend(chart: Chart, parts: Sequence[str]) -> None:
         start += 23 + words_width(part, 11.0) + 16
 
 
-def _any_has(splits: Sequence[Split], part: str) -> bool:
+def _any_has(splits: Sequence[TimeSplit], part: str) -> bool:
     return any(part in split.seconds for split in splits)
 
 
-def _sentence(split: Split) -> str:
+def _sentence(split: TimeSplit) -> str:
     if not split.seconds:
         return f"{split.name}: {split.note}"
     parts = ", ".join(f"{part} {milliseconds(each)}" for part, each in split.seconds.items())

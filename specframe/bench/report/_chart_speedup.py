@@ -16,7 +16,7 @@ AXIS = 22.0
 
 
 @attrs.frozen
-class Bar:
+class SpeedupBar:
     """Hold one row: without a value, ``note`` says why there is no bar."""
 
     name: str
@@ -28,7 +28,7 @@ class Bar:
     is_plain: bool = False
 
 
-def draw_speedups(name: str, title: str, bars: Sequence[Bar], highest: float) -> str:
+def draw_speedups(name: str, title: str, bars: Sequence[SpeedupBar], highest: float) -> str:
     """Draw the bars on a scale that ends at ``highest``; panels of one scale can be compared."""
     said = "; ".join(f"{bar.name} {_value_words(bar)}" for bar in bars)
     description = f"Speed-up over plain decoding: {said}."
@@ -37,7 +37,7 @@ def draw_speedups(name: str, title: str, bars: Sequence[Bar], highest: float) ->
     return chart.text()
 
 
-def draw_bars(chart: Chart, bars: Sequence[Bar], highest: float, top: float) -> None:
+def draw_bars(chart: Chart, bars: Sequence[SpeedupBar], highest: float, top: float) -> None:
     """Draw the bars and their axis from ``top`` downwards."""
     scale = Scale(highest, EDGE, WIDTH - EDGE)
     for place, bar in enumerate(bars):
@@ -50,7 +50,7 @@ def bars_height(many: int) -> float:
     return ROW * many + AXIS
 
 
-def highest_speedup(bars: Iterable[Bar]) -> float:
+def highest_speedup(bars: Iterable[SpeedupBar]) -> float:
     """Return where a scale must end to hold every bar, whisker and dot, and 1."""
     found = [1.0]
     for bar in bars:
@@ -58,7 +58,7 @@ def highest_speedup(bars: Iterable[Bar]) -> float:
     return max(found) * 1.02
 
 
-def _draw_row(chart: Chart, scale: Scale, bar: Bar, top: float) -> None:
+def _draw_row(chart: Chart, scale: Scale, bar: SpeedupBar, top: float) -> None:
     said = _value_words(bar)
     room = WIDTH - 2 * EDGE - words_width(said, 12.0) - 8
     explain(chart.words("name", (EDGE, top + 14), fitted(bar.name, room)), bar.name)
@@ -74,7 +74,7 @@ def _draw_row(chart: Chart, scale: Scale, bar: Bar, top: float) -> None:
         _draw_whisker(chart, (scale(bar.low), scale(bar.high)), middle)
 
 
-def _draw_dots(chart: Chart, scale: Scale, bar: Bar, lane: float) -> None:
+def _draw_dots(chart: Chart, scale: Scale, bar: SpeedupBar, lane: float) -> None:
     """Scatter the prompts below the bar, each at the same height in every chart."""
     for prompt, ratio in bar.dots.items():
         shift = zlib.crc32(prompt.encode(errors="replace")) % 5 - 2
@@ -97,7 +97,7 @@ def _draw_axis(chart: Chart, scale: Scale, top: float) -> None:
         chart.words(f"tick {anchor}", (at, top + 15), f"{tick:g}\N{MULTIPLICATION SIGN}")
 
 
-def _value_words(bar: Bar) -> str:
+def _value_words(bar: SpeedupBar) -> str:
     if bar.value is None:
         return bar.note or "no speed-up known"
     spread = interval(bar.low, bar.high)

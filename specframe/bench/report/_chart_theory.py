@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import attrs
 
 from specframe.bench.report._chart import WIDTH, Chart, Scale, explain
-from specframe.bench.report._theory import Costs
+from specframe.bench.report._theory import MeasuredCosts
 from specframe.bench.report._words import percent, times
 
 LEFT, RIGHT, TOP, BOTTOM, HEIGHT = 34.0, 18.0, 12.0, 208.0, 246.0
@@ -21,7 +21,7 @@ class Measured:
 
     whole: tuple[float, float] | None
     prompts: Mapping[str, tuple[float, float]]
-    costs: Costs
+    costs: MeasuredCosts
 
     def highest(self) -> float:
         """Return the highest speed-up that the panel shows."""

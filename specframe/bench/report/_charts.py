@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 import attrs
 
-from specframe.bench._records import ALL, PARTS, Level
+from specframe.bench._records import ALL, TIME_PARTS, Level
 from specframe.bench.report._chart_acceptance import Share, draw_histogram, draw_positions
-from specframe.bench.report._chart_seconds import WHOLE, Split, draw_seconds
-from specframe.bench.report._chart_speedup import Bar, draw_speedups, highest_speedup
+from specframe.bench.report._chart_seconds import WHOLE, TimeSplit, draw_seconds
+from specframe.bench.report._chart_speedup import SpeedupBar, draw_speedups, highest_speedup
 from specframe.bench.report._chart_theory import Measured, draw_theory
-from specframe.bench.report._results import Strategy
+from specframe.bench.report._results_by_strategy import ReportedStrategy
 from specframe.bench.report._theory import (
     acceptance_by_prompt,
     acceptance_rate,
@@ -23,14 +23,14 @@ from specframe.bench.report._words import percent, rate, two_decimals
 
 @attrs.frozen
 class Figure:
-    """Hold a chart as SVG under its title; ``note`` stands below it."""
+    """Hold a chart as SVG under its title; ``note`` is written below it."""
 
     title: str
     svg: str
     note: str = ""
 
 
-def speedup_figures(strategies: Sequence[Strategy], tasks: Sequence[str]) -> list[Figure]:
+def speedup_figures(strategies: Sequence[ReportedStrategy], tasks: Sequence[str]) -> list[Figure]:
     """Return a chart for each task, all on one scale; none where no speed-up is known."""
     bars = {task: [speedup_bar(each, task) for each in strategies] for task in tasks}
     known = [bar for row in bars.values() for bar in row]
@@ -44,12 +44,12 @@ def speedup_figures(strategies: Sequence[Strategy], tasks: Sequence[str]) -> lis
     ]
 
 
-def speedup_bar(strategy: Strategy, task: str) -> Bar:
+def speedup_bar(strategy: ReportedStrategy, task: str) -> SpeedupBar:
     """Return a strategy's row for a task."""
     summary = strategy.summary(task)
     if strategy.is_plain:
-        return Bar(strategy.name, summary.speedup, is_plain=True)
-    return Bar(
+        return SpeedupBar(strategy.name, summary.speedup, is_plain=True)
+    return SpeedupBar(
         name=strategy.name,
         value=summary.speedup,
         low=summary.speedup_low,
@@ -59,7 +59,7 @@ def speedup_bar(strategy: Strategy, task: str) -> Bar:
     )
 
 
-def position_figures(strategies: Sequence[Strategy]) -> list[Figure]:
+def position_figures(strategies: Sequence[ReportedStrategy]) -> list[Figure]:
     """Return a chart for each strategy that drafted."""
     levels = {each.name: each.overall.acceptance_by_position for each in strategies}
     shares = {name: position_shares(found) for name, found in levels.items()}
@@ -79,7 +79,7 @@ def position_shares(levels: Sequence[Level]) -> list[Share]:
     ]
 
 
-def histogram_figures(strategies: Sequence[Strategy]) -> list[Figure]:
+def histogram_figures(strategies: Sequence[ReportedStrategy]) -> list[Figure]:
     """Return a chart for each strategy that drafted."""
     drafted = [each for each in strategies if not each.is_plain and each.rounds > 0]
     return [
@@ -88,7 +88,7 @@ def histogram_figures(strategies: Sequence[Strategy]) -> list[Figure]:
     ]
 
 
-def seconds_figures(strategies: Sequence[Strategy]) -> list[Figure]:
+def seconds_figures(strategies: Sequence[ReportedStrategy]) -> list[Figure]:
     """Return one chart of all strategies, or none where no time is known."""
     splits = [split_of(each) for each in strategies]
     if not any(split.seconds for split in splits):
@@ -96,27 +96,27 @@ def seconds_figures(strategies: Sequence[Strategy]) -> list[Figure]:
     return [Figure("Time of a token", draw_seconds("seconds", "Time of a token", splits))]
 
 
-def split_of(strategy: Strategy) -> Split:
+def split_of(strategy: ReportedStrategy) -> TimeSplit:
     """Return the seconds of a token by part; undivided where only their sum is known."""
     rate = strategy.overall.tokens_per_second_with_prefill
     if rate is None or rate <= 0:
-        return Split(strategy.name, {}, "failed" if strategy.error else "not measured")
+        return TimeSplit(strategy.name, {}, "failed" if strategy.error else "not measured")
     parts = _known_parts(strategy)
     total = sum(parts.values())
-    return Split(strategy.name, {part: each / total / rate for part, each in parts.items()})
+    return TimeSplit(strategy.name, {part: each / total / rate for part, each in parts.items()})
 
 
-def _known_parts(strategy: Strategy) -> dict[str, float]:
+def _known_parts(strategy: ReportedStrategy) -> dict[str, float]:
     """Return the seconds by part, above zero; what transformers leaves together stays together."""
     seconds = strategy.overall.seconds
-    parts = {part: spent for part in PARTS if (spent := seconds.get(part)) is not None}
-    if len(parts) < len(PARTS):
+    parts = {part: spent for part in TIME_PARTS if (spent := seconds.get(part)) is not None}
+    if len(parts) < len(TIME_PARTS):
         total, prefill = strategy.turn_seconds("total"), strategy.turn_seconds("prefill")
         parts = {"prefill": prefill, WHOLE: total - prefill}
     return {part: each for part, each in parts.items() if each > 0} or {WHOLE: 1.0}
 
 
-def theory_figures(strategies: Sequence[Strategy]) -> list[Figure]:
+def theory_figures(strategies: Sequence[ReportedStrategy]) -> list[Figure]:
     """Return a chart for each strategy whose rounds and speed-up are known, on one scale."""
     plain = next((seconds_of_token(each) for each in strategies if each.is_plain), None)
     found = [(each.name, measured_of(each, plain)) for each in strategies]
@@ -128,7 +128,7 @@ def theory_figures(strategies: Sequence[Strategy]) -> list[Figure]:
     ]
 
 
-def measured_of(strategy: Strategy, plain_seconds: float | None) -> Measured | None:
+def measured_of(strategy: ReportedStrategy, plain_seconds: float | None) -> Measured | None:
     """Return a strategy's points and costs, or None where its rounds say nothing."""
     costs = measure_costs(strategy, plain_seconds)
     if costs is None:
@@ -159,6 +159,6 @@ def _cost_note(measured: Measured) -> str:
     )
 
 
-def _shares(strategy: Strategy) -> list[Share]:
+def _shares(strategy: ReportedStrategy) -> list[Share]:
     counts = strategy.overall.acceptance_histogram
     return [Share(str(accepted), rounds, strategy.rounds) for accepted, rounds in enumerate(counts)]

@@ -13,7 +13,7 @@ import jinja2
 
 from specframe._files import write_atomically
 from specframe._pages import STYLES
-from specframe.bench._records import PARTS, Header, Results
+from specframe.bench._records import TIME_PARTS, Header, Results
 from specframe.bench.report._charts import (
     histogram_figures,
     position_figures,
@@ -21,8 +21,18 @@ from specframe.bench.report._charts import (
     speedup_figures,
     theory_figures,
 )
-from specframe.bench.report._results import Strategy, read_strategies, read_tasks
-from specframe.bench.report._table import COLUMNS, position_rows, split_rows, summary_rows, verdicts
+from specframe.bench.report._results_by_strategy import (
+    ReportedStrategy,
+    read_strategies,
+    read_tasks,
+)
+from specframe.bench.report._table import (
+    COLUMNS,
+    explanations,
+    position_rows,
+    split_rows,
+    summary_rows,
+)
 from specframe.bench.report._words import moment, printable, typed
 
 TEMPLATES = (Path(__file__).parent / "templates", STYLES)
@@ -32,7 +42,7 @@ NAME = "report.html"
 def write_report(results: Results, folder: Path) -> Path:
     """Write the page of ``results`` and return its path.
 
-    The file is there as a whole or not at all. Whatever results leave out, the page leaves out.
+    The file is there as a whole or not at all. The page leaves out what results leave out.
     """
     path = folder / NAME
     write_atomically(path, render_report(results))
@@ -94,7 +104,7 @@ def _facts(results: Results) -> list[tuple[str, str]]:
 
 
 def _fields(record: attrs.AttrsInstance, left_out: str = "") -> dict[str, object]:
-    """Return the fields of a record, but for one that is shown by itself."""
+    """Return the fields of a record, but for one that is shown elsewhere."""
     fields = attrs.asdict(record, recurse=False)
     return {name: value for name, value in fields.items() if name != left_out}
 
@@ -105,7 +115,7 @@ def _known(values: Mapping[str, object]) -> dict[str, str]:
     return {name: text for name, text in texts.items() if text}
 
 
-def _figures(strategies: Sequence[Strategy], tasks: Sequence[str]) -> dict[str, object]:
+def _figures(strategies: Sequence[ReportedStrategy], tasks: Sequence[str]) -> dict[str, object]:
     return {
         "speedups": speedup_figures(strategies, tasks),
         "by_position": position_figures(strategies),
@@ -115,14 +125,14 @@ def _figures(strategies: Sequence[Strategy], tasks: Sequence[str]) -> dict[str, 
     }
 
 
-def _tables(strategies: Sequence[Strategy], tasks: Sequence[str]) -> dict[str, object]:
+def _tables(strategies: Sequence[ReportedStrategy], tasks: Sequence[str]) -> dict[str, object]:
     positions = position_rows(strategies)
     return {
         "columns": COLUMNS,
         "rows": summary_rows(strategies, tasks),
-        "parts": PARTS,
+        "parts": TIME_PARTS,
         "split_rows": split_rows(strategies),
-        "verdicts": verdicts(strategies),
+        "explanations": explanations(strategies),
         "positions": positions,
         "places": list(dict.fromkeys(place for row in positions for place in row.reached)),
     }

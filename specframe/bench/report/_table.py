@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 
 import attrs
 
-from specframe.bench._records import ALL, PARTS, Summary
-from specframe.bench.report._chart_seconds import WHOLE, Split
+from specframe.bench._records import ALL, TIME_PARTS, Summary
+from specframe.bench.report._chart_seconds import WHOLE, TimeSplit
 from specframe.bench.report._charts import position_shares, split_of
-from specframe.bench.report._results import Strategy
+from specframe.bench.report._results_by_strategy import ReportedStrategy
 from specframe.bench.report._words import (
     count,
     differences_in_words,
@@ -32,7 +32,7 @@ class Cell:
 
 
 @attrs.frozen
-class Row:
+class TableRow:
     """Hold a strategy's figures for a task; with an error there are none."""
 
     strategy: str
@@ -51,8 +51,8 @@ class Positions:
 
 
 @attrs.frozen
-class Verdict:
-    """Hold what a strategy came to, in words."""
+class Explanation:
+    """Explain in words how a strategy did."""
 
     strategy: str
     speedup: str
@@ -81,10 +81,10 @@ def _part(part: str) -> Callable[[Summary], Cell]:
 
 def _share_of_time(row: Summary, part: str) -> float | None:
     """Return a part's share; of parts that are not all known there is none."""
-    spent = {each: row.seconds.get(each) for each in PARTS}
+    spent = {each: row.seconds.get(each) for each in TIME_PARTS}
     known = {each: seconds for each, seconds in spent.items() if seconds is not None}
     total = sum(known.values())
-    return known[part] / total if len(known) == len(PARTS) and total > 0 else None
+    return known[part] / total if len(known) == len(TIME_PARTS) and total > 0 else None
 
 
 # Heading, its columns, how a column reads the summary.
@@ -103,7 +103,7 @@ COLUMNS: dict[str, dict[str, Callable[[Summary], Cell]]] = {
         "to break even": lambda row: Cell(two_decimals(row.break_even_acceptance_length)),
         "accepted": lambda row: Cell(percent(row.draft_acceptance_rate)),
     },
-    "Time": {part: _part(part) for part in PARTS},
+    "Time": {part: _part(part) for part in TIME_PARTS},
     "Memory": {"peak": lambda row: Cell(memory(row.peak_memory))},
     "Tokens beside plain (prompts)": {
         "equal": lambda row: Cell(count(row.identical)),
@@ -115,17 +115,17 @@ COLUMNS: dict[str, dict[str, Callable[[Summary], Cell]]] = {
 }
 
 
-def summary_rows(strategies: Sequence[Strategy], tasks: Sequence[str]) -> list[Row]:
+def summary_rows(strategies: Sequence[ReportedStrategy], tasks: Sequence[str]) -> list[TableRow]:
     """Return a row for each task and strategy; what was not measured is a row all the same."""
     return [_summary_row(each, task) for task in tasks for each in strategies]
 
 
-def verdicts(strategies: Sequence[Strategy]) -> list[Verdict]:
-    """Return a verdict on each strategy, over all tasks."""
-    return [_verdict(each) for each in strategies]
+def explanations(strategies: Sequence[ReportedStrategy]) -> list[Explanation]:
+    """Return an explanation of each strategy, over all tasks."""
+    return [_explanation(each) for each in strategies]
 
 
-def position_rows(strategies: Sequence[Strategy]) -> list[Positions]:
+def position_rows(strategies: Sequence[ReportedStrategy]) -> list[Positions]:
     """Return the acceptance by position of each strategy that drafted."""
     found = [(each, position_shares(each.overall.acceptance_by_position)) for each in strategies]
     return [
@@ -139,36 +139,36 @@ def position_rows(strategies: Sequence[Strategy]) -> list[Positions]:
     ]
 
 
-def split_rows(strategies: Sequence[Strategy]) -> list[Row]:
+def split_rows(strategies: Sequence[ReportedStrategy]) -> list[TableRow]:
     """Return milliseconds of a token: by part, and in all."""
     return [_split_row(split_of(each)) for each in strategies]
 
 
-def _split_row(split: Split) -> Row:
+def _split_row(split: TimeSplit) -> TableRow:
     nothing = 0.0 if split.seconds and WHOLE not in split.seconds else None
-    spent = [split.seconds.get(part, nothing) for part in PARTS] + [split.total or None]
+    spent = [split.seconds.get(part, nothing) for part in TIME_PARTS] + [split.total or None]
     cells = [Cell(two_decimals(None if each is None else each * 1000)) for each in spent]
-    return Row(split.name, ALL, cells)
+    return TableRow(split.name, ALL, cells)
 
 
 def _of_rounds(accepted: float, rounds: float) -> Cell:
     return Cell(percent(accepted / rounds if rounds else None), f"n {count(rounds)}")
 
 
-def _summary_row(strategy: Strategy, task: str) -> Row:
+def _summary_row(strategy: ReportedStrategy, task: str) -> TableRow:
     named = "all" if task == ALL else task
     if strategy.error:
-        return Row(strategy.name, named, error=f"failed: {strategy.error}")
+        return TableRow(strategy.name, named, error=f"failed: {strategy.error}")
     if task not in strategy.summaries:
-        return Row(strategy.name, named, error="no run of this task")
+        return TableRow(strategy.name, named, error="no run of this task")
     summary = strategy.summaries[task]
     cells = [read(summary) for columns in COLUMNS.values() for read in columns.values()]
-    return Row(strategy.name, named, cells)
+    return TableRow(strategy.name, named, cells)
 
 
-def _verdict(strategy: Strategy) -> Verdict:
+def _explanation(strategy: ReportedStrategy) -> Explanation:
     summary = strategy.overall
-    return Verdict(
+    return Explanation(
         strategy=strategy.name,
         speedup=times(summary.speedup),
         spread="" if strategy.is_plain else interval(summary.speedup_low, summary.speedup_high),

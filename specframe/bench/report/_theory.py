@@ -12,12 +12,12 @@ from collections.abc import Iterable, Mapping
 
 import attrs
 
-from specframe.bench._records import Level, Round
-from specframe.bench.report._results import Strategy
+from specframe.bench._records import BenchRound, Level
+from specframe.bench.report._results_by_strategy import ReportedStrategy
 
 
 @attrs.frozen
-class Costs:
+class MeasuredCosts:
     """Say what a strategy's rounds cost, in units of one token decoded plainly.
 
     ``lengths`` are the shares of rounds by drafted levels, ``drafted`` the mean of drafted tokens,
@@ -54,7 +54,7 @@ def expected_tokens(acceptance: float, length: float) -> float:
     return (1.0 - math.pow(acceptance, length + 1)) / (1.0 - acceptance)
 
 
-def measure_costs(strategy: Strategy, plain_seconds: float | None) -> Costs | None:
+def measure_costs(strategy: ReportedStrategy, plain_seconds: float | None) -> MeasuredCosts | None:
     """Return what the rounds cost; None without rounds, drafts or the seconds of a plain token.
 
     A tree drafts more tokens than levels: no round is taken to be deeper than the deepest level
@@ -68,7 +68,7 @@ def measure_costs(strategy: Strategy, plain_seconds: float | None) -> Costs | No
         return None
     deepest = _deepest(strategy)
     levels = Counter(int(min(each.drafted, deepest)) for each in rounds)
-    return Costs(
+    return MeasuredCosts(
         lengths={level: many / len(rounds) for level, many in levels.items()},
         drafted=drafted / len(rounds),
         per_draft=drafting / drafted / plain_seconds,
@@ -85,7 +85,7 @@ def acceptance_rate(levels: Iterable[Level]) -> float | None:
     return min(accepted / reached, 1.0) if reached > 0 else None
 
 
-def acceptance_by_prompt(strategy: Strategy) -> dict[str, float]:
+def acceptance_by_prompt(strategy: ReportedStrategy) -> dict[str, float]:
     """Return the acceptance rate of each prompt, over its turns and repeats."""
     levels: dict[str, list[Level]] = {}
     for run in strategy.runs:
@@ -95,7 +95,7 @@ def acceptance_by_prompt(strategy: Strategy) -> dict[str, float]:
     return {prompt: rate for prompt, rate in rates.items() if rate is not None}
 
 
-def seconds_of_token(plain: Strategy) -> float | None:
+def seconds_of_token(plain: ReportedStrategy) -> float | None:
     """Return the seconds of a token of plain decoding, as one row of a batch sees them."""
     rounds = _rounds(plain)
     tokens = sum(each.committed for each in rounds)
@@ -103,14 +103,14 @@ def seconds_of_token(plain: Strategy) -> float | None:
     return spent / tokens if tokens > 0 and spent > 0 else None
 
 
-def _rounds(strategy: Strategy) -> list[Round]:
+def _rounds(strategy: ReportedStrategy) -> list[BenchRound]:
     """Return a strategy's rounds: those whose times are known."""
     turns = [turn for run in strategy.runs for turn in run.turns]
     rounds = [each for turn in turns for each in turn.rounds or ()]
     return [each for each in rounds if all(map(math.isfinite, each))]
 
 
-def _deepest(strategy: Strategy) -> float:
+def _deepest(strategy: ReportedStrategy) -> float:
     """Return the deepest level that a round reached."""
     levels = strategy.overall.acceptance_by_position
     return max((each.position for each in levels if each.reached), default=float("inf"))

@@ -102,7 +102,7 @@ def milliseconds(seconds: float) -> str:
 
 
 def moment(text: str) -> str:
-    """Return an ISO time to the minute, or what stands there if it is none."""
+    """Return an ISO time to the minute, or the text as it is if it is none."""
     try:
         when = datetime.fromisoformat(text)
     except ValueError:

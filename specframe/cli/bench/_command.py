@@ -17,9 +17,9 @@ from specframe.cli import _flags
 from specframe.cli._display import Notes
 from specframe.cli._exit_code import FINE, INTERRUPTED, MISMATCH
 from specframe.cli.bench import _flags as _bench_flags
+from specframe.cli.bench._progress_display import watch
 from specframe.cli.bench._prompts import read_bench_prompts
 from specframe.cli.bench._report import comparison_lines, outcome_lines, progress_lines
-from specframe.cli.bench._watch import watch
 from specframe.cli.config._command import ConfiguredGroup
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def start(  # noqa: PLR0913 (one parameter a flag)
     if not math.isfinite(temperature):
         raise InputError(f"--temperature must be a number, got {temperature}")
     if resume and output is None:
-        raise InputError("--resume goes on with a folder: name it with --output")
+        raise InputError("--resume continues the run in a folder: name it with --output")
     _flags.check_device(device)
     from specframe._loading.loading import Source  # noqa: PLC0415 (imports torch)
     from specframe.bench import Job, check_prompts, read_contestants  # noqa: PLC0415
@@ -100,7 +100,7 @@ def compete(job: Job) -> int:
         if (progress := read_progress(job.folder)) is not None:
             progress_lines(progress)
         where = shlex.quote(str(job.folder))
-        notes.note(f"interrupted; the same command with --output {where} --resume goes on")
+        notes.note(f"interrupted; the same command with --output {where} --resume continues")
         return INTERRUPTED
     outcome_lines(outcome, job.folder)
     return FINE if outcome.is_sound else MISMATCH
@@ -120,5 +120,5 @@ def compare_folders(
 
 
 def default_folder() -> Path:
-    """Return where results go when nobody says where."""
+    """Return where results go where no ``--output`` is given."""
     return Path(f"bench-{dt.datetime.now().astimezone():%Y%m%d-%H%M%S}")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from specframe.cli import _choices
+from specframe.cli import _completions
 
 Strategies = Annotated[
     str,
@@ -15,7 +15,7 @@ Strategies = Annotated[
         "--strategies",
         metavar="A,B:KEY=VALUE,...",
         help="who competes, with options by colons",
-        autocompletion=_choices.contestants,
+        autocompletion=_completions.contestants,
     ),
 ]
 Prompts = Annotated[
@@ -34,7 +34,7 @@ Pairs = Annotated[
         "-o",
         metavar="STRATEGY.KEY=VALUE",
         help="an option of a strategy",
-        autocompletion=_choices.contestant_options,
+        autocompletion=_completions.contestant_options,
     ),
 ]
 Sweeps = Annotated[
@@ -43,7 +43,7 @@ Sweeps = Annotated[
         "--sweep",
         metavar="STRATEGY.KEY=A,B,C",
         help="add a strategy for each value",
-        autocompletion=_choices.contestant_options,
+        autocompletion=_completions.contestant_options,
     ),
 ]
 Seed = Annotated[
@@ -69,4 +69,4 @@ SpecBenchAnswers = Annotated[
 Profile = Annotated[
     bool, typer.Option("--profile", help="also say where the time goes, with Chrome traces")
 ]
-Resume = Annotated[bool, typer.Option("--resume", help="go on with the benchmark in --output")]
+Resume = Annotated[bool, typer.Option("--resume", help="continue the benchmark in --output")]

@@ -16,7 +16,7 @@ BUNDLED, UNNAMED = "code", "prompts"  # tasks of prompts that name none
 
 
 def read_bench_prompts(path: Path | None) -> list[BenchPrompt]:
-    """Return the prompts of a file, or the bundled ones; empty lines are passed over.
+    """Return the prompts of a file, or the bundled ones; empty lines are skipped.
 
     A line is one of Spec-Bench's questions (``question_id``, ``category``, ``turns``) or one of
     ours (``id``, ``prompt`` or ``prompt_ids``, ``task``, ``max_new_tokens``). Raises InputError

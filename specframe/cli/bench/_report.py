@@ -4,14 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from specframe.cli._display import number, percent, say
-from specframe.cli._listing import print_table
+from specframe._words import number, percent, times
+from specframe.cli._display import say
+from specframe.cli._strategies import print_table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from specframe.bench import Comparison, Outcome, Progress, Side, StrategyRecord, Summary
+    from specframe.bench import (
+        BenchComparison,
+        BenchOutcome,
+        Progress,
+        Side,
+        StrategyRecord,
+        Summary,
+    )
 
 ALL = "all"
 SHOWN = 4  # positions in the table; results.json has all
@@ -31,7 +39,7 @@ HEADER = (
 )
 
 
-def outcome_lines(outcome: Outcome, folder: Path) -> None:
+def outcome_lines(outcome: BenchOutcome, folder: Path) -> None:
     """Print the table over all prompts, the speed-up by task, and a sentence on each strategy."""
     from specframe.bench import MEMORY_IN_WORDS  # noqa: PLC0415 (imports torch)
 
@@ -55,7 +63,7 @@ def outcome_lines(outcome: Outcome, folder: Path) -> None:
 
 
 def progress_lines(progress: Progress) -> None:
-    """Print what the runs of an interrupted benchmark came to; no tokens were compared yet."""
+    """Print the figures of an interrupted benchmark; no tokens were compared yet."""
     runs, tokens = progress.num_runs, progress.num_tokens
     overall = [row for row in progress.summary if row.task == ALL]
     rows = [(f"{runs[row.strategy]} of {progress.num_planned}", row) for row in overall]
@@ -118,7 +126,7 @@ def brief(row: Summary) -> str:
 
 
 def sentence(row: Summary) -> str:
-    """Say why a strategy won or lost, and what is not as it should be."""
+    """Say why a strategy won or lost, and what went wrong."""
     from specframe.bench import differences_in_words  # noqa: PLC0415 (imports torch)
 
     parts = [row.verdict or "no plain decoding was run beside it"]
@@ -127,16 +135,11 @@ def sentence(row: Summary) -> str:
     return "; ".join([*parts, *differences_in_words(row.differences)])
 
 
-def times(value: float | None) -> str:
-    """Return a ratio for people."""
-    return "n/a" if value is None else f"{value:.2f}x"
-
-
 def interval(value: float | None, low: float | None, high: float | None) -> str:
     """Return a ratio with its interval."""
     if value is None or low is None or high is None:
         return times(value)
-    return f"{value:.2f}x [{low:.2f}, {high:.2f}]"
+    return f"{times(value)} [{low:.2f}, {high:.2f}]"
 
 
 def positions(row: Summary) -> str:
@@ -168,7 +171,7 @@ def identity(row: Summary, *, promises: bool = False) -> str:
     return ", ".join([*said, *(["DIFFERENT"] if row.different and promises else [])])
 
 
-def comparison_lines(found: Comparison, names: tuple[str, str]) -> None:
+def comparison_lines(found: BenchComparison, names: tuple[str, str]) -> None:
     """Print two benchmarks side by side, then what else differs."""
     rows = [
         (pair.strategy, name, *compared(side))

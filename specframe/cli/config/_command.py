@@ -1,8 +1,8 @@
-"""``-c FILE`` and ``--print-config``: what flags can say, said by a file; for any command.
+"""``-c FILE`` and ``--print-config``: a file instead of flags, for any command.
 
 A file's values fill typer's map of defaults. The file is checked against the command's own
 parameters, so a new flag needs nothing more; values pass through the same converters as typed ones,
-and what is typed wins by itself.
+and what is typed wins.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from specframe.cli._display import say
 from specframe.cli._exit_code import FINE
 
 if TYPE_CHECKING:
-    from specframe.cli.config._settings import Settings
+    from specframe.cli.config._settings import FileSettings
 
 READ, PRINT = "specframe.config", "specframe.print_config"  # keys of a context's ``meta``
 
 
 class Configured:
-    """A command whose flags may stand in a file; mixed into typer's classes by those below.
+    """A command whose flags may come from a file; the classes below mix it into typer's.
 
     The file fills typer's map of defaults, so the command line wins and values pass the same
     checks. Options (``-o``) are merged key by key.
@@ -52,18 +52,18 @@ class Configured:
         """Run the command, or print how it would be run."""
         if not ctx.meta.get(PRINT):
             return super().invoke(ctx)  # type: ignore[misc]
-        from specframe.cli.config._text import config_text  # noqa: PLC0415 (rarely needed)
+        from specframe.cli.config._print_config import config_text  # noqa: PLC0415 (rarely needed)
 
         say(config_text(ctx))
         return FINE
 
 
 class ConfiguredCommand(Configured, TyperCommand):
-    """A command whose flags may stand in a file."""
+    """A command whose flags may come from a file."""
 
 
 class ConfiguredGroup(Configured, TyperGroup):
-    """A command that has commands below it, and flags that may stand in a file."""
+    """A command with commands below it, and flags that may come from a file."""
 
 
 def read_config(context: typer.Context, value: Path | None) -> Path | None:
@@ -87,9 +87,9 @@ def note_printing(context: typer.Context, value: bool) -> bool:  # noqa: FBT001 
     return value
 
 
-def settings_in(context: Any) -> Settings | None:
+def settings_in(context: Any) -> FileSettings | None:
     """Return what a file says in this call, or None."""
-    settings: Settings | None = context.meta.get(READ)
+    settings: FileSettings | None = context.meta.get(READ)
     return settings
 
 

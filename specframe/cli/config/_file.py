@@ -46,8 +46,7 @@ class ConfigFile:
         for name, value in self.tables.items():
             if not isinstance(value, dict):
                 raise InputError(
-                    f"{self.where(name)}: '{name}' stands outside of a table: "
-                    f"put it under [{command}]"
+                    f"{self.where(name)}: '{name}' is outside of a table: put it under [{command}]"
                 )
             if name not in known:
                 raise InputError(

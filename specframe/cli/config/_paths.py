@@ -40,7 +40,7 @@ def is_there(path: Path) -> bool:
 def from_file(text: str, base: Path) -> str:
     """Return a path of a file of settings as seen from here."""
     path = Path(text)
-    with contextlib.suppress(RuntimeError):  # "~name" of nobody here is a name like any other
+    with contextlib.suppress(RuntimeError):  # "~name" of no user here is a name like any other
         path = path.expanduser()
     return str((base / path).absolute())
 

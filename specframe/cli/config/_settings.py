@@ -15,7 +15,7 @@ from specframe.cli._flags import parse_options
 from specframe.cli.config._file import ConfigFile, flattened
 from specframe.cli.config._paths import from_file, is_path, is_path_option
 
-OPTION, OPTIONS = "option", "options"  # the flag -o, and the table that stands for it
+OPTION, OPTIONS = "option", "options"  # the flag -o, and the table that replaces it
 UNSAID = frozenset({"help", "config", "print_config"})
 EXPECTED: dict[object, str] = {
     bool: "true or false",
@@ -27,7 +27,7 @@ EXPECTED: dict[object, str] = {
 
 
 @attrs.frozen
-class Settings:
+class FileSettings:
     """What a file says to a command: ``defaults`` by parameter, ``options`` for ``-o``."""
 
     file: ConfigFile
@@ -52,7 +52,7 @@ class Settings:
         return [*(f"{key}={value}" for key, value in kept.items()), *(typed or ())]
 
 
-def settings_of(file: ConfigFile, context: Any, commands: Sequence[str]) -> Settings:
+def settings_of(file: ConfigFile, context: Any, commands: Sequence[str]) -> FileSettings:
     """Return what ``file`` says to the command of ``context``.
 
     Raises InputError, with the line where it can be told, for tables and keys that mean nothing
@@ -74,7 +74,7 @@ def settings_of(file: ConfigFile, context: Any, commands: Sequence[str]) -> Sett
         keys[parameter.name] = key
         where = file.where(command, key)
         defaults[parameter.name] = _value(where, key, value, parameter, file.path.parent)
-    return Settings(file, command, keys, *_with_option_flag(file, command, defaults, options))
+    return FileSettings(file, command, keys, *_with_option_flag(file, command, defaults, options))
 
 
 def settable(context: Any) -> list[Any]:
@@ -144,7 +144,7 @@ def _placed(value: Any, kind: Any, metavar: str | None, base: Path) -> Any:
 def _options(
     file: ConfigFile, command: str, table: Any, parameters: Mapping[str, Any]
 ) -> dict[str, str]:
-    """Return the table that stands for ``-o``: values as they would be typed."""
+    """Return the table that replaces ``-o``: values as they would be typed."""
     if table and OPTION not in parameters:
         raise InputError(f"{file.where(command, OPTIONS)}: `{command}` takes no options")
     if not isinstance(table, dict):
@@ -172,7 +172,7 @@ def _as_typed(value: str | float) -> str:
 def _with_option_flag(
     file: ConfigFile, command: str, defaults: dict[str, Any], options: dict[str, str]
 ) -> tuple[dict[str, Any], dict[str, str]]:
-    """Move what stands under ``option``, as it would be typed, to the options of the table."""
+    """Move the values of ``option``, as they would be typed, to the options of the table."""
     pairs = parse_options(defaults.pop(OPTION, None))
     if twice := sorted(pairs.keys() & options.keys()):
         raise InputError(
