@@ -56,7 +56,7 @@ def test_an_example_is_a_whole_package(example):
     assert list(example.glob("tests/test_*.py"))
     assert project["name"] in (example / "README.md").read_text("utf-8")
     ours = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
-    assert package.name in ours["tool"]["mypy"]["packages"]
+    assert package in [path for glob in ours["tool"]["mypy"]["files"] for path in ROOT.glob(glob)]
     assert f"](../examples/{example.name})" in (ROOT / "docs/examples.md").read_text("utf-8")
 
 

@@ -77,6 +77,7 @@ def test_every_file_of_a_package_is_installed(package):
     assert [str(name) for name in names if not (installed / name).is_file()] == []
 
 
+@pytest.mark.models
 @pytest.mark.parametrize("package", [Path(package).name for package in PACKAGED])
 def test_public_names_are_sorted_and_exist(package):
     module = importlib.import_module(package)

@@ -71,6 +71,7 @@ def test_a_self_drafter_decodes_to_what_the_table_says(table, some, plan, ends, 
     decode_rows(table, drafter, some, ends, stop=PlannedLimits(levels))
 
 
+@pytest.mark.slow
 @often
 @given(tables, prompts, plans, st.lists(stops(), min_size=3, max_size=3), limits, growths)
 def test_unequal_rows_end_as_if_each_were_alone(table, some, plan, ends, levels, growth):
@@ -178,6 +179,7 @@ def test_a_drafted_end_token_does_not_end_drafting():
     assert len(rounds[1].row(0).draft_tokens) == 5
 
 
+@pytest.mark.slow
 @often
 @given(tables, prompts, plans, stops(), growths)
 def test_the_metrics_add_up(table, some, plan, ends, growth):

@@ -231,6 +231,7 @@ def test_hostile_names_show_as_they_are_typed():
     assert "<b>:&\"'" in "".join(page_of(results).words)
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.tuples(st.sampled_from(PLACES), json_values), min_size=1, max_size=4))
 def test_nothing_that_results_hold_breaks_the_page(changes):

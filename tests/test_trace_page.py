@@ -461,6 +461,7 @@ def test_what_slips_through_would_not_run(shown, tmp_path, browser):
     assert browser.complaints()
 
 
+@pytest.mark.slow
 def test_ten_thousand_tokens_do_not_lag(browser, tmp_path):
     """Loose bounds, for machines with other work; benchmarks/trace_page.py prints the times."""
     path = tmp_path / "page.html"
@@ -476,6 +477,7 @@ def test_ten_thousand_tokens_do_not_lag(browser, tmp_path):
     assert statistics.median(times["keys"]) < 250
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("browser")
 def test_the_script_prints_the_times_of_a_page():
     script = Path(__file__).parent.parent / "benchmarks" / "trace_page.py"
