@@ -34,6 +34,8 @@ LONG := anameaslongasanameisallowedtobee
 NEW := $(CURDIR)/.venv-new/bin/specframe
 # Two threads in each of several processes wait for each other more than they work.
 PARALLEL := OMP_NUM_THREADS=1
+# Each worker begins with a stretch of its own: what tests of one module share is made once.
+SPREAD := -n auto --dist worksteal
 
 # Each strategy beside transformers' own version of it, at the same draft settings.
 # transformers copies the leftmost match of an n-gram.
@@ -68,7 +70,7 @@ demo: .venv/ready
 quick: lint types quick-test
 
 quick-test: .venv-tools/ready
-	$(PARALLEL) .venv-tools/bin/python -m pytest -n auto -m quick
+	$(PARALLEL) .venv-tools/bin/python -m pytest $(SPREAD) -m quick --specframe-max-examples 5
 
 test:
 	$(MAKE) -j 2 side-by-side
@@ -88,7 +90,7 @@ $(MINORS:%=matrix-%): matrix-%: .venv-%/ready dist/ready
 	.venv-$*/bin/specframe strategies
 	.venv-$*/bin/specframe decode --compare
 	.venv-$*/bin/python -m pip --disable-pip-version-check $(INSTALL) $(TESTERS)
-	$(PARALLEL) .venv-$*/bin/python -m pytest -m quick -p no:cacheprovider
+	$(PARALLEL) .venv-$*/bin/python -m pytest -m quick --specframe-max-examples 5 -p no:cacheprovider
 
 lint: .venv-tools/ready
 	.venv-tools/bin/ruff check .
@@ -135,10 +137,10 @@ bench-picture: .venv/ready
 	.venv/bin/python benchmarks/picture.py runs/demo/greedy --output docs/speedup.svg
 
 examples: .venv-examples/ready
-	$(PARALLEL) .venv-examples/bin/python -m pytest -n auto --specframe-max-examples 10 examples
+	$(PARALLEL) .venv-examples/bin/python -m pytest $(SPREAD) --specframe-max-examples 10 examples
 
 floor-test: .venv-floor/ready
-	$(PARALLEL) .venv-floor/bin/python -m pytest -n auto -m "not slow" -k "not ($(ENGINE_ALONE))" $(FLOOR_TESTS)
+	$(PARALLEL) .venv-floor/bin/python -m pytest $(SPREAD) -m "not slow and not variant" -k "not ($(ENGINE_ALONE))" $(FLOOR_TESTS)
 
 templates: .venv-tools/ready .venv-new/ready
 	printf 'use-%s\n' $(KINDS) | $(PARALLEL) SPECFRAME_TESTING_MAX_EXAMPLES=5 xargs -P 4 -n 1 $(MAKE)
@@ -160,7 +162,7 @@ use-%:
 	cd build/new/$*/my-$* && PATH="$(dir $(NEW)):$$PATH" $(MAKE) full
 
 wheel-test: .venv-wheel/ready
-	$(PARALLEL) .venv-wheel/bin/python -m pytest -n auto --specframe-max-examples 10
+	$(PARALLEL) .venv-wheel/bin/python -m pytest $(SPREAD) --specframe-max-examples 10
 
 clean:
 	rm -rf .venv .venv-* dist build

@@ -1,5 +1,7 @@
 """Configurations of tiny models, by name: a family, and what differs from the common shape."""
 
+import pytest
+
 
 def rope(kind="default", **values):
     return {"rope_parameters": {"rope_type": kind, "rope_theta": 10_000.0, **values}}
@@ -97,3 +99,33 @@ OTHERS = {
         | {"embedding_multiplier": 0.3, "residual_multiplier": 1.3},
     ),
 }
+
+# What a release of transformers changes about a family shows in the configuration with the most
+# in it: windows, scaled positions, experts. Of each family the oldest release sees that one.
+FULLEST = {
+    "llama-llama3",
+    "mistral-window",
+    "qwen2-window",
+    "qwen3-window",
+    "gemma",
+    "gemma2",
+    "gemma3",
+    "phi3-window",
+    "olmo2-biased",
+    "gpt2-scaled",
+    "gpt-neox",
+    "mixtral-window",
+    "granite-tied",
+}
+
+
+def each(table):
+    """Return the names of a table as parameters; all but one of a family are marked ``variant``."""
+    shown = {}
+    for name, (family, _) in table.items():
+        if family not in shown or name in FULLEST:
+            shown[family] = name
+    variants = table.keys() - shown.values()
+    return [
+        pytest.param(name, marks=pytest.mark.variant if name in variants else ()) for name in table
+    ]

@@ -8,6 +8,8 @@ import sys
 
 import pytest
 
+from specframe.cli import main
+
 pytestmark = pytest.mark.cli
 
 
@@ -155,7 +157,27 @@ def test_demo_package_brings_its_command(tmp_path):
         ),
     ],
 )
-def test_bad_input_is_one_message_and_exit_code_two(tmp_path, arguments, complaint):
+def test_bad_input_is_one_message_and_exit_code_two(
+    tmp_path, arguments, complaint, monkeypatch, capsys
+):
+    """In this process: that a process says the same is the next test's."""
+    monkeypatch.chdir(tmp_path)
+    assert main(arguments) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith("error: ")
+    assert complaint in said.err
+    assert "Traceback" not in said.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["bogus"], "No such command 'bogus' (see: specframe --help)"),
+        (["decode", "--strategy", "kangaro"], "did you mean 'kangaroo'?"),
+    ],
+)
+def test_a_process_ends_with_that_message_and_that_code(tmp_path, arguments, complaint):
     done = specframe(*arguments, cwd=tmp_path)
     assert done.returncode == 2
     assert done.stdout == ""

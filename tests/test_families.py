@@ -7,13 +7,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import specframe
-from configurations import LLAMAS, SLIDING
+from configurations import LLAMAS, SLIDING, each
 from configured import COUNT, DRAFTS, WAYS, Configured, prompt_of
 
 pytestmark = pytest.mark.models
 
 
-@pytest.fixture(scope="module", params=LLAMAS)
+@pytest.fixture(scope="module", params=each(LLAMAS))
 def configured(request, tiny, tmp_path_factory):
     """Return one configuration's models by dtype, and a maker of decoders on them."""
     family, changes = LLAMAS[request.param]

@@ -5,7 +5,7 @@ import copy
 import pytest
 
 import specframe
-from configurations import LLAMAS, OTHERS
+from configurations import LLAMAS, OTHERS, each
 from configured import caps_are_left_out
 from specframe._plugins.discovery import load_registry
 
@@ -16,7 +16,7 @@ CONFIGURATIONS = {
 }
 
 
-@pytest.fixture(params=CONFIGURATIONS)
+@pytest.fixture(params=each(CONFIGURATIONS))
 def configuration(request):
     """Return each family in turn, with what differs from the common shape."""
     return CONFIGURATIONS[request.param]

@@ -9,13 +9,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import specframe
-from configurations import MIXED, MULTIPLIERS, OTHERS, rope
+from configurations import MIXED, MULTIPLIERS, OTHERS, each, rope
 from configured import COUNT, DRAFTS, WAYS, Configured, prompt_of
 
 pytestmark = pytest.mark.models
 
 
-@pytest.fixture(scope="module", params=OTHERS)
+@pytest.fixture(scope="module", params=each(OTHERS))
 def configured(request, tiny, tmp_path_factory):
     """Return one configuration's models by dtype, and a maker of decoders on them."""
     family, changes = OTHERS[request.param]

@@ -4,7 +4,7 @@ import attrs
 import pytest
 import torch
 
-from configurations import LLAMAS, OTHERS
+from configurations import LLAMAS, OTHERS, each
 from specframe import ModelError, RMSNorm
 from specframe._loading.probe import admit
 from specframe._plugins.discovery import load_registry
@@ -184,7 +184,7 @@ def probed(tiny, configuration, dtype, wrong=same, *, owned=False):
 
 @pytest.mark.parametrize("owned", [False, True])
 @pytest.mark.parametrize("dtype", ["float64", "float32", "bfloat16", "float16"])
-@pytest.mark.parametrize("configuration", OTHERS)
+@pytest.mark.parametrize("configuration", each(OTHERS))
 def test_a_fitting_family_is_admitted(tiny, configuration, dtype, owned):
     assert probed(tiny, configuration, dtype, owned=owned).num_layers == 4
 
