@@ -40,11 +40,6 @@ def pytest_collection_modifyitems(items):
             item.add_marker("quick")
 
 
-def pytest_collection_finish(session):
-    if any(item.get_closest_marker("models") for item in session.items):
-        shapes.install_with_models()
-
-
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item):
     """Hold marks to what they say: ``pytest -m quick`` never imports transformers."""

@@ -41,18 +41,11 @@ APART = {
     "_run_folder",
     "_teacher",
 }
-# Importing it imports transformers, which `pytest -m quick` does without.
-WITH_MODELS = "specframe_models._decoder_family"
 
 
 def install():
     """Wrap what the modules of PACKAGES define; return how many functions were wrapped."""
     return sum(wrap_members(module, module.__name__) for module in modules())
-
-
-def install_with_models():
-    module = importlib.import_module(WITH_MODELS)
-    return wrap_members(module, module.__name__)
 
 
 def modules():
@@ -64,7 +57,7 @@ def modules():
 def modules_below(package):
     """Yield all modules of a package and of the rooms in it, but for the exceptions."""
     for found in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
-        if found.name != WITH_MODELS and found.name.rpartition(".")[2] not in APART:
+        if found.name.rpartition(".")[2] not in APART:
             module = importlib.import_module(found.name)
             yield module
             if found.ispkg:

@@ -194,7 +194,7 @@ def test_a_tokenizer_in_the_folder_is_found(tiny, model, tokenizer, tmp_path):
 def test_any_bytes_in_any_portions_add_up(tokenizer):
     from specframe import Stops
     from specframe._decoder.request import decode_with
-    from specframe._results.text import TextStream, text_of
+    from specframe._results.streamed_text import TextStream, text_of
 
     decode = decode_with(tokenizer)
     encode = tokenizer.backend_tokenizer.encode

@@ -17,7 +17,6 @@ import attrs
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
-from transformers.masking_utils import create_causal_mask, create_sliding_window_causal_mask
 
 from specframe import Family, Projection, RMSNorm, RotaryTable, Split
 from specframe_models._blocks import DecoderLayer, LayerKind, Map
@@ -167,7 +166,10 @@ def _rope_types(rotary: Any) -> set[str]:
 
 
 def _stock_mask(config: Any, hidden: Tensor, positions: Tensor, window: int | None) -> Any:
-    make = create_causal_mask if window is None else create_sliding_window_causal_mask
+    from transformers import masking_utils as masks  # noqa: PLC0415 (seconds, and there by now)
+
+    whole, windowed = masks.create_causal_mask, masks.create_sliding_window_causal_mask
+    make = whole if window is None else windowed
     return make(
         config=config,
         inputs_embeds=hidden,

@@ -98,7 +98,8 @@ class Decoder:
     """Decode prompts with one model and one strategy, one call at a time.
 
     Owns the drafter, the target's cache and the buffers; ``close`` (or leaving ``with``) releases
-    them, and decoding afterwards raises InputError. ``setup`` names everything that is in force.
+    them, and what needs the model raises InputError afterwards. ``setup`` names everything that is
+    in force.
     """
 
     def __init__(self, loaded: Loaded, parts: Parts) -> None:
@@ -115,17 +116,20 @@ class Decoder:
 
     @property
     def tokenizer(self) -> PreTrainedTokenizerBase | None:
-        """Return the model's tokenizer, or None."""
+        """Return the model's tokenizer, or None; raises InputError after ``close``."""
         return self._open()[0].tokenizer
 
     @property
     def loaded(self) -> Loaded:
-        """Return the loaded model: its engine, tokenizer, origin, end tokens and source."""
+        """Return the loaded model: its engine, tokenizer, origin, end tokens and source.
+
+        Raises InputError after ``close``.
+        """
         return self._open()[0]
 
     @property
     def target(self) -> Target:
-        """Return the target, for inspection and benchmarks."""
+        """Return the target, for inspection and benchmarks; raises InputError after ``close``."""
         return self._open()[1]
 
     @property
@@ -151,7 +155,8 @@ class Decoder:
         Raises InputError for what cannot be served, before anything is decoded, and during another
         call; NumericsError for logits that are not finite; MemoryShortageError; PluginError, which
         names the part that broke its contract; RunnerError, a SpecframeError, where exact mode
-        cannot continue. TypeError for an unknown argument.
+        cannot continue. TypeError for an unknown argument. What the caller's own functions raise
+        is passed on.
         """
         request = request_of(arguments)
         prompts = cast("Sequence[Prompt]", prompt if is_many(prompt) else [prompt])
@@ -184,7 +189,10 @@ class Decoder:
         return Stream(RowLog(row, self.tokenizer), self._rounds(Rows([row]), request))
 
     def plain(self) -> Decoder:
-        """Return a decoder on the same weights that drafts nothing and has a cache of its own."""
+        """Return a decoder on the same weights that drafts nothing and has its own cache.
+
+        Raises InputError after ``close``.
+        """
         loaded, _ = self._open()
         parts = assemble(load_plugins().registry, _defaults.PLAIN, None, None, {})
         return Decoder(attrs.evolve(loaded, engine=loaded.engine.twin()), parts)

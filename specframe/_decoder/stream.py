@@ -16,7 +16,7 @@ from specframe._plugins.discovery import load_plugins
 from specframe._results.metrics import measure
 from specframe._results.result import Result
 from specframe._results.row_round import RowRound
-from specframe._results.text import TextStream, text_of
+from specframe._results.streamed_text import TextStream, text_of
 from specframe._round.round import Round
 from specframe._round.rows import Row
 

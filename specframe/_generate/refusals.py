@@ -47,7 +47,7 @@ ASSISTANTS: dict[str, tuple[object, ...]] = {
     "target_lookbehind": (None, 10),
     "assistant_ensemble_weight": (None,),
 }
-# Arguments of ``generate`` that a callable is not given, but for the streamer.
+# Arguments of ``generate``, besides the streamer, that a callable does not get.
 ARGUMENTS = {
     "assistant_model": DRAFTERS,
     "assistant_tokenizer": DRAFTERS,

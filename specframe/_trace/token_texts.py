@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from specframe._results.text import UNFINISHED, TextStream
+from specframe._results.streamed_text import UNFINISHED, TextStream
 
 CONTEXT = 8  # tokens before: enough for spaces between words and for characters of many bytes
 

@@ -9,7 +9,10 @@ from specframe import at_least, not_negative, option
 
 @attrs.frozen
 class DraftModelOptions:
-    """Options of the drafter ``draft-model``."""
+    """Options of the drafter ``draft-model``.
+
+    Raises OptionError for a value that is out of range.
+    """
 
     model: str = option(
         help="folder or hub id of a causal language model with the target's tokenizer; "

@@ -9,7 +9,10 @@ from specframe import at_least, not_negative, option
 
 @attrs.frozen
 class EarlyExitOptions:
-    """Options of the drafter ``early-exit``."""
+    """Options of the drafter ``early-exit``.
+
+    Raises OptionError for a value that is out of range.
+    """
 
     exit_layer: int = option(
         help="target layers that draft; models trained for an early exit do not say where: sweep",

@@ -9,7 +9,10 @@ from specframe import at_least, not_negative, option
 
 @attrs.frozen
 class KangarooOptions:
-    """Options of the drafter ``kangaroo``: option, else the adapter's metadata, else a default."""
+    """Options of the drafter ``kangaroo``: option, else the adapter's metadata, else a default.
+
+    Raises OptionError for a value that is out of range.
+    """
 
     adapter: str | None = option(
         None, help="folder of the trained adapter; the demo model brings its own"

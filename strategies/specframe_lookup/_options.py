@@ -12,7 +12,11 @@ from specframe import at_least, option
 
 @attrs.frozen
 class LookupOptions:
-    """Options of the drafter ``prompt-lookup``."""
+    """Options of the drafter ``prompt-lookup``.
+
+    Raises OptionError for a value that is out of range, ValueError if ``min_ngram`` is above
+    ``max_ngram``.
+    """
 
     max_ngram: int = option(
         3, help="longest run of last tokens to look for", unit="tokens", check=at_least(1)

@@ -9,14 +9,20 @@ from specframe import at_least, not_nan, not_negative, option
 
 @attrs.frozen
 class FixedOptions:
-    """Options of the policy ``fixed``."""
+    """Options of the policy ``fixed``.
+
+    Raises OptionError for a value that is out of range.
+    """
 
     steps: int = option(6, help="levels drafted in a round", unit="tokens", check=at_least(1))
 
 
 @attrs.frozen
 class ConfidenceOptions:
-    """Options of the policy ``confidence``."""
+    """Options of the policy ``confidence``.
+
+    Raises OptionError for a value that is out of range.
+    """
 
     steps: int = option(6, help="most levels drafted in a round", unit="tokens", check=at_least(1))
     threshold: float = option(
@@ -30,7 +36,10 @@ class ConfidenceOptions:
 
 @attrs.frozen
 class HeuristicOptions:
-    """Options of the policy ``heuristic``."""
+    """Options of the policy ``heuristic``.
+
+    Raises OptionError for a value that is out of range.
+    """
 
     steps: int = option(20, help="most levels drafted in a round", unit="tokens", check=at_least(1))
     start: int = option(
@@ -40,7 +49,10 @@ class HeuristicOptions:
 
 @attrs.frozen
 class SvipOptions:
-    """Options of the policy ``svip``."""
+    """Options of the policy ``svip``.
+
+    Raises OptionError for a value that is out of range.
+    """
 
     steps: int = option(40, help="most levels drafted in a round", unit="tokens", check=at_least(1))
     factor: float = option(
@@ -56,7 +68,10 @@ class SvipOptions:
 
 @attrs.frozen
 class AdaptiveConfidenceOptions:
-    """Options of the policy ``adaptive-confidence``."""
+    """Options of the policy ``adaptive-confidence``.
+
+    Raises OptionError for a value that is out of range.
+    """
 
     steps: int = option(8, help="most levels drafted in a round", unit="tokens", check=at_least(1))
     threshold: float = option(
@@ -72,7 +87,10 @@ class AdaptiveConfidenceOptions:
 
 @attrs.frozen
 class AdaedlOptions:
-    """Options of the policy ``adaedl``."""
+    """Options of the policy ``adaedl``.
+
+    Raises OptionError for a value that is out of range.
+    """
 
     steps: int = option(8, help="most levels drafted in a round", unit="tokens", check=at_least(1))
     factor: float = option(
@@ -91,7 +109,10 @@ class AdaedlOptions:
 
 @attrs.frozen
 class CostAwareOptions:
-    """Options of the policy ``cost-aware``."""
+    """Options of the policy ``cost-aware``.
+
+    Raises OptionError for a value that is out of range.
+    """
 
     steps: int = option(
         16,
@@ -126,9 +147,15 @@ class _Composed:
 
 @attrs.frozen
 class AnyOptions(_Composed):
-    """Options of the policy ``any``; ``policies`` is as ``specframe.named_parts`` reads it."""
+    """Options of the policy ``any``; ``policies`` is as ``specframe.named_parts`` reads it.
+
+    Raises OptionError for a value that is out of range.
+    """
 
 
 @attrs.frozen
 class AllOptions(_Composed):
-    """Options of the policy ``all``; ``policies`` is as ``specframe.named_parts`` reads it."""
+    """Options of the policy ``all``; ``policies`` is as ``specframe.named_parts`` reads it.
+
+    Raises OptionError for a value that is out of range.
+    """

@@ -9,7 +9,10 @@ from specframe import not_negative, option
 
 @attrs.frozen
 class TypicalOptions:
-    """Options of the verifier ``typical``; the defaults are Medusa's."""
+    """Options of the verifier ``typical``; the defaults are Medusa's.
+
+    Raises OptionError for a value that is out of range.
+    """
 
     epsilon: float = option(
         0.09, help="a token this probable is always kept", unit="probability", check=not_negative
