@@ -222,7 +222,7 @@ def test_two_folders_are_shown_side_by_side(whole, base, tmp_path, capsys):
     assert message.count("\n") == 1
 
 
-def test_a_strategy_that_fails_is_a_row_and_the_others_go_on(base, tmp_path, capsys):
+def test_a_strategy_that_fails_is_a_row_and_the_others_run(base, tmp_path, capsys):
     folder = tmp_path / "results"
     names = "none,kangaroo:adapter=/nowhere,hf-early-exit:exit_layer=9,kangaroo"
     arguments = [*base, "--strategies", names, "--repeats", "1", "--output", str(folder)]
@@ -242,7 +242,7 @@ def test_a_strategy_that_fails_is_a_row_and_the_others_go_on(base, tmp_path, cap
     assert "cannot take part" in said.err
 
 
-def test_a_run_that_fails_is_a_row_and_the_others_go_on(base, tmp_path):
+def test_a_run_that_fails_is_a_row_and_the_others_run(base, tmp_path):
     """transformers' assisted generation decodes one prompt at a time."""
     folder = tmp_path / "results"
     names = "none,kangaroo,hf,hf-prompt-lookup"
@@ -307,7 +307,7 @@ def test_a_sweep_adds_a_strategy_for_each_value(base, tmp_path, monkeypatch):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are sent differently there")
-def test_ctrl_c_says_what_was_decoded_and_how_to_go_on(base, tmp_path):
+def test_ctrl_c_says_what_was_decoded_and_how_to_continue(base, tmp_path):
     folder = tmp_path / "results"
     arguments = [*base, "--strategies", "none,kangaroo", "--repeats", "5000"]
     arguments += ["--output", str(folder)]
@@ -422,7 +422,7 @@ def wait_for_lines(path, count):
     raise AssertionError(f"{path} has no {count} lines after two minutes")
 
 
-def test_a_killed_benchmark_goes_on_to_the_same_set_of_runs(base, tmp_path):
+def test_a_killed_benchmark_continues_to_the_same_set_of_runs(base, tmp_path):
     folder = tmp_path / "results"
     arguments = [*base, "--strategies", "none,kangaroo", "--repeats", "30", "--output", str(folder)]
     command = [sys.executable, "-m", "specframe", *arguments]

@@ -281,7 +281,7 @@ def test_a_terminal_sees_a_table_that_only_moves_between_runs(monkeypatch):
     assert "none failed on prompt b: it broke" in said
 
 
-def test_judging_has_a_bar_of_its_own_that_an_end_takes_away(monkeypatch):
+def test_judging_has_its_own_bar_that_an_end_takes_away(monkeypatch):
     import io
 
     from specframe.cli._display import Notes

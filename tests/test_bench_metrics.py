@@ -196,7 +196,7 @@ def test_what_differs_is_named_the_worst_first_and_counted_from_the_fourth_on():
 
 
 @given(st.lists(st.integers(0, 3), max_size=60))
-def test_repeated_grams_are_those_that_stood_there_before(tokens):
+def test_repeated_grams_are_those_that_occurred_before(tokens):
     seen, repeated = set(), 0
     grams = [tuple(tokens[at : at + 8]) for at in range(len(tokens) - 7)]
     for gram in grams:

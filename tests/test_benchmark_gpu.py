@@ -87,7 +87,7 @@ def test_it_runs_at_toy_sizes(gpu, runner, monkeypatch, capsys):
     assert sum("ms/token" in line for line in lines) == 2 * 6
 
 
-def test_a_row_that_fails_says_why_and_the_others_go_on(gpu, monkeypatch, capsys):
+def test_a_row_that_fails_says_why_and_the_others_run(gpu, monkeypatch, capsys):
     monkeypatch.setattr(gpu, "TREE_STEPS", "six")  # a limit that no drafter can count to
     given = ["gpu.py", "--tiny", "--max-new-tokens", "4", "--repeats", "1", "--acceptance", "0.8"]
     monkeypatch.setattr(sys, "argv", [*given, "0.9"])

@@ -215,7 +215,7 @@ def test_reader_that_goes_away_is_no_error(tmp_path):
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_broken_plugin_is_one_warning_and_the_command_goes_on(tmp_path):
+def test_broken_plugin_is_one_warning_and_the_command_runs(tmp_path):
     seen = install(tmp_path, "shaky", "raise RuntimeError('no luck')\n")
     done = specframe("strategies", cwd=tmp_path, **seen)
     assert done.returncode == 0

@@ -101,7 +101,7 @@ def test_strategy_of_a_file_of_settings_has_its_options(answer, tmp_path, monkey
     assert answer("decode -c missing.toml -o thr") == ["threshold="]
 
 
-def test_help_stands_beside_a_value_in_one_line(monkeypatch, capsys):
+def test_help_is_beside_a_value_in_one_line(monkeypatch, capsys):
     monkeypatch.setenv("_SPECFRAME_COMPLETE", "zsh")
     monkeypatch.setenv(LINE, "specframe decode --strategy ")
     assert main([]) == 0

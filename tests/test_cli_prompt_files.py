@@ -189,7 +189,7 @@ def test_what_is_not_finite_is_written_as_null(tmp_path):
     assert "NaN" not in output.read_text(encoding="utf-8")
 
 
-def test_failed_prompt_is_a_line_and_the_others_go_on(tmp_path):
+def test_failed_prompt_is_a_line_and_the_others_are_decoded(tmp_path):
     code, _, output = run(tmp_path, prompts_of("a", "boom", "bug", "b"))
     assert code == 1
     assert [line.get("error") for line in lines_of(output)] == [
@@ -260,7 +260,7 @@ def test_rerun_of_a_finished_file_still_tells_of_failures(tmp_path):
     assert (code, decoder.calls) == (1, [])
 
 
-def test_ctrl_c_keeps_what_is_done_and_a_rerun_goes_on(tmp_path, capsys):
+def test_ctrl_c_keeps_what_is_done_and_a_rerun_continues(tmp_path, capsys):
     code, _, output = run(tmp_path, prompts_of("a", "ctrl-c", "b"))
     assert code == 130
     assert [line["id"] for line in lines_of(output)] == ["a"]

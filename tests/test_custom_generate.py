@@ -376,7 +376,7 @@ def test_usual_settings_of_an_assistant_change_nothing(model, kangaroo):
     assert ours == generate(model, [PROMPT], custom_generate=kangaroo)
 
 
-def test_a_model_may_have_settings_of_an_assistant_of_its_own(model, kangaroo, monkeypatch):
+def test_a_model_may_have_settings_of_its_own_assistant(model, kangaroo, monkeypatch):
     own = copy.deepcopy(model.generation_config)
     own.update(num_assistant_tokens=5, num_assistant_tokens_schedule="heuristic")
     plain = generate(model, [PROMPT], custom_generate=kangaroo)

@@ -129,7 +129,7 @@ def test_a_request_that_nobody_writes_is_refused():
         GENERATED.with_generated("<!-- generated: weather -->")
 
 
-def test_text_of_a_table_is_shown_as_it_stands():
+def test_text_of_a_table_is_shown_unchanged():
     assert GENERATED.plain("a|b *c* `d|e`") == r"a\|b \*c\* `d|e`"
 
 

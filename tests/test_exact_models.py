@@ -190,7 +190,7 @@ def test_without_exact_mode_bits_do_change(tiny):
     assert not torch.equal(ours.logits, plain.logits)
 
 
-def test_exact_is_reported_and_goes_on_to_the_plain_decoder(llama):
+def test_exact_is_reported_and_passed_on_to_the_plain_decoder(llama):
     assert llama.decoder.setup.exact
     assert llama.decoder.plain().setup.exact
     assert llama.kangaroo().setup.exact

@@ -265,7 +265,7 @@ def test_a_shortage_of_memory_while_recording_stays_one(tiny, monkeypatch):
 
 
 @pytest.mark.models
-def test_a_decoder_says_it_in_one_sentence_and_never_goes_on_otherwise(tiny, monkeypatch):
+def test_a_decoder_says_it_in_one_sentence_and_never_continues_otherwise(tiny, monkeypatch):
     monkeypatch.setenv("SPECFRAME_RUNNER", "graph")
     recording_device = Refusing(100)
     monkeypatch.setattr(recording, "StandIn", lambda: recording_device)

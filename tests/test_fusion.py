@@ -70,7 +70,7 @@ def test_one_compilation_serves_all_layers_of_a_kind_and_all_reaches(tiny, famil
 
 
 @torch.inference_mode()
-def test_a_failed_compilation_is_told_once_and_decoding_goes_on(tiny):
+def test_a_failed_compilation_is_told_once_and_decoding_continues(tiny):
     def refuse(_graph, _inputs):
         raise RuntimeError("no compiler here")
 

@@ -68,7 +68,7 @@ def test_padding_is_zeros_in_the_last_slot_and_sees_the_first():
     assert sees == [[0, 1, 2], [0, 1, 2, 4], [0], [0]]
 
 
-def test_positions_behind_slots_are_those_of_the_pass():
+def test_positions_of_slots_are_those_of_the_pass():
     inputs = StaticInputs(Shape(1, 2, 8, masked=True), torch.zeros(1, 2, 2), 8)
     board = Board(8)
     fork = board.trees([1], [[-1, 0, 0]], [[1, 5, 2]], first=1)
@@ -135,7 +135,7 @@ def chain_of(engine, tokens):
 
 
 @pytest.mark.parametrize("most", range(4))
-def test_a_failed_recording_is_told_once_and_decoding_goes_on(most):
+def test_a_failed_recording_is_told_once_and_decoding_continues(most):
     engine = graph_engine(Refusing(most))
     engine.open(1, 40)
     engine.fill(0, [1, 2, 3])

@@ -110,7 +110,7 @@ class Watched(LookupDrafter):
         return draft
 
 
-def test_nothing_is_drafted_where_nothing_stood_before():
+def test_nothing_is_drafted_where_nothing_occurred_before():
     """Others draft token 100 here, which is in some vocabularies a frequent one."""
     assert look([1, 2, 3]) == []
     assert look([100]) == []

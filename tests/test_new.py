@@ -263,7 +263,7 @@ SUMMARY = "copy O'Brien's n-grams, {{ as }} they were: ~50 % of 'em"
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_summary_stands_wherever_the_package_says_what_it_does(kind, tmp_path, monkeypatch):
+def test_a_summary_is_wherever_the_package_says_what_it_does(kind, tmp_path, monkeypatch):
     name, noun, usual = f"said-{kind}", KINDS[kind].noun, KINDS[kind].summary
     main(["new", kind, "usual"])
     main(["new", kind, name, "--summary", f" {SUMMARY}. "])

@@ -109,7 +109,7 @@ def test_reference_may_have_the_mark_of_windows(tmp_path):
     assert read_documents(path, Target()) == [[1, 2], [3]]
 
 
-def test_output_whose_line_ends_an_editor_changed_goes_on(tmp_path):
+def test_output_whose_line_ends_an_editor_changed_is_continued(tmp_path):
     path = tmp_path / "out.jsonl"
     with OutputFile.open(path, {"a": 1}) as output:
         output.add(1, {"text": "x"})

@@ -338,7 +338,7 @@ def test_a_method_without_the_mark_is_named(install):
     assert "has a function specframe_round that is not marked with @hookimpl" in str(problem)
 
 
-def test_an_observer_that_raises_is_named_once_and_the_others_go_on(install):
+def test_an_observer_that_raises_is_named_once_and_the_others_run(install):
     install("watcher", OBSERVER)
     install("faulty", OBSERVER.replace("seen.append(round)", "raise KeyError(round)"))
     plugins = discover()

@@ -41,7 +41,7 @@ def test_every_public_name_has_its_promise_and_nothing_else_has(module):
 
 
 @pytest.mark.parametrize(("module", "name"), NAMES)
-def test_every_public_name_has_a_docstring_of_its_own(module, name):
+def test_every_public_name_has_its_own_docstring(module, name):
     value = getattr(importlib.import_module(module), name)
     if name in {"API_VERSION", "Guarantee", "Look", "hookimpl"}:  # not classes or functions of ours
         return

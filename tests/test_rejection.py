@@ -152,7 +152,7 @@ def _has_mass(parents, q_at):
 
 @often
 @given(parent_lists(6), st.lists(st.integers(0, 2), min_size=5, max_size=5), weights, weights)
-def test_a_tree_that_was_not_drawn_keeps_the_law_as_it_stands(parents, tokens, p, p_below):
+def test_a_tree_that_was_not_drawn_keeps_the_law_unchanged(parents, tokens, p, p_below):
     p, p_below = normed(p), normed(p_below)
     tokens = tokens[: len(parents) - 1]
     draft = tree_of(parents, tokens, Law.DETERMINISTIC, [p] * len(parents))

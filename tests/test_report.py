@@ -435,7 +435,7 @@ def test_the_report_is_written_as_a_whole(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_the_picture_is_one_svg_that_stands_alone():
+def test_the_picture_is_one_svg_that_needs_no_page():
     text = draw_picture(report_results.broken())
     root = ET.fromstring(text)
     assert root.tag == "{http://www.w3.org/2000/svg}svg"

@@ -250,7 +250,7 @@ def test_rejection_draws_no_number_twice(drawn):
     assert max(Counter(drawn).values()) == 1
 
 
-def test_rejection_flips_a_coin_of_its_own_for_each_sibling(drawn):
+def test_rejection_flips_a_separate_coin_for_each_sibling(drawn):
     table = Table()
     rows = make_seeded([[1], [2, 3]], Stops(30, 1000), [5, 6])
     wide = [[Guess(miss=1), Guess(above=1, miss=2), Guess(above=2, miss=3), Guess()]]

@@ -305,7 +305,7 @@ def test_the_first_rounds_explore_lengths_within_the_steps():
     assert limits == [[min(length, 3)] * 2 for length in EXPLORED]
 
 
-def test_rows_share_the_price_and_go_on_together():
+def test_rows_share_the_price_and_continue_together():
     policy = taught(lambda confidence: confidence > 0.5, level=0.003)
     rows = rows_of(2)
     for _ in EXPLORED:

@@ -304,7 +304,7 @@ def test_the_texts_of_tokens_add_up_however_they_are_cut(tokenizer, text, cuts):
 
 
 @pytest.mark.models
-def test_a_draft_is_read_where_it_stands(tokenizer):
+def test_a_draft_is_read_in_its_place(tokenizer):
     """The second byte of a character completes it, after any committed or drafted text."""
     ids = tokenizer("a\u20ac")["input_ids"]
     texts = TokenTexts(tokenizer, ids[:1])

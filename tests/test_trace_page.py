@@ -157,7 +157,7 @@ def test_pages_stand_beside_their_traces(tmp_path, capsys):
         assert (tmp_path / page).read_text(encoding="utf-8").endswith("</html>")
 
 
-def test_a_trace_that_goes_on_differs_where_the_other_ends():
+def test_a_trace_that_continues_differs_where_the_other_ends():
     short = trace_of(SMALL[:-2], "a")
     text = render_comparison((short, trace_of(SMALL, "b")), ("a", "b"))
     assert "The first difference is new token 11." in text

@@ -234,7 +234,7 @@ def test_two_processes_train_what_one_does_and_one_writes(request_of, tmp_path, 
 
 
 @pytest.mark.models
-def test_training_goes_on_from_a_given_adapter(request_of, tmp_path):
+def test_training_continues_from_a_given_adapter(request_of, tmp_path):
     torch.manual_seed(3)
     given = Checkpoint(Adapter(AdapterConfig(16, 2, 1)), exit_layer=3, threshold=0.2)
     save_checkpoint(tmp_path / "given", given)

@@ -198,7 +198,7 @@ def test_eos_closes_a_text_that_no_special_token_opens(tokenizer, monkeypatch):
 
 @pytest.mark.models
 @pytest.mark.parametrize("is_fast", [True, False])
-def test_only_the_assistant_is_learned_and_bos_stands_once(
+def test_only_the_assistant_is_learned_and_bos_occurs_once(
     tokenizer, tmp_path, monkeypatch, is_fast
 ):
     monkeypatch.setattr(tokenizer, "chat_template", CHAT)

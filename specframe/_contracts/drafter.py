@@ -98,13 +98,13 @@ class Drafter(abc.ABC):
 
 
 class SequenceDrafter(Drafter):
-    """Draft a chain by looking at one sequence at a time; ``guess`` is the one method to write."""
+    """Draft a chain by looking at one sequence at a time; ``guess`` is the one method to write.
+
+    Raises PluginError where ``guess`` does not return token ids.
+    """
 
     def propose(self, rows: Rows, stop: StopPolicy, sampler: Sampler) -> Draft:
-        """Ask ``guess`` for every row that has room, and cut the answer to it.
-
-        Raises PluginError where ``guess`` does not return token ids.
-        """
+        """Ask ``guess`` for every row that has room, and cut the answer to it."""
         guesses = [
             self._guessed(list(row.tokens), row.room)[: row.room] if row.room else []
             for row in rows.active

@@ -24,7 +24,7 @@ class Verifier(abc.ABC):
     with certainty (a one-hot q). ``samples``: it decodes above temperature 0 too. ``trees``: drafts
     may branch; a verifier without is refused with a drafter of trees. ``capturable``: ``verify`` is
     made of tensor operations of fixed shape alone, such as ``scores.accept``, and reads no value on
-    the host.
+    the host. The decoder raises PluginError for another guarantee.
     """
 
     guarantee: Guarantee

@@ -44,8 +44,9 @@ def decode(prompt: Prompt | Sequence[Prompt], **arguments: Unpack[CallArguments]
     """Load a model, decode a prompt to a Result (a list of prompts to a list), and release both.
 
     The arguments are those of ``load`` (``model`` as a keyword) and of ``Decoder.decode``. Raises
-    what they raise, and TypeError for an unknown argument. Loading takes seconds: to decode more
-    than once, keep a decoder.
+    what they raise (UnknownNameError, OptionError, ModelError, InputError and others), and
+    TypeError for an unknown argument. Loading takes seconds: to decode more than once, keep a
+    decoder.
     """
     refuse_unknown(arguments, CallArguments, "decode")
     of_load = {each.name for each in _OF_LOAD}

@@ -83,7 +83,8 @@ class RowLog:
 class Stream:
     """Iterate over the rounds of one prompt; ``result`` is what has been decoded so far.
 
-    The prefill comes first, as a round with an empty draft. Made by ``Decoder.stream``.
+    The prefill comes first, as a round with an empty draft. Made by ``Decoder.stream``. ``next``
+    raises what ``Decoder.decode`` raises while it decodes.
     """
 
     def __init__(self, log: RowLog, rounds: Generator[Round]) -> None:

@@ -44,5 +44,5 @@ def packed(packing: Packing | None, states: Tensor) -> Tensor:
 
 
 def unpacked(packing: Packing | None, states: Tensor) -> Tensor:
-    """Return ``[1, real, ...]`` as ``[batch, token, ...]``: the reverse of ``packed``."""
+    """Return ``[1, real, ...]`` as ``[batch, token, ...]``: ``packed`` undone; raises nothing."""
     return states if packing is None else packing.unpack(states)

@@ -17,7 +17,7 @@ from specframe._exact.exact_probe import NotExactError, admit_exact
 class Admitted:
     """Hold an engine in exact mode and the runner that it is on.
 
-    ``shortfall`` says of each runner that the device would rather have had why it is not that one.
+    ``shortfall`` says why each runner that the device prefers was refused.
     """
 
     engine: ExactEngine
@@ -38,9 +38,9 @@ def exact_on_runner(engine: Engine) -> ExactEngine:
 
 
 def admit_on_runner(engine: Engine) -> Admitted:
-    """Return ``engine`` in exact mode on its device's runner, or on the first simpler one that may.
+    """Return ``engine`` in exact mode on its device's runner, or on the first simpler one admitted.
 
-    Raises the ModelError of the eager one where that is refused as well.
+    Raises the ModelError of the eager one where that is refused too.
     """
     refusals: list[str] = []
     names = RUNNERS[: RUNNERS.index(runner_on(engine.device.type)) + 1]

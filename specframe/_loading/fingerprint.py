@@ -26,7 +26,8 @@ def fingerprint(model: nn.Module) -> str:
 
     No floating-point type rounds the sign of a weight away, so the hash is the same in whichever
     type the model is loaded; fine-tuning flips some of the sampled signs. Four matrices are
-    sampled, from the first to the last. ``model`` needs a transformers ``config``.
+    sampled, from the first to the last. ``model`` needs a transformers ``config``. Raises no error
+    of specframe's.
     """
     digest = hashlib.sha256(json.dumps(_shape(model)).encode())
     for weight in _sample(model):

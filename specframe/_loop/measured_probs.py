@@ -44,7 +44,7 @@ def measured_rounds(  # noqa: PLR0913, PLR0917 (the loop's own arguments)
 ) -> Iterator[Round]:
     """Run the loop and give each round its probabilities; the tokens are those of the loop.
 
-    What measuring takes is booked on no part of a round.
+    The time of measuring is booked on no part of a round.
     """
     measuring = MeasuringSampler(sampler.sampling, target.clock, wants_q=sampler.wants_q)
     watched = MeasuringVerifier(verifier, measuring)
@@ -62,7 +62,7 @@ class Seen:
 
 
 class MeasuringSampler(Sampler):
-    """Choose as any sampler does, and note by what; owns the probabilities of the last round."""
+    """Choose as any sampler does, and note the logits; owns the probabilities of the last round."""
 
     probs: Probs
 

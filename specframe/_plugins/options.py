@@ -47,12 +47,12 @@ class Check:
 
 
 def at_least(least: float) -> Check:
-    """Refuse values below ``least``, and NaN; for ``option(check=...)``."""
+    """Refuse values below ``least``, and NaN; for ``option(check=...)``. Raises no error itself."""
     return Check(f">= {least}", lambda value: value >= least)
 
 
 def at_most(most: float) -> Check:
-    """Refuse values above ``most``, and NaN; for ``option(check=...)``."""
+    """Refuse values above ``most``, and NaN; for ``option(check=...)``. Raises no error itself."""
     return Check(f"<= {most}", lambda value: value <= most)
 
 

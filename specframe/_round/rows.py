@@ -96,7 +96,7 @@ class Row:
 class Rows:
     """Hold the rows that are still being decoded, in batch order; rows only ever leave.
 
-    ``active`` are these rows; the lists below are read from them.
+    ``active`` are these rows; the lists below are read from them. Reading raises nothing.
     """
 
     def __init__(self, rows: list[Row]) -> None:

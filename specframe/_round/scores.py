@@ -32,7 +32,11 @@ class Captured:
 
 @attrs.frozen(eq=False)
 class Scores:
-    """Hold the target's logits at every node of a draft."""
+    """Hold the target's logits at every node of a draft.
+
+    ``captured`` is what the drafter's ``needs`` asked for there. Reading raises no error of
+    specframe's.
+    """
 
     logits: Float[Tensor, "batch node vocab"]
     captured: Captured = attrs.field(factory=Captured)
@@ -43,7 +47,7 @@ class Scores:
 
         The token after it is the choice at its end. ``choices`` is what the target says at each
         node. For a verifier that is ``capturable``, where passes are recorded, the walk runs on the
-        device, and the host waits when it reads the verdict. Raises nothing for a checked draft.
+        device, and the host waits when it reads the verdict.
         """
         return self._acceptance(draft, choices)
 

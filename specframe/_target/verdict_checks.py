@@ -1,4 +1,4 @@
-"""What a verdict must be before anything is committed of it."""
+"""What a verdict must be before it is committed."""
 
 from __future__ import annotations
 

@@ -21,7 +21,10 @@ Probs = list[float]
 def token_sequences(
     vocab: int = VOCAB, *, min_size: int = 1, max_size: int = 8
 ) -> st.SearchStrategy[list[int]]:
-    """Return lists of ``min_size`` to ``max_size`` token ids below ``vocab``."""
+    """Return lists of ``min_size`` to ``max_size`` token ids below ``vocab``.
+
+    Raises no error of specframe's.
+    """
     return st.lists(st.integers(0, vocab - 1), min_size=min_size, max_size=max_size)
 
 
@@ -37,7 +40,7 @@ def draft_trees(draw: st.DrawFn, vocab: int = VOCAB, max_nodes: int = 10) -> Dra
     """Draw a draft of one row: any tree, tokens that siblings may share, nodes that do not count.
 
     Tokens are below ``vocab``; the root is one of ``max_nodes``. Up to two nodes of padding follow
-    and look like more of them. The law is DETERMINISTIC.
+    and look like more of them. The law is DETERMINISTIC. Raises no error of specframe's.
     """
     parents = draw(parent_lists(max_nodes))
     padding = draw(st.integers(0, 2))
@@ -65,7 +68,7 @@ def distributions(vocab: int) -> st.SearchStrategy[Probs]:
 def prob_pairs(draw: st.DrawFn, vocab: int = 4) -> tuple[Probs, Probs]:
     """Draw p and q over ``vocab`` tokens: unrelated, the same, one-hot, or with none in common.
 
-    Each is a list of probabilities that sum to 1.
+    Each is a list of probabilities that sum to 1. Raises no error of specframe's.
     """
     kind = draw(st.sampled_from(["free", "free", "free", "same", "one-hot", "disjoint"]))
     p, q = draw(distributions(vocab)), draw(distributions(vocab))

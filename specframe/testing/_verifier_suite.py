@@ -27,7 +27,7 @@ CHECKS: tuple[Check, ...] = (
 
 
 def verifier_checks() -> dict[str, Check]:
-    """Return the checks of verifiers by name, in the order in which they run."""
+    """Return the checks of verifiers by name, in the order in which they run; raises nothing."""
     return {check.__name__: check for check in CHECKS}
 
 

@@ -44,7 +44,10 @@ class Window:
 
 
 class Windows(Sequence[Window]):
-    """Cut a stream into windows; windows without a trained position are left out."""
+    """Cut a stream into windows; windows without a trained position are left out.
+
+    Raises no error of specframe's: a stream that is too short gives no window.
+    """
 
     def __init__(self, stream: TokenStream, length: int) -> None:
         """Serve windows of exactly ``length`` tokens of ``stream``."""

@@ -40,7 +40,7 @@ class RecordingDevice(Protocol):
     captured: bool
 
     def record(self, body: Body) -> Body:
-        """Return what does the same as ``body``; raises RuntimeError where that cannot be."""
+        """Return a replay of ``body``; raises RuntimeError where it cannot be recorded."""
 
     def kernels(self) -> AbstractContextManager[object]:
         """Return the context in which attention is computed, recorded or not."""
@@ -149,7 +149,7 @@ class Recorder:
         self.count = 0
 
     def record(self, body: Body, what: object) -> Body | None:
-        """Return a recording of ``body``, or None if there is none and there will be none."""
+        """Return a recording of ``body``, or None once recording has failed."""
         if self.has_failed:
             return None
         try:

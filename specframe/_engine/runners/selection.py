@@ -34,8 +34,8 @@ def on_runner(engine: Engine) -> Engine:
 def on_exact_runner(engine: Engine, name: str) -> Engine:
     """Return an engine on the same weights, on runner ``name``, for passes of exact mode.
 
-    Those have few shapes as they come. None is rounded: that would be bounded by the buffers, whose
-    size is the strategy's. A recording or a compilation that fails is a RunnerError.
+    Those have few shapes already. None is rounded: the buffers would bound that, and their size
+    depends on the strategy. A recording or a compilation that fails is a RunnerError.
     """
     return _on(name, engine, is_exact=True)
 
