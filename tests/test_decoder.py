@@ -91,7 +91,7 @@ class Scripted(SequenceDrafter):
     [
         (specframe.load, LOAD),
         (specframe.Decoder.decode, DECODE | {"streamer": None}),
-        (specframe.Decoder.stream, DECODE),
+        (specframe.Decoder.stream, {name: DECODE[name] for name in DECODE if name != "batch_size"}),
     ],
 )
 def test_arguments_have_their_published_names_and_defaults(call, defaults):
