@@ -25,6 +25,7 @@ class StreamArguments(TypedDict, total=False):
     ``repetition_penalty``: above 0; above 1 makes tokens seen before less likely; None or 1: off.
     ``logits_processor``: one of transformers' LogitsProcessors or a list of them, without state.
     ``stopping_criteria``: functions of (ids, scores), one or a list; true ends a row; scores: None.
+    ``batch_size``: prompts decoded at a time, at least 1; None: all, at most 8. A stream has one.
     ``output_logits``: whether the result carries ``logits [new, vocab]``.
     ``output_probs``: whether the rounds carry p and q, which takes time and changes no token.
     """
@@ -40,18 +41,17 @@ class StreamArguments(TypedDict, total=False):
     repetition_penalty: float | None
     logits_processor: Any
     stopping_criteria: Sequence[Callable[..., Any]] | Callable[..., Any] | None
+    batch_size: int | None
     output_logits: bool
     output_probs: bool
 
 
 class DecodeArguments(StreamArguments, total=False):
-    """Say as well how many prompts are decoded together, and what follows a single one.
+    """Say as well what follows a single prompt.
 
-    ``batch_size``: prompts decoded at a time, at least 1; None: all, at most 8.
     ``streamer``: one of transformers' streamers (``put`` and ``end``), for one prompt; None: none.
     """
 
-    batch_size: int | None
     streamer: object
 
 

@@ -176,7 +176,7 @@ class Decoder:
     def stream(self, prompt: Prompt, **arguments: Unpack[StreamArguments]) -> Stream:
         """Return an iterator over the rounds of one prompt; the prefill's token comes first.
 
-        The arguments are those of ``decode`` without ``batch_size`` and ``streamer``. Raises
+        The arguments are those of ``decode`` without ``streamer``. Raises
         InputError and TypeError as ``decode`` does, and InputError for several prompts; the other
         errors of ``decode``, and InputError during another call, come from ``next``. The stream's
         ``result`` is the Result of what has been decoded so far.

@@ -144,7 +144,7 @@ def request_of(arguments: DecodeArguments) -> Request:
 
 
 def stream_request_of(arguments: StreamArguments) -> Request:
-    """Return what a call of ``stream`` asks for: one row, and so no batch size."""
+    """Return what a call of ``stream`` asks for; raises InputError like ``request_of``."""
     refuse_unknown(arguments, StreamArguments, "stream")
     return Request(**arguments)
 
