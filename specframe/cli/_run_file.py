@@ -140,7 +140,8 @@ class Decoding:
             line.max_new_tokens or self.limits.max_new_tokens for line in lines
         ]
         prompts = [self.prompt_of(line) for line in lines]
-        results: list[Result] = self.decoder.decode(prompts, **arguments, batch_size=len(lines))
+        arguments["batch_size"] = len(lines)
+        results: list[Result] = self.decoder.decode(prompts, **arguments)
         return results
 
     def prompt_of(self, line: PromptLine) -> str | list[int]:
