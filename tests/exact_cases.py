@@ -49,12 +49,13 @@ class Case:
             self.decoder = specframe.load(source, strategy="none", exact=True, **asked)
         self._told = {}
 
-    def plain(self, prompt, count):
+    def plain(self, prompt, count, *, temperature=0.0, **settings):
         """Return what a fresh decoder says, so that nothing was decoded before."""
-        key = (tuple(prompt), count)
+        asked = {"temperature": temperature, **settings}
+        key = (tuple(prompt), count, *asked.items())
         if key not in self._told:
             with self.decoder.plain() as plain:
-                self._told[key] = ask(plain, prompt, count)
+                self._told[key] = ask(plain, prompt, count, **asked)
         return self._told[key]
 
     def with_drafter(self, drafter):
@@ -85,8 +86,9 @@ def beside(decoder, strategy, stop_policy, options, verifier=None):
     return Decoder(twin, assemble(load_registry(), strategy, verifier, stop_policy, options))
 
 
-def ask(decoder, prompt, count):
-    return decoder.decode(prompt, max_new_tokens=count, eos_token_id=(), output_logits=True)
+def ask(decoder, prompt, count, **settings):
+    asked = {"max_new_tokens": count, "eos_token_id": (), "output_logits": True}
+    return decoder.decode(prompt, **asked, **settings)
 
 
 def check_same(ours, theirs):
