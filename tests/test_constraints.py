@@ -24,7 +24,8 @@ def asked(pin):
     """Return what each installed distribution of a pin asks of Python; nothing counts too."""
     found = distributions(name=canonicalize_name(pin.name), path=FOLDERS)
     pinned = (each.metadata for each in found if each.version in pin.specifier)
-    return {about["Requires-Python"] or "" for about in pinned}
+    pinned = (each.metadata.json for each in found if each.version in pin.specifier)
+    return {about.get("requires_python", "") for about in pinned}
 
 
 def test_the_versions_promised_are_those_of_the_classifiers():

@@ -2,6 +2,7 @@
 
 import os
 import threading
+from contextlib import contextmanager
 
 import pytest
 
@@ -10,13 +11,18 @@ from specframe._files import Lines, whole_lines, write_atomically
 resource = pytest.importorskip("resource")  # Windows has none
 
 
-@pytest.fixture
+@contextmanager
 def small_disk():
-    """Let no file grow beyond 100 bytes: what does not fit is written in part, then refused."""
+    """Let no file grow beyond 100 bytes: what does not fit is written in part, then refused.
+
+    For no longer than it takes, since what pytest prints may go into a file too.
+    """
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def grown(path, kept, *appended):
@@ -48,12 +54,11 @@ def test_lines_that_are_not_kept_are_dropped(tmp_path):
     assert grown(path, [], ["\u00e9"]) == "\u00e9\n".encode()
 
 
-@pytest.mark.usefixtures("small_disk")
 def test_lines_that_do_not_fit_are_refused_and_leave_nothing(tmp_path):
     path = tmp_path / "lines"
     lines = Lines(path)
     lines.append(["a" * 60])
-    with pytest.raises(OSError, match="File too large"):
+    with small_disk(), pytest.raises(OSError, match="File too large"):
         lines.append(["b" * 20, "c" * 40])
     assert path.read_bytes() == b"a" * 60 + b"\n"
     lines.append(["d"])
@@ -73,11 +78,10 @@ def test_lines_may_go_into_a_pipe(tmp_path):
     assert read == [b"one\n"]
 
 
-@pytest.mark.usefixtures("small_disk")
 def test_a_file_that_does_not_fit_leaves_the_old_one_alone(tmp_path):
     path = tmp_path / "page"
     write_atomically(path, "old")
-    with pytest.raises(OSError, match="File too large"):
+    with small_disk(), pytest.raises(OSError, match="File too large"):
         write_atomically(path, "new" * 100)
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
