@@ -16,6 +16,7 @@ from specframe._drafting import chain
 from specframe._engine.tree_shape import depths_of
 from specframe._round.acceptance import Acceptance
 from specframe._round.verdict import AwaitedVerdict
+from specframe_kangaroo._growth import Ground
 
 READS = ("tolist", "item", "numpy", "__bool__", "__int__", "__float__", "__index__")
 FORBIDDEN = {getattr(torch.Tensor, name) for name in READS}
@@ -61,6 +62,7 @@ def log(monkeypatch):
     monkeypatch.setattr(Reading, "__init__", begun)
     monkeypatch.setattr(Reading, "wait", noted)
     monkeypatch.setattr(chain, "_all_rows", lambda count, _: torch.ones(count) > on_device(0.0))
+    monkeypatch.setattr(Ground, "on_device", lambda _, active: on_device(list(active)))
     return OnDevice.log
 
 
