@@ -309,10 +309,10 @@ def test_a_draft_is_read_in_its_place(tokenizer):
     ids = tokenizer("a\u20ac")["input_ids"]
     texts = TokenTexts(tokenizer, ids[:1])
     texts.commit(ids[1:2], is_last=False)
-    assert texts.behind(tokenizer("b")["input_ids"]) == "b"
+    assert texts.after(tokenizer("b")["input_ids"]) == "b"
     assert tokenizer.decode(ids[1:]) == "\u20ac"
-    assert texts.behind(ids[2:]) == "\u20ac"
-    assert texts.behind(ids[2:3]) == ""
+    assert texts.after(ids[2:]) == "\u20ac"
+    assert texts.after(ids[2:3]) == ""
 
 
 @given(st.text())

@@ -58,7 +58,7 @@ class Chain:
         They see the padding ``lead`` before its prompt, as in ``generate``.
         """
         own = (_on_row(processor, place) for processor in self.processors)
-        return tuple(_behind(processor, lead) for processor in own) if len(lead) else tuple(own)
+        return tuple(_with_lead(processor, lead) for processor in own) if len(lead) else tuple(own)
 
 
 def _is_usual(warper: Any) -> bool:
@@ -82,7 +82,7 @@ def _on_row(processor: Any, place: int) -> Processor:
     return processor  # type: ignore[no-any-return]
 
 
-def _behind(processor: Processor, lead: Tensor) -> Processor:
+def _with_lead(processor: Processor, lead: Tensor) -> Processor:
     def process(ids: Tensor, scores: Tensor) -> Tensor:
         return processor(torch.cat([lead[None].to(ids), ids], dim=1), scores)
 

@@ -23,7 +23,7 @@ class TokenTexts:
         self._stream = TextStream(self._decode)
         self._last = list(prompt[-CONTEXT:])
 
-    def behind(self, path: Sequence[int]) -> str:
+    def after(self, path: Sequence[int]) -> str:
         """Return the text of the last token of ``path``, which follows what is committed.
 
         It is empty if the token ends within a character.

@@ -129,9 +129,9 @@ def record_of(number: int, round: RowRound, texts: TokenTexts | None) -> RoundRe
         paths.append([*([] if parent < 0 else paths[parent]), token])
     drafted = said = committed = None
     if texts is not None:
-        drafted = [texts.behind(path) for path in paths]
+        drafted = [texts.after(path) for path in paths]
         said = [
-            texts.behind([*path, token])
+            texts.after([*path, token])
             for path, token in zip([[], *paths], round.target_tokens, strict=False)
         ]
         committed = texts.commit(round.committed, is_last=round.finish_reason is not None)

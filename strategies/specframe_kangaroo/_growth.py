@@ -54,12 +54,12 @@ def grow_chain(ground: Ground, state: Float[Tensor, "batch one hidden"]) -> list
     tree, seen = ground.tree, [1] * len(ground.rows)
 
     def look(nodes: Nodes) -> tuple[Tensor, Tensor]:
-        behind, exited = state, tree.computed(nodes)[1]
+        adapted, exited = state, tree.computed(nodes)[1]
         if nodes.first and exited is not None:
-            behind = ground.adapter(exited, nodes.placement)
+            adapted = ground.adapter(exited, nodes.placement)
             for row in (row for row, is_real in enumerate(nodes.active) if is_real):
                 seen[row] = nodes.first + 1
-        return ground.target.logits(behind)[:, -1], behind[:, -1]
+        return ground.target.logits(adapted)[:, -1], adapted[:, -1]
 
     specframe.grow_chain(
         tree, ground.rows, ground.stop, ground.sampler, look, ahead=ground.run_shallow

@@ -76,7 +76,7 @@ class _Walk:
             if not self.draft.candidate_lists[self.place][child]:
                 laws.refuse(token)  # it is not tried, and cannot be drawn again
                 continue
-            q = laws.behind(token, p)
+            q = laws.after(token, p)
             # A q without mass there would divide by zero: the core refuses such a draft.
             if self.sampler.accepts(self.row, node, draw, float(p[token] / q[token])):
                 return child, p
@@ -97,7 +97,7 @@ class _Siblings:
     law: Law
     q: Tensor | None
 
-    def behind(self, token: int, like: Tensor) -> Tensor:
+    def after(self, token: int, like: Tensor) -> Tensor:
         """Return q for a sibling that holds ``token``."""
         if self.law is Law.DETERMINISTIC or self.q is None:
             one_hot = torch.zeros_like(like)

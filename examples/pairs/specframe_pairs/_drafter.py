@@ -40,7 +40,7 @@ class PairCounts:
             self._followers[token][follower] += 1
         self._read = len(tokens)
 
-    def behind(self, token: int) -> Counter[int]:
+    def after(self, token: int) -> Counter[int]:
         """Return how often each token followed ``token``."""
         return self._followers.get(token, Counter())
 
@@ -88,6 +88,6 @@ class PairsDrafter(Drafter):
             (len(self._counts), engine.vocab_size), self._smoothing / engine.vocab_size
         )
         for row, (token,) in enumerate(nodes.tokens.tolist()):
-            for follower, count in self._counts[row].behind(token).items():
+            for follower, count in self._counts[row].after(token).items():
                 mass[row, follower] += count
         return (mass / mass.sum(dim=-1, keepdim=True)).log().to(engine.device), None

@@ -52,8 +52,8 @@ def test_pairs_across_two_readings_are_counted_once():
     counts.read([1, 2])
     counts.read([1, 2, 1])
     counts.read([1, 2, 1, 2])
-    assert counts.behind(1) == {2: 2}
-    assert counts.behind(2) == {1: 1}
+    assert counts.after(1) == {2: 2}
+    assert counts.after(2) == {1: 1}
 
 
 @pytest.mark.parametrize("smoothing", [0.0, -1.0, float("nan")])
