@@ -99,7 +99,8 @@ def test_results_fit_the_schema_and_hold_every_run(whole):
     turns = {each.prompt: len(each.turns) for each in results.runs}
     assert turns == {81: 2, 161: 1, 401: 1}
     for each in results.runs:
-        assert each.peak_memory is None or each.peak_memory > 0
+        # A model this small may fit into what the process gave back since.
+        assert each.peak_memory is None or each.peak_memory >= 0
         for turn in each.turns:
             assert len(turn.token_ids) == 12
             assert turn.text is not None
