@@ -143,7 +143,7 @@ floor-test: .venv-floor/ready
 	$(PARALLEL) .venv-floor/bin/python -m pytest $(SPREAD) -m "not slow and not variant" -k "not ($(ENGINE_ALONE))" $(FLOOR_TESTS)
 
 templates: .venv-tools/ready .venv-new/ready
-	printf 'use-%s\n' $(KINDS) | $(PARALLEL) SPECFRAME_TESTING_MAX_EXAMPLES=5 xargs -P 4 -n 1 $(MAKE)
+	printf 'use-%s\n' $(KINDS) | $(PARALLEL) SPECFRAME_TESTING_MAX_EXAMPLES=2 xargs -P 4 -n 1 $(MAKE)
 	.venv-tools/bin/ruff check --quiet --no-respect-gitignore build/new
 	.venv-tools/bin/ruff format --quiet --check --no-respect-gitignore build/new
 	MYPYPATH=. .venv-tools/bin/mypy $(foreach kind,$(KINDS),build/new/$(kind)/my-$(kind)/src build/new/$(kind)/my-$(kind)/tests)
