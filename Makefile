@@ -62,7 +62,7 @@ ifneq ($(MAKECMDGOALS),side-by-side)
 endif
 .DELETE_ON_ERROR:
 .PHONY: demo quick test matrix lint types docs site examples bench bench-demo bench-large
-.PHONY: bench-parts bench-picture clean quick-test wheel-test floor-test templates side-by-side
+.PHONY: bench-parts bench-picture clean pages quick-test wheel-test floor-test templates side-by-side
 
 demo: .venv/ready
 	.venv/bin/specframe decode --compare
@@ -74,7 +74,7 @@ quick-test: .venv-tools/ready
 
 test:
 	$(MAKE) -j 2 side-by-side
-	$(MAKE) wheel-test floor-test examples templates docs
+	$(MAKE) wheel-test floor-test examples templates pages
 
 side-by-side: lint types .venv-wheel/ready .venv-floor/ready .venv-examples/ready site
 
@@ -100,10 +100,13 @@ lint: .venv-tools/ready
 types: .venv-tools/ready
 	.venv-tools/bin/mypy
 
-# The site, with every warning an error; then the examples of README and all pages.
-docs: site
+docs: site pages
+
+# The examples of README and all pages.
+pages: .venv-wheel/ready .venv-docs/ready
 	$(PARALLEL) .venv-wheel/bin/python -m pytest -n auto --dist loadfile README.md docs tests/test_constraints.py
 
+# With every warning an error.
 site: .venv-docs/ready
 	.venv-docs/bin/python -m sphinx -q -W --keep-going -E -b html -d build/doctrees docs build/docs
 
@@ -137,7 +140,7 @@ bench-picture: .venv/ready
 	.venv/bin/python benchmarks/picture.py runs/demo/greedy --output docs/speedup.svg
 
 examples: .venv-examples/ready
-	$(PARALLEL) .venv-examples/bin/python -m pytest $(SPREAD) --specframe-max-examples 10 examples
+	$(PARALLEL) .venv-examples/bin/python -m pytest $(SPREAD) --specframe-max-examples 5 examples
 
 floor-test: .venv-floor/ready
 	$(PARALLEL) .venv-floor/bin/python -m pytest $(SPREAD) -m "not slow and not variant" -k "not ($(ENGINE_ALONE))" $(FLOOR_TESTS)
@@ -162,7 +165,7 @@ use-%:
 	cd build/new/$*/my-$* && PATH="$(dir $(NEW)):$$PATH" $(MAKE) full
 
 wheel-test: .venv-wheel/ready
-	$(PARALLEL) .venv-wheel/bin/python -m pytest $(SPREAD) --specframe-max-examples 10
+	$(PARALLEL) .venv-wheel/bin/python -m pytest $(SPREAD) --specframe-max-examples 6
 
 clean:
 	rm -rf .venv .venv-* dist build

@@ -157,8 +157,7 @@ def test_any_pattern_of_acceptance_changes_no_bit(llama, chains, trees, exit, co
         check_same(ask(llama.with_drafter(drafter), prompt, count), theirs)
 
 
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-def test_several_threads_change_bits_on_both_sides_alike(dtype):
+def test_several_threads_change_bits_on_both_sides_alike():
     """On the demo model: tiny ones give a second thread no work."""
     import torch
 
@@ -166,7 +165,7 @@ def test_several_threads_change_bits_on_both_sides_alike(dtype):
     torch.set_num_threads(2)
     try:
         prompt = list(range(40, 90))
-        with specframe.load(dtype=dtype, exact=True) as kangaroo, kangaroo.plain() as plain:
+        with specframe.load(dtype="bfloat16", exact=True) as kangaroo, kangaroo.plain() as plain:
             theirs = ask(plain, prompt, 5)
             check_same(ask(kangaroo, prompt, 5), theirs)
             tree = ScriptedTree(prompt + theirs.token_ids, LEVELS, 2)
