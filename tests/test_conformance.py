@@ -45,6 +45,7 @@ class TestPromptLookup(StrategyConformance):
     level = "full"
 
 
+@pytest.mark.cli  # its check of listings starts a process
 class TestPlain(StrategyConformance):
     strategy = "none"
 

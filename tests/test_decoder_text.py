@@ -229,3 +229,16 @@ def test_any_part_of_the_text_may_be_the_stop_string(decoder, prompt, script, to
             first = next(n for n in range(99) if string in tokenizer.decode(script[:n]))
             assert result.token_ids == script[:first]
             assert (result.text, result.finish_reason) == (SCRIPT[: SCRIPT.find(string)], "stop")
+
+
+def test_text_is_cut_before_the_stop_string_that_comes_first_in_it():
+    """Whichever was named first, and also where both are complete at once."""
+    from specframe._results.streamed_text import TextStream, text_of
+
+    def decode(tokens):
+        return "".join("ab|cd#ef"[token] for token in tokens)
+
+    for stops in (["#", "|"], ["|", "#"]):
+        assert text_of(range(8), decode, stops) == "ab"
+        stream = TextStream(decode, stops)
+        assert stream.add(range(8)) + stream.finish() == "ab"
